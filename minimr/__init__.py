@@ -1,0 +1,71 @@
+"""minimr: MapReduce small enough to read in a weekend and good enough to use.
+
+The public names are below; everything else is the inside. They are imported when first used, so
+that `import minimr` costs nothing in the processes that need only a part of it.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from minimr.aggregates import Count, Max, Mean, Min, Sum, TopK
+    from minimr.block import Block, TextBlock
+    from minimr.errors import (
+        BadRecord,
+        JobCancelled,
+        JobFailed,
+        MinimrError,
+        NoCoordinator,
+        UsageError,
+    )
+    from minimr.job import Job
+    from minimr.session import Cluster, Dataset, Result, default_cluster, run
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "minimr.aggregates": ("Count", "Max", "Mean", "Min", "Sum", "TopK"),
+    "minimr.block": ("Block", "TextBlock"),
+    "minimr.errors": (
+        "BadRecord",
+        "JobCancelled",
+        "JobFailed",
+        "MinimrError",
+        "NoCoordinator",
+        "UsageError",
+    ),
+    "minimr.job": ("Job",),
+    "minimr.session": ("Cluster", "Dataset", "Result", "default_cluster", "run"),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "BadRecord",
+    "Block",
+    "Cluster",
+    "Count",
+    "Dataset",
+    "Job",
+    "JobCancelled",
+    "JobFailed",
+    "Max",
+    "Mean",
+    "Min",
+    "MinimrError",
+    "NoCoordinator",
+    "Result",
+    "Sum",
+    "TextBlock",
+    "TopK",
+    "UsageError",
+    "default_cluster",
+    "run",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'minimr' has no attribute {name!r}")
+    value = getattr(import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value

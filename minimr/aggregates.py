@@ -1,0 +1,157 @@
+"""Named aggregates: Sum, Count, Min, Max, Mean and TopK, for `combine`, for `reduce`, or for both.
+
+A combiner adds up a map task's values before they travel (Dean and Ghemawat, OSDI 2004, section
+4.3). It may run zero or more times, so the reducer meets values that were combined and values that
+were not. For a sum that makes no difference. For a mean it does: the mean of means is not the mean.
+
+The way out is as old as data cubes (Gray et al. 1997, "algebraic" functions): an aggregate works
+on *states*. `lift` makes a state of one value, `merge` makes fewer states of many, and `finish`
+turns the last states into the answer. Mean's state is (sum, count). When an aggregate is the
+combiner, the map task lifts every value exactly once, and merging then may happen anywhere and any
+number of times; only the reducer finishes. Sum, Min, Max and TopK need no lifting: their states
+are plain values.
+
+Merging goes from left to right, by `+`. The built-in `sum` would not do: since Python 3.12 it
+compensates rounding, and the result would depend on how often the combiner ran.
+"""
+
+import heapq
+import operator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any, ClassVar
+
+from minimr.errors import BadRecord, UsageError
+from minimr.keys import preview
+
+
+class Aggregate(ABC):
+    """What every aggregate can do; called as `aggregate(key, values)` it is a whole reducer."""
+
+    lifts: ClassVar[bool] = False
+    """Whether a state differs from a value, that is, whether `lift` does anything."""
+
+    def lift(self, value: Any) -> Any:
+        """Return the state of one value."""
+        return value
+
+    @abstractmethod
+    def merge(self, key: Any, states: Iterable[Any]) -> list[Any]:
+        """Return fewer states that stand for all the given ones (at least one)."""
+
+    def finish(self, key: Any, states: list[Any]) -> Iterator[tuple[Any, Any]]:
+        """Yield the answer's pairs, given what the last `merge` returned."""
+        for state in states:
+            yield key, state
+
+    def __call__(self, key: Any, values: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+        """Yield the answer's pairs for raw values, as a reducer does."""
+        return self.finish(key, self.merge(key, map(self.lift, values)))
+
+
+@dataclass(frozen=True)
+class Sum(Aggregate):
+    """Add the values from left to right: ints, floats, numpy arrays, whatever has `+`."""
+
+    def merge(self, key: Any, states: Iterable[Any]) -> list[Any]:
+        return [_fold("Sum", "add", operator.add, key, states)]
+
+
+@dataclass(frozen=True)
+class Count(Aggregate):
+    """Count the values."""
+
+    lifts: ClassVar[bool] = True
+
+    def lift(self, value: Any) -> int:  # noqa: ARG002 - a count does not look at the value
+        return 1
+
+    def merge(self, key: Any, states: Iterable[Any]) -> list[Any]:
+        return [_fold("Count", "add", operator.add, key, states)]
+
+
+@dataclass(frozen=True)
+class Min(Aggregate):
+    """Keep the smallest value, the first of equal ones."""
+
+    def merge(self, key: Any, states: Iterable[Any]) -> list[Any]:
+        return [_fold("Min", "compare", min, key, states)]
+
+
+@dataclass(frozen=True)
+class Max(Aggregate):
+    """Keep the largest value, the first of equal ones."""
+
+    def merge(self, key: Any, states: Iterable[Any]) -> list[Any]:
+        return [_fold("Max", "compare", max, key, states)]
+
+
+@dataclass(frozen=True)
+class Mean(Aggregate):
+    """The arithmetic mean. Its state is (sum, count), which a hand-written reducer would see."""
+
+    lifts: ClassVar[bool] = True
+
+    def lift(self, value: Any) -> tuple[Any, int]:
+        return value, 1
+
+    def merge(self, key: Any, states: Iterable[Any]) -> list[Any]:
+        def add(left: tuple[Any, int], right: tuple[Any, int]) -> tuple[Any, int]:
+            return left[0] + right[0], left[1] + right[1]
+
+        return [_fold("Mean", "add", add, key, states)]
+
+    def finish(self, key: Any, states: list[Any]) -> Iterator[tuple[Any, Any]]:
+        for total, count in states:
+            try:
+                mean = total / count
+            except TypeError as error:
+                raise _cannot("Mean", "divide", key, error) from error
+            yield key, mean
+
+
+@dataclass(frozen=True)
+class TopK(Aggregate):
+    """Keep the `n` largest values, one pair each, the largest first; ties stay in order."""
+
+    n: int
+
+    def __post_init__(self) -> None:
+        if type(self.n) is not int or self.n < 1:
+            raise UsageError(f"TopK keeps a whole number of values, at least 1, not {self.n!r}.")
+
+    def merge(self, key: Any, states: Iterable[Any]) -> list[Any]:
+        try:
+            return heapq.nlargest(self.n, states)
+        except (TypeError, ValueError) as error:
+            raise _cannot("TopK", "compare", key, error) from error
+
+
+def check_pair(job: str, combine: Any, reducer: Any) -> None:
+    """Raise UsageError if `reducer` would misread the states that the aggregate `combine` leaves.
+
+    A hand-written reducer may read any states; another aggregate may only add up counts.
+    """
+    if not (isinstance(combine, Aggregate) and isinstance(reducer, Aggregate)):
+        return
+    if combine == reducer or (isinstance(combine, Count) and isinstance(reducer, Sum)):
+        return
+    raise UsageError(
+        f"{job}: combine = {combine!r} does not go with reduce = {reducer!r}; "
+        "use the same aggregate for both, or leave combine out."
+    )
+
+
+def _fold(
+    name: str, verb: str, step: Callable[[Any, Any], Any], key: Any, states: Iterable[Any]
+) -> Any:
+    try:
+        return reduce(step, states)
+    except (TypeError, ValueError) as error:
+        raise _cannot(name, verb, key, error) from error
+
+
+def _cannot(name: str, verb: str, key: Any, error: Exception) -> BadRecord:
+    return BadRecord(f"{name} cannot {verb} the values of the key {preview(key)}: {error}.")
