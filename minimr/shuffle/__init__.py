@@ -1,0 +1,1 @@
+"""How pairs travel from map to reduce: encode, partition, store, merge."""
