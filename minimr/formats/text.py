@@ -1,0 +1,157 @@
+"""Text files as records: the key is a line's byte offset, the value is the line.
+
+The rule that lets a split be any range of bytes: **a split owns the lines that start in it.** So
+a reader that begins at byte b > 0 looks from b - 1 for the first line end, since only then does
+it know that a line starts after it; and it reads its last line to that line's end, however far
+past its own border that is. Every line then has exactly one owner, without the readers talking.
+
+Lines end at b"\\n" and nothing else: "\\r" stays in the line, and so do the other characters at
+which `str.splitlines` would cut. Bytes that are not valid in the encoding become surrogate
+escapes (PEP 383), which the output writer turns back into the same bytes.
+
+Lines travel in blocks of about one MiB, cut after the last line end that was read. A longer line
+is collected in pieces and joined once, so that its cost stays linear.
+"""
+
+import codecs
+import gzip
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from minimr.block import TextBlock
+from minimr.errors import BadRecord, MinimrError, UsageError
+from minimr.formats.splits import WHOLE_FILE, Split
+
+BLOCK_BYTES = 1 << 20
+# Past the split's end only the rest of one line is wanted, so read in smaller steps there.
+LINE_REST_BYTES = 64 << 10
+NO_END = 1 << 62
+
+
+def read_text(
+    split: Split, encoding: str = "utf-8", errors: str = "surrogateescape"
+) -> Iterator[tuple[int, str]]:
+    """(byte offset, line without its line end) for every line that starts in the split.
+
+    In a .gz file offsets count decompressed bytes. Raises as `read_text_blocks` does.
+    """
+    for block in read_text_blocks(split, encoding, errors):
+        yield from block.lines()
+
+
+def read_text_blocks(
+    split: Split, encoding: str = "utf-8", errors: str = "surrogateescape"
+) -> Iterator[TextBlock]:
+    """The split's lines in blocks of whole lines, about 1 MiB each (one line may be longer).
+
+    Raises UsageError for an encoding that cannot be used, BadRecord for a damaged .gz file or a
+    file that shrank since it was cut, MinimrError when the file cannot be read; a block raises
+    BadRecord when `errors` is "strict" and it holds invalid bytes.
+    """
+    check_encoding(encoding, errors)
+    for offset, data in read_whole_lines(split):
+        yield TextBlock(data, offset, split.path, encoding, errors)
+
+
+def read_whole_lines(split: Split) -> Iterator[tuple[int, bytes]]:
+    """(byte offset, bytes of some whole lines) in order; together they are the split's lines."""
+    with _open(split) as stream:
+        if split.length == WHOLE_FILE:
+            yield from _cut_at_line_ends(stream, 0, NO_END)
+            return
+        end = split.offset + split.length
+        start = _first_line_start(stream, split.offset, end)
+        if start is not None:
+            stream.seek(start)
+            yield from _cut_at_line_ends(stream, start, end)
+
+
+def check_encoding(encoding: str, errors: str) -> None:
+    """UsageError unless the names exist and the encoding writes a line end as the byte b"\\n"."""
+    try:
+        codecs.lookup_error(errors)
+        usable = b"\n".decode(encoding) == "\n"
+    except UnicodeDecodeError:
+        usable = False
+    except LookupError as error:
+        raise UsageError(f"{error}; Python's codecs module lists the names.") from error
+    if not usable:
+        raise UsageError(
+            f"Text in the encoding {encoding!r} cannot be cut into lines at the byte b'\\n'; "
+            "convert the input to UTF-8 first."
+        )
+
+
+def _first_line_start(stream: BinaryIO, start: int, end: int) -> int | None:
+    """Where the first line begins that starts in [start, end); None if none does."""
+    if start == 0:
+        return 0 if end > 0 else None
+    position = start - 1
+    stream.seek(position)
+    while position < end - 1:
+        chunk = stream.read(min(LINE_REST_BYTES, end - 1 - position))
+        if not chunk:
+            raise _shrank(stream.name)
+        found = chunk.find(b"\n")
+        if found >= 0:
+            return position + found + 1
+        position += len(chunk)
+    return None
+
+
+def _cut_at_line_ends(stream: BinaryIO, start: int, end: int) -> Iterator[tuple[int, bytes]]:
+    """Blocks of whole lines from `start`, where a line begins, to the end of the line that holds
+    byte `end - 1`.
+    """
+    pieces: list[bytes] = []
+    position = start
+    while chunk := stream.read(_bytes_to_read(end - position)):
+        after = position + len(chunk)
+        if after < end:
+            cut = chunk.rfind(b"\n") + 1
+        else:
+            cut = chunk.find(b"\n", max(0, end - 1 - position)) + 1
+        position = after
+        if not cut:
+            pieces.append(chunk)
+            continue
+        pieces.append(chunk[:cut])
+        data = b"".join(pieces)
+        yield start, data
+        if after >= end:
+            return
+        start += len(data)
+        pieces = [chunk[cut:]]
+    if position < end != NO_END:
+        raise _shrank(stream.name)
+    if any(pieces):
+        yield start, b"".join(pieces)
+
+
+def _bytes_to_read(bytes_to_end: int) -> int:
+    return min(BLOCK_BYTES, max(LINE_REST_BYTES, bytes_to_end))
+
+
+@contextmanager
+def _open(split: Split) -> Iterator[BinaryIO]:
+    """The file's bytes, decompressed; turns what goes wrong while reading into our errors."""
+    try:
+        if split.path.endswith(".gz"):
+            with gzip.open(split.path, "rb") as stream:
+                yield cast(BinaryIO, stream)
+        else:
+            with Path(split.path).open("rb", buffering=0) as stream:
+                yield stream
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise BadRecord(
+            f"{split.path} is not a whole gzip file ({error}); check it with `gzip -t`."
+        ) from error
+    except OSError as error:
+        raise MinimrError(f"Cannot read the input {split.path}: {error.strerror}.") from error
+
+
+def _shrank(path: str) -> BadRecord:
+    return BadRecord(f"{path} became shorter after the job started; run the job again.")

@@ -1,0 +1,48 @@
+"""The table of input formats."""
+
+import subprocess
+import sys
+
+import pytest
+
+from minimr.errors import UsageError
+from minimr.formats import INPUT_FORMATS, input_format
+from minimr.formats.splits import Split
+
+
+@pytest.fixture
+def split(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"1 1:2\n")
+    return Split(str(path), 0, 6, 0)
+
+
+def test_text_offers_records_and_blocks(split):
+    text = input_format("text")
+    assert text.kind == "records"
+    assert list(text.read_records(split)) == [(0, "1 1:2")]
+    assert [block.text() for block in text.read_blocks(split, encoding="ascii")] == ["1 1:2\n"]
+
+
+def test_libsvm_offers_columns(split):
+    libsvm = input_format("libsvm")
+    assert libsvm.kind == "columns"
+    block = libsvm.read_blocks(split)
+    assert (block["y"].tolist(), block["X"].tolist()) == ([1.0], [[2.0]])
+    with pytest.raises(UsageError, match="'libsvm' has columns, not records"):
+        libsvm.read_records(split)
+
+
+def test_an_unknown_format_is_refused_with_the_choices():
+    with pytest.raises(UsageError, match="'csv'; the formats are: libsvm, text"):
+        input_format("csv")
+
+
+def test_every_format_is_found_under_its_name():
+    assert all(INPUT_FORMATS[name].name == name for name in INPUT_FORMATS)
+
+
+def test_planning_does_not_load_numpy():
+    """Numpy would take a tenth of a second from the start of every command."""
+    program = "import sys, minimr.formats.splits; sys.exit('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
