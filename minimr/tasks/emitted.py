@@ -1,0 +1,90 @@
+"""What user code yields: it must be pairs, with keys of one kind. Loops inline the common case.
+
+A yielded two-letter string unpacks like a pair, and `1`, `1.0` and `True` would share a group in
+a dict. Both are errors at the first record.
+"""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from types import GeneratorType
+from typing import Any
+
+from minimr.errors import BadRecord
+from minimr.job import Pair
+from minimr.keys import KIND_NAMES, key_kind, plain_key, preview
+from minimr.shuffle.pairs import BLOCK_BYTES, RECORDS_MAX, encode_pairs
+from minimr.tasks.sizes import size_of
+
+_NESTED_OR_NAN = (tuple, float)
+
+
+def as_iterable(yielded: Any, function: str) -> Iterable[Any]:
+    """Return what a user's function returned, or raise BadRecord if it can yield nothing."""
+    if type(yielded) is GeneratorType or hasattr(yielded, "__iter__"):
+        iterable: Iterable[Any] = yielded
+        return iterable
+    raise BadRecord(
+        f"{function} returned {preview(yielded)}; it must yield (key, value) pairs, "
+        "or return an iterable of them."
+    )
+
+
+def as_pair(pair: Any, function: str) -> tuple[Any, Any]:
+    """Return a yielded tuple or list of two as a pair; raise BadRecord for anything else."""
+    if (type(pair) is tuple or isinstance(pair, tuple | list)) and len(pair) == 2:
+        return pair[0], pair[1]
+    raise BadRecord(f"{function} yielded {preview(pair)}, which is no pair (key, value).")
+
+
+class KeyGate:
+    """Lets keys of one kind through: that of the first.
+
+    `fast_type` is the one type whose keys need no further look (but for NaN); a loop tests it
+    inline and calls `admit` for all other keys.
+    """
+
+    def __init__(self, function: str) -> None:
+        self.function = function
+        self.fast_type: type | None = None
+        self.kind: str | None = None
+        self._shapes: set[tuple[type, ...]] = set()
+
+    def admit(self, key: Any) -> Any:
+        """Return the key, numpy scalars made plain. Raises BadRecord if it is not of the kind."""
+        if type(key) is tuple and tuple(map(type, key)) in self._shapes:
+            return key
+        key = plain_key(key)
+        kind = key_kind(key)
+        if self.kind is None:
+            self.kind = kind
+            self.fast_type = type(key) if type(key) in KIND_NAMES else None
+        elif kind != self.kind:
+            raise BadRecord(
+                f"{self.function} yielded the key {preview(key)} ({kind}) after keys of the kind "
+                f"{self.kind}; a stage must keep to one kind."
+            )
+        if type(key) is tuple and not any(type(item) in _NESTED_OR_NAN for item in key):
+            self._shapes.add(tuple(map(type, key)))
+        return key
+
+
+def checked_pairs(yielded: Iterable[Any], function: str) -> Iterator[Pair]:
+    """Yield the pairs among which all keys are of one kind. Raises BadRecord at the first other."""
+    gate = KeyGate(function)
+    for pair in yielded:
+        key, value = as_pair(pair, function)
+        if type(key) is not gate.fast_type:
+            key = gate.admit(key)
+        elif key != key:
+            key_kind(key)  # raises: a NaN is equal to nothing, not even itself
+        yield key, value
+
+
+def encoded(pairs: Iterator[Pair]) -> Iterator[bytes]:
+    """Encode pairs in the order in which they come, in blocks of about BLOCK_BYTES."""
+    records = 16
+    while chunk := list(islice(pairs, records)):
+        keys, values = map(list, zip(*chunk, strict=True))
+        yield encode_pairs(keys, values)
+        record_bytes = size_of(keys[-1]) + size_of(values[-1])
+        records = max(1, min(RECORDS_MAX, BLOCK_BYTES // record_bytes))

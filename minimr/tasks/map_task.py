@@ -1,0 +1,80 @@
+"""One attempt at a map task: read a split, map, and leave one output of R segments.
+
+The output is the task's only effect, and it depends on the split and the job alone; so an attempt
+may be thrown away and made again anywhere (OSDI 2004, section 3.3). A small output stays in memory
+and rides inside the completion message, for a round of an iterative job must not touch the disk.
+"""
+
+from contextlib import closing
+from itertools import chain
+from pathlib import Path
+
+from minimr.job import Job
+from minimr.shuffle.pairs import block_records
+from minimr.shuffle.segments import write_map_output
+from minimr.tasks.collector import Collector, PartitionBlocks
+from minimr.tasks.failure import Position, reporting
+from minimr.tasks.keep import keep
+from minimr.tasks.source import emitted, open_source
+from minimr.tasks.spec import MapResult, MapTask
+
+OUTPUT_NAME = "map-output"
+
+
+def run_map(job: Job, task: MapTask, directory: Path) -> MapResult:
+    """Run a map task with a fresh job; spills and the output go to `directory`, which exists.
+
+    Raises TaskFailed for whatever goes wrong in user code or with its records, CorruptData if a
+    resident partition cannot be read (it must then be made again), and MinimrError if an input
+    cannot be read or a disk is full.
+    """
+    position = Position(f"map task {task.index}")
+    with reporting(job, position):
+        source = open_source(job, task, position)
+        if task.keep is not None:
+            return keep(job, source, Path(task.keep), position)
+        collector = Collector(job, task.partitions, task.memory_bytes, directory, position)
+        with closing(collector):
+            collector.add(emitted(job, source, position))
+            return _store(job, task, collector.blocks(), directory, position)
+
+
+def _store(
+    job: Job, task: MapTask, blocks: PartitionBlocks, directory: Path, position: Position
+) -> MapResult:
+    """Hold the blocks as long as they are few; write a file once they are too many."""
+    held: list[tuple[int, bytes]] = []
+    held_bytes = 0
+    for item in blocks:
+        held.append(item)
+        held_bytes += len(item[1])
+        if held_bytes > task.inline_bytes:
+            everything = chain(held, blocks)
+            return _store_in_file(job, task, everything, directory / OUTPUT_NAME, position)
+    segments = [b""] * task.partitions
+    for partition, block in held:
+        segments[partition] += block
+    return MapResult(
+        path=None,
+        segments=segments,
+        segment_bytes=[len(segment) for segment in segments],
+        records_in=position.records,
+        records_out=sum(block_records(block) for _, block in held),
+        bytes_out=held_bytes,
+        counters=job.counters,
+    )
+
+
+def _store_in_file(
+    job: Job, task: MapTask, blocks: PartitionBlocks, path: Path, position: Position
+) -> MapResult:
+    index = write_map_output(path, task.partitions, blocks)
+    return MapResult(
+        path=str(path),
+        segments=None,
+        segment_bytes=[segment.length for segment in index.segments],
+        records_in=position.records,
+        records_out=index.records,
+        bytes_out=index.size_bytes,
+        counters=job.counters,
+    )

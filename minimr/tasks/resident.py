@@ -1,0 +1,92 @@
+"""Partitions of a dataset, kept parsed at a worker as files that its slots map into memory.
+
+The page cache is the cache: any slot opens any partition in microseconds and without a copy, a
+slot's death loses nothing, and data larger than memory still works (Zaharia et al., NSDI 2012,
+keep such data in the heap of one process). A file holds one value in the codec's `dumps` form:
+the columns of a Block, or pairs as pair-blocks.
+"""
+
+import mmap
+import os
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from minimr.block import Block
+from minimr.errors import CorruptData
+from minimr.job import Pair
+from minimr.shuffle import codec
+from minimr.shuffle.pairs import decode_pairs
+from minimr.shuffle.whole_file import WholeFile
+
+OPEN_MAX = 64
+"""How many partitions a slot keeps mapped; each costs a file descriptor and no memory."""
+
+
+@dataclass(frozen=True)
+class Resident:
+    """One partition: a Block whose columns are views of the file, or else encoded pairs."""
+
+    block: Block | None
+    pair_blocks: list[Any]
+
+    def pairs(self) -> Iterator[Pair]:
+        """Yield the pairs in the order in which they were emitted. Raises CorruptData."""
+        decoded = map(decode_pairs, self.pair_blocks)
+        return chain.from_iterable(zip(keys, values, strict=True) for keys, values in decoded)
+
+
+def store_block(path: Path, block: Block) -> int:
+    """Write a Block as a partition's file; return the file's size in bytes."""
+    return _store(path, {"columns": block.columns})
+
+
+def store_pairs(path: Path, pair_blocks: list[bytes]) -> int:
+    """Write pair-blocks as a partition's file; return the file's size in bytes."""
+    return _store(path, {"pairs": pair_blocks})
+
+
+def open_resident(path: str) -> Resident:
+    """Return the partition in a file, mapped and not read; the last ones stay open.
+
+    Raises CorruptData if there is no such partition there, so that it will be made again.
+    """
+    try:
+        status = os.stat(path)  # noqa: PTH116 - every round pays for this line
+    except OSError as error:
+        raise CorruptData(f"The partition {path} cannot be read: {error.strerror}") from error
+    identity = (path, status.st_ino, status.st_mtime_ns, status.st_size)
+    resident = _open.get(identity)
+    if resident is None:
+        resident = _open[identity] = _map(path)
+        if len(_open) > OPEN_MAX:
+            _open.popitem(last=False)
+    else:
+        _open.move_to_end(identity)
+    return resident
+
+
+_open: OrderedDict[tuple[str, int, int, int], Resident] = OrderedDict()
+
+
+def _store(path: Path, value: dict[str, Any]) -> int:
+    with WholeFile(path, "partition") as file:
+        file.write(codec.dumps(value))
+    return file.position
+
+
+def _map(path: str) -> Resident:
+    try:
+        with Path(path).open("rb") as file:
+            value = codec.loads(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    except (OSError, ValueError) as error:
+        raise CorruptData(f"The partition {path} cannot be mapped: {error}") from error
+    match value:
+        case {"columns": dict() as columns}:
+            return Resident(Block(columns), [])
+        case {"pairs": list() as pair_blocks}:
+            return Resident(None, pair_blocks)
+    raise CorruptData(f"The file {path} is no partition of a dataset.")

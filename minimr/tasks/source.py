@@ -1,0 +1,118 @@
+"""A map task's input, whatever it is: a stream of records or a stream of blocks.
+
+split of text      -> records for `map`, or blocks of whole lines for `map_block`
+split of columns   -> one Block (libsvm, say)
+resident partition -> its Block, or its records
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from minimr.block import Block, TextBlock
+from minimr.errors import UsageError
+from minimr.formats import input_format
+from minimr.formats.splits import Split
+from minimr.job import Job, Pair
+from minimr.tasks.emitted import as_iterable
+from minimr.tasks.failure import Position
+from minimr.tasks.resident import open_resident
+from minimr.tasks.spec import MapTask
+
+AnyBlock = Block | TextBlock
+
+
+@dataclass(frozen=True)
+class Source:
+    """Exactly one of the two is there."""
+
+    records: Iterable[Pair] | None = None
+    blocks: Iterable[AnyBlock] | None = None
+
+
+def open_source(job: Job, task: MapTask, position: Position) -> Source:
+    """Open the task's input and tell the job and the position where it is.
+
+    Raises UsageError if the job cannot take such input.
+    """
+    job.partition_index = task.index
+    if task.input["kind"] == "resident":
+        position.path = f"partition {task.index}"
+        resident = open_resident(task.input["path"])
+        if resident.block is not None:
+            return Source(blocks=[resident.block])
+        return Source(records=resident.pairs())
+    split = Split.from_dict(task.input)
+    job.input_index = split.input_index
+    job.input_path = position.path = split.path
+    return _open_split(job, task, split)
+
+
+def _open_split(job: Job, task: MapTask, split: Split) -> Source:
+    reader = input_format(task.format)
+    if reader.kind == "columns":
+        return Source(blocks=[reader.read_blocks(split)])
+    text = {"encoding": task.encoding, "errors": task.errors}
+    if job.map_block is not None:
+        return Source(blocks=reader.read_blocks(split, **text))
+    return Source(records=reader.read_records(split, **text))
+
+
+def emitted(job: Job, source: Source, position: Position) -> Iterator[Any]:
+    """Yield what the job's `map` or `map_block` yields over the source, unchecked."""
+    if source.records is not None:
+        return _map_records(job, source.records, position)
+    assert source.blocks is not None
+    return _map_blocks(job, source.blocks, position)
+
+
+def _map_records(job: Job, records: Iterable[Pair], position: Position) -> Iterator[Any]:
+    if job.map_block is not None and type(job).map is Job.map:
+        records = _no_records(job, records)
+    user_map = job.map
+    for count, record in enumerate(records, 1):
+        position.record = record
+        yield from as_iterable(user_map(*record), "map")
+        position.record = None
+        position.records = count
+
+
+def _map_blocks(job: Job, blocks: Iterable[AnyBlock], position: Position) -> Iterator[Any]:
+    for made in mapped_blocks(job, blocks, position):
+        if isinstance(made, Block):
+            raise UsageError(
+                f"{type(job).__name__}.map_block returned a block; it must yield pairs here. "
+                "Blocks are for load and transform."
+            )
+        yield from as_iterable(made, "map_block")
+
+
+def mapped_blocks(job: Job, blocks: Iterable[AnyBlock], position: Position) -> Iterator[Any]:
+    """Yield what the job's `map_block` returns for each block."""
+    for block in blocks:
+        position.record = (block.offset if isinstance(block, TextBlock) else 0, block)
+        if job.map_block is None:
+            raise UsageError(
+                f"The input of {type(job).__name__} has columns, not records: give the job a "
+                "map_block(block) in place of map(key, value)."
+            )
+        yield job.map_block(block)
+        position.record = None
+        position.records += rows_of(block)
+
+
+def rows_of(block: AnyBlock) -> int:
+    """Return how many rows or lines a block has."""
+    if isinstance(block, Block):
+        return len(block)
+    return block.data.count(b"\n") + (not block.data.endswith(b"\n"))
+
+
+def _no_records(job: Job, records: Iterable[Pair]) -> Iterator[Pair]:
+    """Yield nothing; complain if there is a record."""
+    for _ in records:
+        raise UsageError(
+            f"{type(job).__name__} has a map_block but its input has records, not blocks; "
+            "give it a map(key, value)."
+        )
+    yield from ()

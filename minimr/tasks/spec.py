@@ -1,0 +1,129 @@
+"""What a task is told and what it answers, as plain data.
+
+A slot receives msgpack and the serial runner has Python objects; both make their tasks here, so
+that the two cannot drift apart. Every field of a spec or task can be encoded by shuffle/codec.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from minimr.formats.output import PartInfo
+from minimr.job import Job
+
+MEMORY_BYTES = 256 << 20
+"""About how much a map task holds in memory before it spills."""
+INLINE_BYTES = 64 << 10
+"""A map output up to this size rides inside the completion message and touches no disk."""
+
+COLLECT = {"kind": "collect"}
+"""The output of a reduce task whose pairs go back to the caller."""
+
+
+def files_output(directory: Path, output_format: str) -> dict[str, Any]:
+    """Return the output of a reduce task that writes an attempt's part file to a directory."""
+    return {"kind": "files", "directory": str(directory), "format": output_format}
+
+
+@dataclass(frozen=True)
+class JobSpec:
+    """All that the tasks of a job have in common, beside its code."""
+
+    partitions: int
+    options: dict[str, Any] = field(default_factory=dict)
+    state: Any = None
+    format: str = "text"
+    encoding: str = "utf-8"
+    errors: str = "surrogateescape"
+    output: dict[str, Any] = field(default_factory=lambda: dict(COLLECT))
+    memory_bytes: int = MEMORY_BYTES
+    inline_bytes: int = INLINE_BYTES
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields by name; their values are shared, not copied."""
+        return dict(vars(self))
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> "JobSpec":
+        """Return the inverse of `to_dict`."""
+        return cls(**fields)
+
+    def new_job(self, job_class: type[Job]) -> Job:
+        """Return a fresh instance, which every attempt gets: attempts must not see each other."""
+        job = job_class(**self.options)
+        job.state = self.state
+        return job
+
+    def map_task(self, index: int, source: dict[str, Any], keep: str | None = None) -> "MapTask":
+        """Return map task `index` over `source`, a split or a resident partition as a dict.
+
+        With `keep`, a path, the task stores what it makes there instead of shuffling it.
+        """
+        return MapTask(
+            index=index,
+            input=source,
+            partitions=self.partitions,
+            format=self.format,
+            encoding=self.encoding,
+            errors=self.errors,
+            memory_bytes=self.memory_bytes,
+            inline_bytes=self.inline_bytes,
+            keep=keep,
+        )
+
+    def reduce_task(self, index: int, attempt: int = 1) -> "ReduceTask":
+        """Return attempt `attempt` of the reduce task of partition `index`."""
+        return ReduceTask(index, self.output, attempt)
+
+
+@dataclass(frozen=True)
+class MapTask:
+    """One attempt at one map task; see `JobSpec.map_task`."""
+
+    index: int
+    input: dict[str, Any]
+    partitions: int
+    format: str = "text"
+    encoding: str = "utf-8"
+    errors: str = "surrogateescape"
+    memory_bytes: int = MEMORY_BYTES
+    inline_bytes: int = INLINE_BYTES
+    keep: str | None = None
+
+
+@dataclass(frozen=True)
+class MapResult:
+    """A map attempt's outcome: a file, or `segments` inline, or neither if it kept its data.
+
+    `segment_bytes` are the sizes of the R segments. `records_in` counts lines or rows,
+    `records_out` the pairs that travel on, which a combiner makes fewer.
+    """
+
+    path: str | None
+    segments: list[bytes] | None
+    segment_bytes: list[int]
+    records_in: int
+    records_out: int
+    bytes_out: int
+    counters: dict[str, int]
+
+
+@dataclass(frozen=True)
+class ReduceTask:
+    """One attempt at one reduce task. `output` is COLLECT or made by `files_output`."""
+
+    index: int
+    output: dict[str, Any] = field(default_factory=lambda: dict(COLLECT))
+    attempt: int = 1
+
+
+@dataclass(frozen=True)
+class ReduceResult:
+    """A reduce attempt's outcome: a part file, or `pairs` as pair-blocks if they are collected."""
+
+    part: PartInfo | None
+    pairs: bytes | None
+    records_in: int
+    records_out: int
+    bytes_out: int
+    counters: dict[str, int]

@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+
+import minimr as mr
+from minimr.errors import CorruptData
+from minimr.shuffle import codec
+from minimr.shuffle.pairs import encode_pairs
+from minimr.tasks import resident
+from minimr.tasks.resident import open_resident, store_block, store_pairs
+
+
+def test_a_block_is_mapped_not_read(tmp_path):
+    path = tmp_path / "partition"
+    size_bytes = store_block(path, mr.Block({"X": np.eye(3), "n": np.arange(3, dtype="i4")}))
+    block = open_resident(str(path)).block
+    assert size_bytes == path.stat().st_size
+    assert block["X"].tolist() == np.eye(3).tolist()
+    assert block["n"].dtype == np.int32
+    assert not block["X"].flags.writeable
+    assert block["X"].flags.aligned
+
+
+def test_pairs_come_back_each_time_they_are_asked_for(tmp_path):
+    path = tmp_path / "partition"
+    store_pairs(path, [encode_pairs([2, 1], ["b", "a"]), encode_pairs([3], [None])])
+    opened = open_resident(str(path))
+    assert list(opened.pairs()) == [(2, "b"), (1, "a"), (3, None)]
+    assert list(opened.pairs()) == [(2, "b"), (1, "a"), (3, None)]
+
+
+def test_opening_again_is_free_until_the_file_changes(tmp_path):
+    path = tmp_path / "partition"
+    store_block(path, mr.Block({"a": [1]}))
+    first = open_resident(str(path))
+    assert open_resident(str(path)) is first
+    store_block(path, mr.Block({"a": [2, 3]}))
+    assert open_resident(str(path)).block["a"].tolist() == [2, 3]
+    assert first.block["a"].tolist() == [1]  # the old mapping stays whole
+
+
+def test_the_cache_is_bounded(tmp_path):
+    for number in range(resident.OPEN_MAX + 5):
+        path = tmp_path / str(number)
+        store_pairs(path, [])
+        open_resident(str(path))
+    assert len(resident._open) == resident.OPEN_MAX
+
+
+@pytest.mark.parametrize("content", [b"", b"x", codec.dumps([1]), codec.dumps({"columns": 3})])
+def test_files_that_are_no_partition_are_corrupt(tmp_path, content):
+    path = tmp_path / "partition"
+    path.write_bytes(content)
+    with pytest.raises(CorruptData):
+        open_resident(str(path))
+
+
+def test_a_missing_partition_is_corrupt_so_that_it_is_made_again(tmp_path):
+    with pytest.raises(CorruptData, match="cannot be read"):
+        open_resident(str(tmp_path / "nowhere"))
