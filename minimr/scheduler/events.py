@@ -1,0 +1,98 @@
+"""Everything that can happen to the scheduler. Each event is a fact; the reaction is an action."""
+
+from dataclasses import dataclass
+
+from minimr.scheduler.state import AttemptId, Failure, JobPlan, Output
+
+
+@dataclass(frozen=True, slots=True)
+class JobSubmitted:
+    plan: JobPlan
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerJoined:
+    """A worker registered. Its name is new: a worker that comes back comes back as another."""
+
+    worker: str
+    slots: int
+    address: tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptDone:
+    """An attempt finished. For a reduce task this is its request to commit, too."""
+
+    worker: str
+    attempt: AttemptId
+    output: Output
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFailed:
+    worker: str
+    attempt: AttemptId
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class FetchFailed:
+    """A reduce attempt gave up because these map outputs could not be fetched."""
+
+    worker: str
+    attempt: AttemptId
+    missing: tuple[AttemptId, ...]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLost:
+    worker: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseTimer:
+    """The timer that asks whether a worker's lease has run out."""
+
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequested:
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The final rename was done, or failed with `error`."""
+
+    job: str
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetDropped:
+    """Nobody needs this dataset any more."""
+
+    job: str
+
+
+Event = (
+    JobSubmitted
+    | WorkerJoined
+    | Heartbeat
+    | AttemptDone
+    | AttemptFailed
+    | FetchFailed
+    | ConnectionLost
+    | LeaseTimer
+    | CancelRequested
+    | Published
+    | DatasetDropped
+)

@@ -1,0 +1,189 @@
+"""What the scheduler knows. It lives here and changes only in `Scheduler.handle`.
+
+Sizes matter: a job has M map tasks and R reduce tasks, and nothing here is of size M x R (the
+paper's section 3.5 keeps O(M + R) decisions and warns about the product).
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from minimr.scheduler.tables import JobState, TaskState
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class AttemptId:
+    """One try at one task. It also names files and log lines, so it is unique and readable."""
+
+    job: str
+    stage: str
+    index: int
+    number: int
+
+    @property
+    def task(self) -> str:
+        return f"{self.stage}-{self.index}"
+
+    def __str__(self) -> str:
+        return f"{self.job}/{self.stage}-{self.index}/{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class JobPlan:
+    """All that the scheduler needs to know of a job; the rest is opaque cargo for the slots.
+
+    `kind` is "job", "round" or "load". A load keeps its map output at the workers as a dataset
+    and has no reduce tasks. `source` names the dataset whose partition i feeds map task i, which
+    then must run at the worker that holds it. `publishes` says that reduce output is files, which
+    one rename makes visible after the last commit.
+    """
+
+    job: str
+    name: str
+    kind: str
+    maps: int
+    reduces: int
+    source: str | None = None
+    publishes: bool = False
+
+
+@dataclass(slots=True)
+class Output:
+    """What a successful attempt reports.
+
+    `inline` holds small results that travel with the message: for a map task one item per
+    partition, for a reduce task one item. `stats` are numbers for people (records, bytes,
+    seconds), `counters` are the user's, `part` describes a written part file.
+    """
+
+    inline: tuple[Any, ...] | None = None
+    stats: dict[str, Any] = field(default_factory=dict)
+    counters: dict[str, int] = field(default_factory=dict)
+    part: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an attempt failed. `position` is "path:offset" of the record at fault, where known."""
+
+    reason: str
+    text: str
+    position: str | None = None
+
+
+@dataclass(slots=True)
+class Task:
+    stage: "Stage"
+    index: int
+    state: TaskState = TaskState.PENDING
+    attempts: int = 0
+    failures: int = 0
+    losses: int = 0
+    failed_on: set[str] = field(default_factory=set)
+    positions: list[str] = field(default_factory=list)
+    running: dict[AttemptId, str] = field(default_factory=dict)
+    winner: AttemptId | None = None
+    worker: str | None = None
+    output: Output | None = None
+    # The last winner's; they outlive its output, which a reducer may have read before it was lost.
+    counters: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return f"{self.stage.kind}-{self.index}"
+
+
+@dataclass(slots=True)
+class Stage:
+    """The tasks of one half of a job. `kind` is "map", "reduce" or "load".
+
+    A task waits in `ready` when any worker may run it, in `pinned[worker]` when only the holder
+    of its input partition may, and in neither while its input does not exist.
+    """
+
+    job: "Job"
+    kind: str
+    tasks: list[Task] = field(default_factory=list)
+    ready: deque[int] = field(default_factory=deque)
+    pinned: dict[str, deque[int]] = field(default_factory=dict)
+    done: int = 0
+    seconds: float = 0.0
+    timed: int = 0
+
+    @property
+    def complete(self) -> bool:
+        return self.done == len(self.tasks)
+
+    @property
+    def mean_s(self) -> float | None:
+        return self.seconds / self.timed if self.timed else None
+
+
+@dataclass(slots=True)
+class Location:
+    """Where one completed map output can be fetched."""
+
+    attempt: AttemptId
+    worker: str
+    address: tuple[str, int]
+    size_bytes: int
+
+
+@dataclass(slots=True)
+class Job:
+    plan: JobPlan
+    order: int
+    started_at: float
+    state: JobState = JobState.RUNNING
+    map_stage: Stage = field(init=False)
+    reduce_stage: Stage | None = field(init=False, default=None)
+    source: "Job | None" = None
+    dependents: dict[str, "Job"] = field(default_factory=dict)
+    running: int = 0
+    # Every map output on a disk, in the order of completion; a lost one is followed by its heir.
+    locations: list[Location] = field(default_factory=list)
+    told: dict[str, int] = field(default_factory=dict)
+    workers: set[str] = field(default_factory=set)
+    announced: bool = False
+    dropped: bool = False
+
+    def __post_init__(self) -> None:
+        kind = "load" if self.plan.kind == "load" else "map"
+        self.map_stage = Stage(self, kind)
+        self.map_stage.tasks = [Task(self.map_stage, i) for i in range(self.plan.maps)]
+        if self.plan.kind != "load":
+            self.reduce_stage = Stage(self, "reduce")
+            self.reduce_stage.tasks = [Task(self.reduce_stage, i) for i in range(self.plan.reduces)]
+
+    @property
+    def last_stage(self) -> Stage:
+        return self.reduce_stage or self.map_stage
+
+    def stage(self, kind: str) -> Stage | None:
+        if kind == "reduce":
+            return self.reduce_stage
+        return self.map_stage if kind == self.map_stage.kind else None
+
+    def task(self, attempt: AttemptId) -> Task | None:
+        stage = self.stage(attempt.stage)
+        if stage is None or not 0 <= attempt.index < len(stage.tasks):
+            return None
+        return stage.tasks[attempt.index]
+
+
+@dataclass(slots=True)
+class Worker:
+    name: str
+    slots: int
+    address: tuple[str, int]
+    expires_at: float
+    attempts: dict[AttemptId, None] = field(default_factory=dict)
+    # Completed map tasks whose output lives only on this worker, as (job, index).
+    holds: dict[tuple[str, int], None] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class State:
+    workers: dict[str, Worker] = field(default_factory=dict)
+    jobs: dict[str, Job] = field(default_factory=dict)
+    submitted: int = 0

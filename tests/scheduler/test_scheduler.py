@@ -1,0 +1,398 @@
+"""The scheduler, event by event, and then under random faults."""
+
+import pytest
+
+from minimr.scheduler import events, policy
+from minimr.scheduler.state import AttemptId, Failure
+from tests.scheduler.world import World, chaos, plan
+
+
+def started(**kinds):
+    world = World()
+    for _ in range(kinds.pop("workers", 1)):
+        world.join(kinds.pop("slots", 1))
+    world.feed(events.JobSubmitted(plan(**kinds)))
+    return world
+
+
+def stages(world):
+    return {attempt.stage for _, attempt in world.attempts()}
+
+
+def test_a_job_runs_its_maps_then_its_reduces_then_is_published():
+    world = started(maps=3, reduces=2)
+    assert stages(world) == {"map"}
+    world.run_to_end()
+    assert world.published == ["job-1"]
+    assert world.ended["job-1"].ok
+    assert [part["name"] for part in world.ended["job-1"].parts] == ["part-0", "part-1"]
+
+
+def test_no_reduce_starts_before_the_last_map_is_done():
+    world = started(workers=3, maps=2, reduces=2)
+    (first, second) = world.attempts()
+    world.finish(*first)
+    assert stages(world) == {"map"}
+    world.finish(*second)
+    assert stages(world) == {"reduce"}
+
+
+def test_a_job_without_workers_waits_for_one():
+    world = World()
+    world.feed(events.JobSubmitted(plan()))
+    assert not world.attempts()
+    world.join()
+    world.run_to_end()
+    assert world.ended["job-1"].ok
+
+
+def test_a_worker_gets_one_attempt_ahead_of_each_slot_and_no_more():
+    world = started(maps=10, slots=2)
+    assert len(world.attempts()) == 4
+
+
+def test_short_tasks_are_sent_further_ahead():
+    world = started(maps=100)
+    name, attempt = world.attempts()[0]
+    output = world.output(attempt)
+    output.stats["seconds"] = policy.SHORT_TASK_S / 10
+    world.running[name].remove(attempt)
+    world.feed(events.AttemptDone(name, attempt, output))
+    assert len(world.attempts()) == 16
+
+
+def test_tasks_spread_over_the_workers():
+    world = started(workers=4, maps=4)
+    assert sorted(len(attempts) for attempts in world.running.values()) == [1, 1, 1, 1]
+
+
+def test_a_failed_attempt_is_tried_again_elsewhere():
+    world = started(workers=2, maps=1)
+    ((name, attempt),) = world.attempts()
+    world.fail(name, attempt)
+    ((other, again),) = world.attempts()
+    assert other != name
+    assert (again.index, again.number) == (0, 1)
+
+
+def test_with_one_worker_it_is_tried_there_again():
+    world = started(maps=1)
+    world.fail(*world.attempts()[0])
+    assert len(world.attempts()) == 1
+
+
+def test_four_failures_fail_the_job_and_name_the_task():
+    world = started(maps=2)
+    for _ in range(4):
+        name, attempt = next(each for each in world.attempts() if each[1].index == 1)
+        world.fail(name, attempt, position=f"f:{attempt.number}")
+    assert not world.ended["job-1"].ok
+    assert world.ended["job-1"].error == "map-1 failed 4 times: it broke"
+    assert not world.attempts()
+
+
+def test_three_failures_do_not():
+    world = started(maps=1)
+    for _ in range(3):
+        world.fail(*world.attempts()[0])
+    world.run_to_end()
+    assert world.ended["job-1"].ok
+
+
+def test_the_same_record_twice_fails_the_job_at_once():
+    world = started(maps=1)
+    world.fail(*world.attempts()[0], position="books:17")
+    world.fail(*world.attempts()[0], position="books:17")
+    assert world.ended["job-1"].error.startswith("map-0 failed twice at the same record")
+
+
+def test_lost_attempts_are_not_charged_to_the_task():
+    world = started(maps=1)
+    for _ in range(policy.ATTEMPTS_MAX + 2):
+        world.lose(world.attempts()[0][0])
+        world.join()
+    world.run_to_end()
+    assert world.ended["job-1"].ok
+
+
+def test_but_they_are_capped():
+    world = started(maps=1)
+    while "job-1" not in world.ended:
+        world.lose(world.attempts()[0][0])
+        world.join()
+    assert "not stable enough" in world.ended["job-1"].error
+    assert len(world.named("attempt_failed")) == policy.LOSSES_MAX
+
+
+def test_map_output_that_died_with_its_worker_is_made_again():
+    world = started(workers=2, maps=2, reduces=2)
+    first, second = world.attempts()
+    world.finish(*first)
+    world.finish(*second)
+    world.lose(first[0])
+    assert "map" in stages(world)
+    world.run_to_end()
+    assert world.ended["job-1"].ok
+    (lost,) = world.named("output_lost")
+    assert lost["task"] == first[1].task
+
+
+def test_inline_output_outlives_its_worker():
+    world = World(inline=True)
+    world.join()
+    world.join()
+    world.feed(events.JobSubmitted(plan(maps=2)))
+    first, second = world.attempts()
+    world.finish(*first)
+    world.finish(*second)
+    world.lose(first[0])
+    assert stages(world) == {"reduce"}
+
+
+def test_nothing_is_made_again_once_every_reduce_has_committed():
+    world = started(workers=1, maps=1, reduces=1)
+    world.finish(*world.attempts()[0])
+    world.finish(*world.attempts()[0])
+    world.lose("worker-1")
+    world.join()
+    assert not world.attempts()
+    world.publish_all()
+    assert world.ended["job-1"].ok
+
+
+def test_a_reducer_is_told_of_every_map_once_and_of_heirs_later():
+    world = started(workers=2, maps=2, reduces=4)
+    for each in world.attempts():
+        world.finish(*each)
+    told = [len(assign.announce) for a, assign in world.assigned.items() if a.stage == "reduce"]
+    assert sum(told) == 2 * 2  # Each of two workers learns two locations, whatever R is.
+
+
+def test_inline_segments_reach_the_reducer_of_their_partition():
+    world = World(inline=True)
+    world.join()
+    world.feed(events.JobSubmitted(plan(maps=2, reduces=2)))
+    world.run_to_end()
+    assign = world.assigned[AttemptId("job-1", "reduce", 1, 0)]
+    assert assign.inline == ((0, "job-1/map-0/0/1"), (1, "job-1/map-1/0/1"))
+
+
+def test_a_failed_fetch_makes_the_map_again_and_blames_no_reducer():
+    world = started(workers=1, maps=2, reduces=1)
+    world.finish(*world.attempts()[0])
+    world.finish(*world.attempts()[0])
+    name, reducer = world.attempts()[0]
+    world.running[name].remove(reducer)
+    missing = (AttemptId("job-1", "map", 1, 0),)
+    world.feed(events.FetchFailed(name, reducer, missing, "no answer"))
+    assert [str(a) for _, a in world.attempts()] == ["job-1/map-1/1"]
+    (failure,) = world.named("attempt_failed")
+    assert not failure["charged"]
+    world.run_to_end()
+    assert world.ended["job-1"].ok
+
+
+def test_a_late_complaint_about_an_older_output_changes_nothing():
+    world = started(workers=1, maps=1, reduces=1)
+    world.finish(*world.attempts()[0])
+    name, reducer = world.attempts()[0]
+    world.running[name].remove(reducer)
+    stale = (AttemptId("job-1", "map", 0, 7),)
+    world.feed(events.FetchFailed(name, reducer, stale, "no answer"))
+    assert stages(world) == {"reduce"}
+
+
+def test_messages_of_a_worker_that_was_given_up_change_nothing():
+    world = started(workers=2, maps=2)
+    name, attempt = world.attempts()[0]
+    output = world.output(attempt)
+    world.lose(name)
+    before = world.attempts()
+    world.feed(events.AttemptDone(name, attempt, output))
+    world.feed(events.AttemptFailed(name, attempt, Failure("user", "late")))
+    world.feed(events.Heartbeat(name))
+    assert world.attempts() == before
+
+
+def test_a_second_completion_of_the_same_attempt_changes_nothing():
+    world = started(maps=1, reduces=2)
+    name, attempt = world.attempts()[0]
+    output = world.output(attempt)
+    world.finish(name, attempt)
+    before = world.attempts()
+    world.feed(events.AttemptDone(name, attempt, output))
+    assert world.attempts() == before
+    world.run_to_end()
+    assert world.ended["job-1"].counters == {"seen": 3}
+
+
+def test_another_worker_cannot_finish_somebodys_attempt():
+    world = started(workers=2, maps=2)
+    (_, attempt), (other, _) = world.attempts()
+    world.feed(events.AttemptDone(other, attempt, world.output(attempt)))
+    assert world.scheduler.state.jobs["job-1"].map_stage.done == 0
+
+
+def test_counters_count_winning_attempts_only():
+    world = started(maps=2, reduces=1)
+    world.fail(*world.attempts()[0])
+    world.run_to_end()
+    assert world.ended["job-1"].counters == {"seen": 3}
+
+
+def test_a_silent_worker_is_given_up_when_its_lease_ends():
+    world = started(maps=1)
+    world.now = policy.LEASE_S / 2
+    world.feed(events.Heartbeat("worker-1"))
+    world.now = policy.LEASE_S
+    world.feed(world.timers[-1].timer)
+    assert world.dropped == []
+    assert world.timers[-1].at == policy.LEASE_S * 1.5
+    world.now = policy.LEASE_S * 1.5
+    world.feed(world.timers[-1].timer)
+    assert world.dropped == ["worker-1"]
+    assert "no heartbeat" in world.named("worker_lost")[0]["cause"]
+
+
+def test_cancel_stops_every_attempt_and_ends_the_job():
+    world = started(workers=2, maps=4)
+    world.feed(events.CancelRequested("job-1"))
+    assert not world.attempts()
+    assert world.ended["job-1"].cancelled
+
+
+def test_a_cancel_after_the_last_commit_is_too_late():
+    world = started(maps=1, reduces=1)
+    world.finish(*world.attempts()[0])
+    world.finish(*world.attempts()[0])
+    world.feed(events.CancelRequested("job-1"))
+    world.publish_all()
+    assert world.ended["job-1"].ok
+
+
+def test_a_failed_publication_fails_the_job():
+    world = started(maps=1, reduces=1)
+    world.finish(*world.attempts()[0])
+    world.finish(*world.attempts()[0])
+    world.feed(events.Published("job-1", "the disk is full"))
+    assert world.ended["job-1"].error == "the disk is full"
+
+
+def test_jobs_share_the_workers_fairly():
+    world = World()
+    world.join(4)
+    world.feed(events.JobSubmitted(plan("job-1", maps=100)))
+    world.feed(events.JobSubmitted(plan("job-2", maps=100)))
+    for _ in range(8):
+        world.finish(*next(each for each in world.attempts() if each[1].job == "job-1"))
+    running = [attempt.job for _, attempt in world.attempts()]
+    assert running.count("job-2") == 4
+
+
+def test_workers_forget_a_job_when_it_is_over():
+    world = started(workers=2, maps=2)
+    world.run_to_end()
+    assert world.forgotten == [("worker-1", "job-1"), ("worker-2", "job-1")]
+    assert world.scheduler.state.jobs == {}
+
+
+class TestDatasets:
+    def loaded(self, workers=2, partitions=4):
+        world = World()
+        for _ in range(workers):
+            world.join()
+        world.feed(events.JobSubmitted(plan("data-1", partitions, kind="load")))
+        world.run_to_end()
+        assert world.ended["data-1"].ok
+        return world
+
+    def homes(self, world, job="data-1"):
+        return [task.worker for task in world.scheduler.state.jobs[job].map_stage.tasks]
+
+    def test_partitions_spread_evenly(self):
+        world = self.loaded(workers=2, partitions=8)
+        homes = self.homes(world)
+        assert homes.count("worker-1") == homes.count("worker-2") == 4
+
+    def test_a_round_runs_where_the_partitions_are(self):
+        world = self.loaded()
+        world.feed(events.JobSubmitted(plan("round-1", 4, 1, "round", "data-1")))
+        placed = {a.index: name for name, a in world.attempts()}
+        assert [placed[i] for i in range(4)] == self.homes(world)
+
+    def test_a_lost_partition_is_loaded_again_before_its_round(self):
+        world = self.loaded()
+        world.lose("worker-1")
+        world.feed(events.JobSubmitted(plan("round-1", 4, 1, "round", "data-1")))
+        world.run_to_end()
+        assert world.ended["round-1"].ok
+        assert self.homes(world) == ["worker-2"] * 4
+
+    def test_a_derived_dataset_is_rebuilt_from_its_parent(self):
+        world = self.loaded()
+        world.feed(events.JobSubmitted(plan("data-2", 4, kind="load", source="data-1")))
+        world.run_to_end()
+        world.lose("worker-2")
+        world.feed(events.JobSubmitted(plan("round-1", 4, 1, "round", "data-2")))
+        world.run_to_end()
+        assert world.ended["round-1"].ok
+        assert self.homes(world, "data-2") == ["worker-1"] * 4
+
+    def test_a_closed_parent_stays_while_a_child_needs_it(self):
+        world = self.loaded()
+        world.feed(events.JobSubmitted(plan("data-2", 4, kind="load", source="data-1")))
+        world.run_to_end()
+        world.feed(events.DatasetDropped("data-1"))
+        world.lose("worker-2")
+        world.run_to_end()
+        assert "data-1" in world.scheduler.state.jobs
+        world.feed(events.DatasetDropped("data-2"))
+        assert world.scheduler.state.jobs == {}
+
+    def test_a_round_over_a_closed_dataset_fails_and_says_so(self):
+        world = self.loaded()
+        world.feed(events.DatasetDropped("data-1"))
+        world.feed(events.JobSubmitted(plan("round-1", 4, 1, "round", "data-1")))
+        assert "load it again" in world.ended["round-1"].error
+
+    def test_a_dataset_that_cannot_be_rebuilt_fails_its_rounds(self):
+        world = self.loaded()
+        world.lose("worker-1")
+        world.feed(events.JobSubmitted(plan("round-1", 4, 1, "round", "data-1")))
+        while "round-1" not in world.ended:
+            name, attempt = world.attempts()[0]
+            if attempt.stage == "load":
+                world.fail(name, attempt)
+            else:
+                world.finish(name, attempt)
+        assert "cannot be rebuilt" in world.ended["round-1"].error
+
+    def test_a_partition_that_failed_here_may_go_where_it_is_full(self):
+        world = World()
+        world.join()
+        world.join()
+        world.feed(events.JobSubmitted(plan("data-1", 2, kind="load")))
+        bad = next(a for _, a in world.attempts() if a.index == 0)
+        for _ in range(policy.ATTEMPTS_MAX):
+            name, attempt = next(each for each in world.attempts() if each[1].index == 0)
+            world.fail(name, attempt)
+        assert world.ended["data-1"].error.startswith("load-0 failed 4 times")
+        assert bad.number == 0
+
+
+@pytest.mark.parametrize("block", range(10))
+def test_whatever_happens_every_job_ends(block):
+    """Faults, then health. A job that did not fail by its own attempts must have succeeded."""
+    for seed in range(block * 100, block * 100 + 100):
+        world, plans = chaos(seed)
+        for each in plans:
+            end = world.ended.get(each.job)
+            assert end is not None, f"seed {seed}: {each.job} never ended"
+            if not end.ok:
+                assert "failed" in end.error or "lost" in end.error, f"seed {seed}: {end.error}"
+            elif each.kind == "job":
+                assert len(end.parts) == each.reduces, f"seed {seed}"
+                assert end.counters == {"seen": each.maps + each.reduces}, f"seed {seed}"
+                commits = [r for r in world.records if r.event == "commit_granted"]
+                names = [(r.job, r.fields["index"]) for r in commits]
+                assert len(names) == len(set(names)), f"seed {seed}: two commits"
