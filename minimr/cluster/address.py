@@ -1,0 +1,65 @@
+"""The connection file: all that one needs to find and enter a cluster. Mode 0600, since it holds
+the token, and whoever has the token can run code as the cluster's user."""
+
+import json
+import os
+import secrets
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from minimr.errors import NoCoordinator
+
+FILE_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    host: str
+    port: int
+    token: str
+    pid: int
+    version: int = FILE_VERSION
+
+    @property
+    def secret(self) -> bytes:
+        return bytes.fromhex(self.token)
+
+
+def new_token() -> str:
+    return secrets.token_hex(32)
+
+
+def default_address_file() -> Path:
+    """$MINIMR_ADDRESS, or one file per user."""
+    named = os.environ.get("MINIMR_ADDRESS")
+    return Path(named) if named else Path.home() / ".minimr" / "cluster.json"
+
+
+def write_address(path: Path, address: Address) -> None:
+    """Appear at once and complete, readable by the owner only."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w") as file:
+        json.dump(asdict(address), file)
+    draft.replace(path)
+
+
+def read_address(path: Path) -> Address:
+    """Raises NoCoordinator with what to do if there is no usable file."""
+    try:
+        fields = json.loads(path.read_text())
+        address = Address(**fields)
+        bytes.fromhex(address.token)
+    except FileNotFoundError:
+        raise NoCoordinator(
+            f"no cluster is running: {path} does not exist; start one with 'minimr up'"
+        ) from None
+    except (ValueError, TypeError, OSError) as error:
+        raise NoCoordinator(f"{path} is no connection file: {error}") from None
+    if address.version != FILE_VERSION:
+        raise NoCoordinator(
+            f"{path} has version {address.version}, this minimr reads {FILE_VERSION}; "
+            "restart the cluster with this minimr"
+        )
+    return address

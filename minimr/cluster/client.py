@@ -1,0 +1,145 @@
+"""A client's conversation with the coordinator: requests and replies, and watched jobs."""
+
+import threading
+from collections.abc import Callable
+from itertools import count
+from queue import SimpleQueue
+from typing import Any
+
+from minimr.cluster import messages as m
+from minimr.cluster.address import Address
+from minimr.cluster.connect import connect
+from minimr.errors import JobCancelled, JobFailed, NoCoordinator, ProtocolError, UsageError
+
+OnEvent = Callable[[dict[str, Any]], None]
+Answer = m.Reply | m.Events | m.Ended | None
+
+
+class Client:
+    """Thread-safe. A reader thread sorts what arrives into the queues of those who wait for it."""
+
+    def __init__(self, address: Address) -> None:
+        self._connection = connect(address, "client")
+        self._numbers = count(1)
+        self._lock = threading.Lock()
+        self._waiting: dict[int, SimpleQueue[Answer]] = {}
+        self._watching: dict[str, SimpleQueue[Answer]] = {}
+        self._lost: str | None = None
+        threading.Thread(target=self._read, name="client", daemon=True).start()
+
+    def close(self) -> None:
+        self._connection.shut()
+
+    def next_request(self) -> int:
+        return next(self._numbers)
+
+    def ask(self, request: m.CancelJob | m.GetStatus | m.AwaitWorkers | m.Shutdown) -> Any:
+        """The reply's value. Raises UsageError if the coordinator says no."""
+        queue = self._send(request)
+        try:
+            return _value(self._next(queue))
+        finally:
+            self._waiting.pop(request.request, None)
+
+    def log(self, job: str) -> list[dict[str, Any]]:
+        """The event log of a job, as far as it goes. UsageError if there is no such job.
+
+        The lines come addressed to the job, so the job cannot be watched on the same client.
+        """
+        queue: SimpleQueue[Answer] = SimpleQueue()
+        with self._lock:
+            self._watching[job] = queue
+        self._send(m.GetLog(self.next_request(), job), queue)
+        lines: list[dict[str, Any]] = []
+        while isinstance(answer := self._next(queue), m.Events):
+            lines += answer.lines
+        _value(answer)
+        return lines
+
+    def submit(self, request: m.Submit) -> "Watched":
+        """Start a job. With `request.watch`, `Watched.wait` gives its end."""
+        queue = self._send(request)
+        return Watched(self, str(_value(self._next(queue))), queue)
+
+    def watch(self, job: str) -> "Watched":
+        """Follow a job that somebody submitted earlier."""
+        request = m.Watch(self.next_request(), job)
+        queue = self._send(request)
+        return Watched(self, str(_value(self._next(queue))), queue)
+
+    def drop_dataset(self, job: str) -> None:
+        self._connection.send([m.DropDataset(job)])
+
+    def _send(
+        self, request: Any, queue: "SimpleQueue[Answer] | None" = None
+    ) -> "SimpleQueue[Answer]":
+        queue = queue or SimpleQueue()
+        with self._lock:
+            if self._lost is not None:
+                raise NoCoordinator(self._lost)
+            self._waiting[request.request] = queue
+        self._connection.send([request])
+        return queue
+
+    def _next(self, queue: "SimpleQueue[Answer]") -> Answer:
+        answer = queue.get()
+        if answer is None:
+            raise NoCoordinator(self._lost or "the coordinator is gone")
+        return answer
+
+    def _read(self) -> None:
+        try:
+            while True:
+                for message in self._connection.receive():
+                    self._sort(message)
+        except (EOFError, OSError, ProtocolError) as error:
+            with self._lock:
+                self._lost = f"the coordinator is gone ({error})"
+                queues = [*self._waiting.values(), *self._watching.values()]
+            for queue in queues:
+                queue.put(None)
+        finally:
+            self._connection.close()
+
+    def _sort(self, message: m.Message) -> None:
+        """A reply finds its request; what belongs to a job follows the reply that named it."""
+        with self._lock:
+            match message:
+                case m.Reply(request, value, _):
+                    queue = self._waiting.pop(request, None)
+                    if queue is not None and isinstance(value, str):
+                        self._watching[value] = queue
+                case m.Events(job, _):
+                    queue = self._watching.get(job)
+                case m.Ended(job):
+                    queue = self._watching.pop(job, None)
+                case _:
+                    queue = None
+        if queue is not None and isinstance(message, m.Reply | m.Events | m.Ended):
+            queue.put(message)
+
+
+class Watched:
+    """A job under way, seen from the client."""
+
+    def __init__(self, client: Client, job: str, queue: "SimpleQueue[Answer]") -> None:
+        self._client, self.job, self._queue = client, job, queue
+
+    def wait(self, on_event: OnEvent | None = None) -> m.Ended:
+        """Block until the job ends well. Raises JobFailed or JobCancelled otherwise."""
+        while not isinstance(answer := self._client._next(self._queue), m.Ended):
+            if isinstance(answer, m.Events) and on_event is not None:
+                for line in answer.lines:
+                    on_event(line)
+        if answer.cancelled:
+            raise JobCancelled(f"{self.job} was cancelled")
+        if not answer.ok:
+            raise JobFailed(answer.error)
+        return answer
+
+
+def _value(answer: Answer) -> Any:
+    assert isinstance(answer, m.Reply)
+    if answer.error is not None:
+        raise UsageError(answer.error)
+    return answer.value

@@ -1,0 +1,99 @@
+"""Worker processes on this machine: started together, watched, replaced, and never left behind.
+
+Each worker holds the reading end of a pipe to us as its standard input. When we go, in whatever
+way, the pipe ends and the worker leaves. Workers have sessions of their own, so that Ctrl-C in the
+terminal reaches only the process that can decide what to do about it.
+"""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import minimr
+
+REPLACEMENTS_MAX = 8
+LEAVE_TIMEOUT_S = 5.0
+
+
+class LocalWorkers:
+    """`count` workers; one that dies is replaced, up to a bound, after which `on_empty` is told."""
+
+    def __init__(
+        self,
+        address_file: Path,
+        base: Path,
+        count: int,
+        slots: int = 1,
+        on_empty: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._address_file, self._base, self._slots = address_file, base, slots
+        self._on_empty = on_empty
+        self._lock = threading.Lock()
+        self._closing = False
+        self._replacements = 0
+        self._processes: list[subprocess.Popen[bytes]] = []
+        for _ in range(count):
+            self._launch()
+
+    @property
+    def pids(self) -> list[int]:
+        with self._lock:
+            return [process.pid for process in self._processes]
+
+    def dismiss(self) -> None:
+        """Tell every worker to leave by ending its pipe; none is replaced from now on."""
+        with self._lock:
+            self._closing = True
+            for process in self._processes:
+                assert process.stdin is not None
+                process.stdin.close()
+
+    def close(self) -> None:
+        """Wait until all have left; who does not leave in time is killed."""
+        self.dismiss()
+        for process in self._processes:
+            try:
+                process.wait(LEAVE_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def _launch(self) -> None:
+        command = [sys.executable, "-P", "-m", "minimr.cluster.worker"]
+        command += ["--address", str(self._address_file), "--slots", str(self._slots)]
+        process = subprocess.Popen(
+            [*command, "--base", str(self._base)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            env=environment(),
+            start_new_session=True,
+        )
+        self._processes.append(process)
+        threading.Thread(target=self._watch, args=(process,), daemon=True).start()
+
+    def _watch(self, process: subprocess.Popen[bytes]) -> None:
+        process.wait()
+        with self._lock:
+            if self._closing:
+                return
+            assert process.stdin is not None
+            process.stdin.close()
+            self._processes.remove(process)
+            if self._replacements < REPLACEMENTS_MAX:
+                self._replacements += 1
+                self._launch()
+            elif not self._processes:
+                self._on_empty(
+                    f"no worker stays alive: {REPLACEMENTS_MAX} were replaced, and the last one "
+                    f"ended with status {process.returncode}; see its messages above"
+                )
+
+
+def environment() -> dict[str, str]:
+    """Workers import the minimr that we are, installed or not."""
+    here = str(Path(minimr.__file__).resolve().parent.parent)
+    before = os.environ.get("PYTHONPATH")
+    return {**os.environ, "PYTHONPATH": f"{here}{os.pathsep}{before}" if before else here}

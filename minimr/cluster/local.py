@@ -1,0 +1,44 @@
+"""A whole cluster for one process: the coordinator in a thread, the workers as child processes.
+
+It is the same coordinator, over the same TCP on loopback, behind the same handshake as a standing
+one. Its files lie in one temporary directory, which goes with it.
+"""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from minimr.cluster.address import Address, write_address
+from minimr.cluster.coordinator import Coordinator
+from minimr.cluster.launcher import LocalWorkers
+
+
+class LocalCluster:
+    """Started by creating it; `close()` leaves no process, socket or file behind."""
+
+    def __init__(self, workers: int, slots: int = 1) -> None:
+        self._base = Path(tempfile.mkdtemp(prefix="minimr-"))
+        try:
+            self._coordinator = Coordinator()
+        except BaseException:
+            shutil.rmtree(self._base, ignore_errors=True)
+            raise
+        self.address: Address = self._coordinator.address(os.getpid())
+        address_file = self._base / "cluster.json"
+        write_address(address_file, self.address)
+        self._coordinator.start()
+        self._workers = LocalWorkers(
+            address_file, self._base, workers, slots, self._coordinator.fail_waiting
+        )
+
+    @property
+    def worker_pids(self) -> list[int]:
+        """The workers' process ids, for whoever wants to see what happens when one dies."""
+        return self._workers.pids
+
+    def close(self) -> None:
+        self._workers.dismiss()
+        self._coordinator.stop()
+        self._workers.close()
+        shutil.rmtree(self._base, ignore_errors=True)

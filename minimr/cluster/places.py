@@ -1,0 +1,21 @@
+"""Where a worker keeps things inside its directory. Worker, slots and shuffle server agree here."""
+
+from pathlib import Path
+
+from minimr.scheduler.state import AttemptId
+
+
+def output_path(directory: Path, attempt: AttemptId) -> Path:
+    """Where a worker keeps the output file of a map attempt."""
+    name = f"{attempt.stage}-{attempt.index:05d}.{attempt.number}.out"
+    return directory / "jobs" / attempt.job / name
+
+
+def dataset_path(directory: Path, dataset: str, partition: int) -> Path:
+    """Where a worker keeps a partition of a dataset."""
+    return directory / "datasets" / dataset / f"{partition:05d}.block"
+
+
+def scratch_path(directory: Path, pid: int) -> Path:
+    """Where the slot with this process id writes what is not finished."""
+    return directory / "scratch" / str(pid)

@@ -1,0 +1,247 @@
+"""The slot: the process in which user code runs, and the only one.
+
+It takes one order after another from its worker, runs the same `tasks/` code as the serial runner,
+and answers with a result or with the reason why there is none. What user code prints goes to a file
+that the slot sends along with the answer; the protocol never shares a stream with user code.
+"""
+
+import faulthandler
+import io
+import os
+import socket
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from minimr.cluster import messages as m
+from minimr.cluster.connection import Connection
+from minimr.cluster.fetch import Fetcher, FetchError, Source
+from minimr.cluster.places import dataset_path, output_path, scratch_path
+from minimr.cluster.started import StartedCounter
+from minimr.cluster.wire import Blob
+from minimr.errors import MinimrError
+from minimr.job import Job
+from minimr.scheduler.state import AttemptId
+from minimr.shuffle import codec
+from minimr.shuffle.segments import read_segment_bytes
+from minimr.source.load import load
+from minimr.source.pack import Code
+from minimr.tasks.failure import Position, TaskFailed, describe
+from minimr.tasks.map_task import run_map
+from minimr.tasks.reduce_task import run_reduce
+from minimr.tasks.spec import JobSpec, MapResult
+
+PRINTED_BYTES_MAX = 64 << 10
+IN_MEMORY_SHARE = 4
+HOLD_S = 0.001
+
+
+class SlotJob:
+    """A job as this slot knows it: its spec, and where its map outputs are."""
+
+    def __init__(self, cargo: dict[str, Any]) -> None:
+        self.code = Code.from_dict(cargo["code"])
+        self.spec = JobSpec.from_dict(cargo["spec"])
+        self.source: str | None = cargo["source"]
+        self.keep: bool = cargo["keep"]
+        self.directory: str = cargo["directory"]
+        self.maps: dict[int, Source] = {}
+        self.size_bytes = 0
+
+    def learn(self, news: m.MapsAt) -> None:
+        """A later location of the same map task replaces the earlier one."""
+        rows = zip(news.attempts, news.workers, news.hosts, news.ports, news.sizes, strict=True)
+        for attempt, worker, host, port, size_bytes in rows:
+            self.maps[attempt.index] = Source(attempt, worker, (host, port))
+            self.size_bytes += size_bytes
+
+
+class Slot:
+    def __init__(self, sock: socket.socket, token: bytes, directory: Path) -> None:
+        self._connection = Connection(sock)
+        self._directory = directory
+        self._scratch = scratch_path(directory, os.getpid())
+        self._scratch.mkdir(parents=True)
+        self._fetcher = Fetcher(token, directory)
+        self._jobs: dict[str, SlotJob] = {}
+        self._started = StartedCounter(self._scratch)
+        self._answers: list[m.Message] = []
+        self._answered_at = 0.0
+        self._worker = ""
+        self._job_class: type[Job] | None = None
+
+    def run(self) -> None:
+        """Obey until the worker closes the connection.
+
+        Answers to orders that came together leave together, unless they took their time.
+        """
+        self._connection.send([m.Hello(os.getpid())])
+        try:
+            while True:
+                for message in self._connection.receive():
+                    self._obey(message)
+                    if self._answers and time.perf_counter() - self._answered_at > HOLD_S:
+                        self._answer()
+                self._answer()
+        except (EOFError, OSError):
+            return
+
+    def _answer(self) -> None:
+        if self._answers:
+            self._connection.send(self._answers)
+            self._answers = []
+        self._answered_at = time.perf_counter()
+
+    def _obey(self, message: m.Message) -> None:
+        match message:
+            case m.Registered(worker):
+                self._worker = worker
+            case m.JobCargo():
+                job = self._jobs[message.job] = SlotJob(codec.loads(message.spec.data))
+                with suppress(OSError):  # On another machine the folder may not exist.
+                    os.chdir(job.directory)
+            case m.MapsAt():
+                self._jobs[message.job].learn(message)
+            case m.Run():
+                self._started.next()
+                self._answers.append(self._attempt(message))
+            case m.Forget(job):
+                self._jobs.pop(job, None)
+
+    def _attempt(self, order: m.Run) -> m.Message:
+        """Run one attempt; whatever happens, there is an answer."""
+        attempt, started = order.attempt, time.perf_counter()
+        job = self._jobs[attempt.job]
+        try:
+            user_job = self._new_job(job, attempt)
+            if attempt.stage == "reduce":
+                done = self._reduce(job, user_job, order)
+            else:
+                done = self._map(job, user_job, order)
+        except TaskFailed as error:
+            failure = error.failure
+            printed = take_printed()
+            return m.Failed(attempt, failure.kind, failure.text, failure.position, printed)
+        except FetchError as error:
+            return m.FetchMissed(attempt, error.missing, str(error))
+        except (MinimrError, OSError) as error:
+            return m.Failed(attempt, "system", str(error), None, take_printed())
+        done.stats["seconds"] = round(time.perf_counter() - started, 6)
+        done.printed = take_printed()
+        return done
+
+    def _new_job(self, job: SlotJob, attempt: AttemptId) -> Job:
+        if self._job_class is None:
+            try:
+                self._job_class = load(job.code)
+            except BaseException as error:
+                position = Position(f"{attempt.task}, while {job.code.module} was loaded")
+                raise TaskFailed(describe(error, Job(), position)) from error
+        return job.spec.new_job(self._job_class)
+
+    def _map(self, job: SlotJob, user_job: Job, order: m.Run) -> m.Done:
+        attempt = order.attempt
+        if job.source is not None:
+            path = dataset_path(self._directory, job.source, attempt.index)
+            source = {"kind": "resident", "path": str(path)}
+        else:
+            source = codec.loads(order.cargo.data)
+        keep = dataset_path(self._directory, attempt.job, attempt.index) if job.keep else None
+        if keep is not None:
+            keep.parent.mkdir(parents=True, exist_ok=True)
+        task = job.spec.map_task(attempt.index, source, str(keep) if keep else None)
+        result = run_map(user_job, task, self._scratch)
+        if result.path is not None and keep is None:
+            target = output_path(self._directory, attempt)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            Path(result.path).rename(target)
+        return _map_done(attempt, result)
+
+    def _reduce(self, job: SlotJob, user_job: Job, order: m.Run) -> m.Done:
+        attempt = order.attempt
+        inline = dict(zip(order.maps, order.segments, strict=True))
+        remote = {index: each for index, each in job.maps.items() if index not in inline}
+        segments = self._fetcher.fetch(remote, attempt.index, self._worker) if remote else {}
+        for index, blob in inline.items():
+            segments[index] = read_segment_bytes(blob.data)
+        in_order = [segments[index] for index in sorted(segments)]
+        expected_bytes = job.size_bytes // job.spec.partitions
+        in_memory = expected_bytes * IN_MEMORY_SHARE <= job.spec.memory_bytes
+        task = job.spec.reduce_task(attempt.index, attempt.number)
+        result = run_reduce(user_job, task, in_order, in_memory)
+        pairs = None if result.pairs is None else [Blob(result.pairs)]
+        part = None if result.part is None else result.part.to_dict()
+        stats = {
+            "records_in": result.records_in,
+            "records_out": result.records_out,
+            "bytes_out": result.bytes_out,
+        }
+        return m.Done(attempt, pairs, stats, result.counters, part, "")
+
+
+def _map_done(attempt: AttemptId, result: MapResult) -> m.Done:
+    segments = None if result.segments is None else [Blob(each) for each in result.segments]
+    stats = {
+        "records_in": result.records_in,
+        "records_out": result.records_out,
+        "bytes_out": result.bytes_out,
+    }
+    return m.Done(attempt, segments, stats, result.counters, None, "")
+
+
+class CappedOutput(io.RawIOBase):
+    """What user code prints, up to a bound per attempt: a print in a loop must not fill a disk."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._left = PRINTED_BYTES_MAX
+
+    def reset(self) -> None:
+        self._left = PRINTED_BYTES_MAX
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        kept = bytes(data[: self._left])
+        if kept:
+            os.write(self._descriptor, kept)
+            self._left -= len(kept)
+            if self._left == 0:
+                os.write(self._descriptor, b"\n[more was printed and dropped]\n")
+        return len(data)
+
+
+def take_printed() -> str:
+    """What the attempt printed since the last call, C libraries and child processes included."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    size_bytes = os.fstat(1).st_size
+    if size_bytes == 0:
+        return ""
+    data = os.pread(1, min(size_bytes, 2 * PRINTED_BYTES_MAX), 0)
+    os.ftruncate(1, 0)
+    for stream in _OUTPUTS:
+        stream.reset()
+    return data.decode(errors="replace")
+
+
+_OUTPUTS: list[CappedOutput] = []
+
+
+def capture_prints() -> None:
+    """Send Python's streams through the cap; descriptors 1 and 2 are the file already."""
+    output = CappedOutput(1)
+    _OUTPUTS.append(output)
+    sys.stdout = sys.stderr = io.TextIOWrapper(
+        output, encoding="utf-8", errors="backslashreplace", line_buffering=True
+    )
+    faulthandler.enable(file=2, all_threads=False)
+
+
+def slot_main(sock: socket.socket, token: bytes, directory: Path) -> None:
+    """The life of a slot, from fork to the end of its connection."""
+    capture_prints()
+    Slot(sock, token, directory).run()

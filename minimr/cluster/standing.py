@@ -1,0 +1,179 @@
+"""A cluster that stands: started by `minimr up` or by hand, found through its connection file."""
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from minimr.cluster import messages as m
+from minimr.cluster import worker as worker_process
+from minimr.cluster.address import read_address, write_address
+from minimr.cluster.client import Client
+from minimr.cluster.coordinator import Coordinator
+from minimr.cluster.launcher import LocalWorkers, environment
+from minimr.errors import MinimrError, NoCoordinator, UsageError
+
+STOP_TIMEOUT_S = 15.0
+POLL_S = 0.02
+
+
+def serve_coordinator(
+    address_file: Path,
+    port: int = 0,
+    workers: int = 0,
+    slots: int = 1,
+    on_ready: Callable[[], None] = lambda: None,
+) -> None:
+    """Be the coordinator, with `workers` of its own, until a client or a signal says stop.
+
+    Raises UsageError if a cluster with this connection file is running, or the port is taken.
+    """
+    _refuse_second(address_file)
+    coordinator = Coordinator(port=port)
+    base = Path(tempfile.mkdtemp(prefix="minimr-"))
+    address = coordinator.address(os.getpid())
+    own: LocalWorkers | None = None
+    try:
+        write_address(address_file, address)
+        coordinator.start()
+        if workers:
+            own = LocalWorkers(address_file, base, workers, slots, coordinator.fail_waiting)
+            client = Client(address)
+            client.ask(m.AwaitWorkers(client.next_request(), workers))
+            client.close()
+        signal.signal(signal.SIGTERM, _interrupt)
+        on_ready()
+        coordinator.wait()
+    finally:
+        if own:
+            own.dismiss()
+        coordinator.stop()
+        if own:
+            own.close()
+        shutil.rmtree(base, ignore_errors=True)
+        with suppress(NoCoordinator):
+            if read_address(address_file) == address:
+                address_file.unlink(missing_ok=True)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _refuse_second(address_file: Path) -> None:
+    try:
+        running = read_address(address_file)
+        Client(running).close()
+    except NoCoordinator:
+        return  # No file, or one that a killed coordinator left behind.
+    raise UsageError(
+        f"a cluster is running already at {running.host}:{running.port} (process {running.pid}); "
+        f"stop it with 'minimr down', or name another file with --address"
+    )
+
+
+def serve_worker(
+    address_file: Path, slots: int = 1, on_joined: Callable[[str], None] = lambda _: None
+) -> None:
+    """Be a worker of the cluster until it ends or a signal says stop."""
+    worker_process.serve(address_file, slots, on_joined=on_joined)
+
+
+def start_detached(address_file: Path, workers: int, slots: int = 1) -> dict[str, Any]:
+    """Start a coordinator with workers that outlives this process. Returns where it is."""
+    _refuse_second(address_file)
+    address_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    log = address_file.with_suffix(".log")
+    command = [sys.executable, "-P", "-m", "minimr.cluster.standing"]
+    command += ["--address", str(address_file), "--workers", str(workers), "--slots", str(slots)]
+    with log.open("w") as messages:
+        started = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=messages,
+            env=environment(),
+            start_new_session=True,
+            check=False,
+        )
+    if started.returncode:
+        said = log.read_text().strip().splitlines()
+        raise MinimrError(f"the cluster did not start: {said[-1] if said else 'it said nothing'}")
+    where: dict[str, Any] = json.loads(started.stdout)
+    return where
+
+
+def stop(address_file: Path) -> None:
+    """Stop the cluster and wait until nothing of it is left."""
+    address = read_address(address_file)
+    client = Client(address)
+    client.ask(m.Shutdown(client.next_request()))
+    client.close()
+    deadline = time.monotonic() + STOP_TIMEOUT_S
+    while (address_file.exists() or _runs(address.pid)) and time.monotonic() < deadline:
+        time.sleep(POLL_S)
+    if address_file.exists():
+        raise MinimrError(f"the coordinator (process {address.pid}) does not end; kill it")
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    return True
+
+
+def main() -> None:
+    """The process behind `minimr up`: it starts the cluster's process, and ends when that is up."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--address", type=Path, required=True)
+    parser.add_argument("--workers", type=int, required=True)
+    parser.add_argument("--slots", type=int, required=True)
+    options = parser.parse_args()
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _stand(options, writing)
+        return
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        ready = pipe.read()
+    if not ready:
+        sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) or 1)
+    print(ready)
+
+
+def _stand(options: argparse.Namespace, ready: int) -> None:
+    """The cluster's process. It says where it is through `ready`, once it is up."""
+
+    def say_where() -> None:
+        address = read_address(options.address)
+        started = {"host": address.host, "port": address.port, "pid": address.pid}
+        os.write(ready, json.dumps(started).encode())
+        os.close(ready)
+
+    try:
+        serve_coordinator(
+            options.address, workers=options.workers, slots=options.slots, on_ready=say_where
+        )
+    except KeyboardInterrupt:
+        pass  # SIGTERM, and everything is cleaned up.
+    except MinimrError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

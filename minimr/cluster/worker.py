@@ -1,0 +1,372 @@
+"""The worker: owns slots, keeps map outputs and datasets, and serves them to reducers.
+
+Its decisions are the worker machine's (`scheduler/worker_machine.py`); here are the processes,
+files and sockets around it, and again one loop that owns the state. The worker itself runs no user
+code and reads no data: a job's cargo passes through it to the slots.
+"""
+
+import argparse
+import os
+import select
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from minimr.cluster import messages as m
+from minimr.cluster.address import Address, read_address
+from minimr.cluster.connect import connect
+from minimr.cluster.connection import Connection
+from minimr.cluster.loop import Loop
+from minimr.cluster.nursery import Nursery
+from minimr.cluster.places import output_path, scratch_path
+from minimr.cluster.shuffle_server import ShuffleServer
+from minimr.cluster.started import read_started
+from minimr.errors import MinimrError, NoCoordinator, ProtocolError
+from minimr.scheduler import worker_machine as machine
+from minimr.scheduler.policy import HEARTBEAT_S
+from minimr.scheduler.state import AttemptId
+
+PRINTED_BYTES_MAX = 4096
+
+
+@dataclass(slots=True)
+class SlotHandle:
+    """One living slot process. `cargo` and `told` say what of each job it has been sent."""
+
+    serial: int
+    connection: Connection
+    output: int
+    pid: int = 0
+    cargo: set[str] = field(default_factory=set)
+    told: dict[str, int] = field(default_factory=dict)
+    outbox: list[m.Message] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    messages: list[m.Message]
+
+
+@dataclass(frozen=True, slots=True)
+class FromSlot:
+    serial: int
+    messages: list[m.Message]
+
+
+@dataclass(frozen=True, slots=True)
+class SlotExited:
+    serial: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Stop; `text` says why, if it is not by order."""
+
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatTimer:
+    pass
+
+
+Item = Orders | FromSlot | SlotExited | Leave | HeartbeatTimer
+
+
+class Worker:
+    """Create it while the process has one thread, then `run()`, which blocks until the end."""
+
+    def __init__(self, address: Address, slots: int, directory: Path) -> None:
+        from minimr.cluster.slot import slot_main  # The slot's code; imported by the nursery too.
+
+        self._address = address
+        self._slots = slots
+        self._directory = directory
+        self.name = ""
+        token = address.secret
+        self._nursery = Nursery(lambda sock: slot_main(sock, token, directory), directory)
+        self._machine = machine.WorkerMachine(slots)
+        self._handles: dict[int, SlotHandle] = {}
+        self._serials: dict[int, int] = {}
+        self._serial = 0
+        self._jobs: dict[str, m.JobCargo] = {}
+        self._maps: dict[str, list[m.MapsAt]] = {}
+        self._runs: dict[AttemptId, m.Run] = {}
+        self._held: dict[AttemptId, Path] = {}
+        self._stored: set[str] = set()
+        self._outbox: list[m.Message] = []
+        self._left: Leave | None = None
+        self._loop: Loop[Item] = Loop(self._handle, self._flush)
+
+    def run(self, on_joined: Callable[[str], None] = lambda _: None) -> None:
+        """Join the cluster and serve it. Raises NoCoordinator if there is none, or it goes away."""
+        self._on_joined = on_joined
+        try:
+            self._server = ShuffleServer(self._address.secret, self._held.get)
+            self._coordinator = connect(self._address, "worker")
+            self._server.start()
+            host, port = self._server.address
+            self._coordinator.send([m.Register(self._slots, host, port, os.getpid())])
+            self._start_thread("coordinator", self._read_coordinator)
+            self._start_thread("nursery", self._read_nursery)
+            self._perform(self._machine.start())
+            self._loop.at(time.monotonic() + HEARTBEAT_S, HeartbeatTimer())
+            self._loop.run()
+        finally:
+            self._nursery.close()
+            shutil.rmtree(self._directory, ignore_errors=True)
+        if self._left is not None and self._left.text is not None:
+            raise NoCoordinator(self._left.text)
+
+    def leave(self, text: str | None = None) -> None:
+        """From any thread: stop the slots and end `run`."""
+        self._loop.post(Leave(text))
+
+    # The edges
+
+    def _start_thread(self, name: str, target: Callable[[], None]) -> None:
+        threading.Thread(target=target, name=name, daemon=True).start()
+
+    def _read_coordinator(self) -> None:
+        try:
+            while True:
+                self._loop.post(Orders(self._coordinator.receive()))
+        except (EOFError, OSError, ProtocolError) as error:
+            self.leave(f"the coordinator is gone ({error}); this worker ends")
+
+    def _read_nursery(self) -> None:
+        while (report := self._nursery.read_report()) is not None:
+            self._loop.post(SlotExited(*report))
+        self.leave("the nursery process died; this worker ends")
+
+    def _read_slot(self, serial: int, connection: Connection) -> None:
+        try:
+            while True:
+                self._loop.post(FromSlot(serial, connection.receive()))
+        except (EOFError, OSError, ProtocolError):
+            # User code may have closed or misused the descriptor; the slot is of no use without.
+            try:
+                self._nursery.kill(serial)
+            except OSError:
+                pass  # The whole worker is leaving.
+        finally:
+            connection.close()
+
+    # The loop
+
+    def _handle(self, item: Item) -> None:
+        match item:
+            case Orders(messages):
+                for message in messages:
+                    self._obey(message)
+            case FromSlot(serial, messages):
+                if (number := self._serials.get(serial)) is not None:
+                    for message in messages:
+                        self._hear(number, message)
+            case SlotExited(serial, text):
+                self._exited(serial, text)
+            case HeartbeatTimer():
+                self._outbox.append(m.Beat())
+                self._loop.at(time.monotonic() + HEARTBEAT_S, item)
+            case Leave():
+                self._left = self._left or item
+                self._loop.stop()
+
+    def _flush(self) -> None:
+        for handle in self._handles.values():
+            if handle.outbox:
+                handle.connection.send(handle.outbox)
+                handle.outbox = []
+        if self._outbox:
+            self._coordinator.send(self._outbox)
+            self._outbox = []
+
+    def _obey(self, message: m.Message) -> None:
+        match message:
+            case m.Run():
+                self._runs[message.attempt] = message
+                code = self._jobs[message.attempt.job].code
+                self._perform(self._machine.handle(machine.Assigned(message.attempt, code)))
+            case m.JobCargo():
+                self._jobs[message.job] = message
+            case m.MapsAt():
+                self._maps.setdefault(message.job, []).append(message)
+            case m.Cancel(attempt):
+                self._runs.pop(attempt, None)
+                self._perform(self._machine.handle(machine.CancelOrdered(attempt)))
+            case m.Forget(job):
+                self._forget(job)
+            case m.Registered(name):
+                self.name = name
+                self._on_joined(name)
+            case m.Stop():
+                self._handle(Leave())
+
+    def _hear(self, number: int, message: m.Message) -> None:
+        match message:
+            case m.Hello(pid):
+                self._handles[number].pid = pid
+                self._perform(self._machine.handle(machine.SlotReady(number)))
+            case m.Done() | m.Failed() | m.FetchMissed():
+                self._runs.pop(message.attempt, None)
+                if isinstance(message, m.Done) and message.segments is None:
+                    self._stored.add(message.attempt.job)
+                    self._held[message.attempt] = output_path(self._directory, message.attempt)
+                self._outbox.append(message)
+                seconds = message.stats.get("seconds") if isinstance(message, m.Done) else None
+                event = machine.SlotReported(number, message.attempt, seconds)
+                self._perform(self._machine.handle(event))
+
+    def _exited(self, serial: int, text: str) -> None:
+        number = self._serials.pop(serial, None)
+        if number is None:
+            return
+        handle = self._handles.pop(number)
+        printed = read_output(handle.output)
+        handle.connection.shut()
+        os.close(handle.output)
+        scratch = scratch_path(self._directory, handle.pid)
+        started = read_started(scratch)
+        shutil.rmtree(scratch, ignore_errors=True)
+        told = f"the slot process was {text}" if text.startswith("killed") else f"the slot {text}"
+        if printed:
+            told += f"; its last words:\n{printed}"
+        self._perform(self._machine.handle(machine.SlotDied(number, told, started)))
+
+    def _forget(self, job: str) -> None:
+        self._jobs.pop(job, None)
+        self._maps.pop(job, None)
+        for attempt in [attempt for attempt in self._held if attempt.job == job]:
+            del self._held[attempt]
+        for handle in self._handles.values():
+            if job in handle.cargo:
+                handle.cargo.discard(job)
+                handle.told.pop(job, None)
+                handle.outbox.append(m.Forget(job))
+        if job in self._stored:
+            self._stored.discard(job)
+            for folder in ("jobs", "datasets"):
+                shutil.rmtree(self._directory / folder / job, ignore_errors=True)
+
+    # What the machine wants done
+
+    def _perform(self, actions: list[machine.MachineAction]) -> None:
+        for action in actions:
+            match action:
+                case machine.SpawnSlot(number):
+                    self._spawn(number)
+                case machine.KillSlot(number):
+                    self._nursery.kill(self._handles[number].serial)
+                case machine.StartAttempt(number, attempt):
+                    self._start(self._handles[number], attempt)
+                case machine.ReportFailure(attempt, failure):
+                    self._runs.pop(attempt, None)
+                    self._outbox.append(
+                        m.Failed(attempt, failure.reason, failure.text, failure.position, "")
+                    )
+
+    def _spawn(self, number: int) -> None:
+        ours, theirs = socket.socketpair()
+        output = open_output(self._directory)
+        self._serial += 1
+        self._nursery.spawn(self._serial, theirs, output)
+        theirs.close()
+        handle = SlotHandle(self._serial, Connection(ours), output)
+        self._handles[number] = handle
+        self._serials[self._serial] = number
+        serial, connection = handle.serial, handle.connection
+        self._start_thread("slot", lambda: self._read_slot(serial, connection))
+
+    def _start(self, handle: SlotHandle, attempt: AttemptId) -> None:
+        messages: list[m.Message] = []
+        job = attempt.job
+        if job not in handle.cargo:
+            handle.cargo.add(job)
+            messages += [m.Registered(self.name), self._jobs[job]]
+        news = self._maps.get(job, [])
+        messages += news[handle.told.get(job, 0) :]
+        handle.told[job] = len(news)
+        handle.outbox += [*messages, self._runs[attempt]]
+
+
+def open_output(directory: Path) -> int:
+    """A file without a name for what a slot prints; appending, so that cutting it is safe."""
+    descriptor, name = tempfile.mkstemp(dir=directory)
+    os.close(descriptor)
+    descriptor = os.open(name, os.O_RDWR | os.O_APPEND)
+    Path(name).unlink()
+    return descriptor
+
+
+def read_output(descriptor: int) -> str:
+    """The end of what a dead slot printed and nobody has reported yet."""
+    size = os.fstat(descriptor).st_size
+    start = max(0, size - PRINTED_BYTES_MAX)
+    return os.pread(descriptor, size - start, start).decode(errors="replace").strip()
+
+
+def make_directory(base: Path | None) -> Path:
+    """A directory of this worker's own, for outputs and datasets."""
+    return Path(tempfile.mkdtemp(prefix="minimr-worker-", dir=base))
+
+
+def serve(
+    address_file: Path,
+    slots: int = 1,
+    base: Path | None = None,
+    lifeline: int | None = None,
+    on_joined: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Be a worker until told to stop.
+
+    The end of the pipe `lifeline` ends the worker, too: its launcher is gone or wants no more of
+    it. `base` is the launcher's directory then, and nobody else may be left to remove it.
+    """
+    worker = Worker(read_address(address_file), slots, make_directory(base))
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: worker.leave())
+    orphaned = threading.Event()
+    if lifeline is not None:
+        follower = threading.Thread(target=_follow, args=(worker, lifeline, orphaned), daemon=True)
+        follower.start()
+    try:
+        worker.run(on_joined)
+    finally:
+        if orphaned.is_set() and base is not None:
+            shutil.rmtree(base, ignore_errors=True)
+
+
+def _follow(worker: Worker, lifeline: int, orphaned: threading.Event) -> None:
+    while os.read(lifeline, 1024):
+        pass
+    orphaned.set()
+    worker.leave()
+
+
+def main() -> None:
+    """The process that a launcher starts; people start `minimr worker`."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--address", type=Path, required=True)
+    parser.add_argument("--slots", type=int, default=1)
+    parser.add_argument("--base", type=Path)
+    options = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # The launcher says when to leave.
+    try:
+        serve(options.address, options.slots, options.base, lifeline=sys.stdin.fileno())
+    except MinimrError as error:
+        if select.select([sys.stdin], [], [], 0)[0]:
+            return  # The launcher let go of us first; what failed then is no news.
+        print(f"worker: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

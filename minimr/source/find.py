@@ -1,0 +1,104 @@
+"""From what the user typed to a Job class: a built-in name, a file, or module:Class."""
+
+import importlib
+import importlib.util
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+from minimr.errors import UsageError
+from minimr.job import Job
+from minimr.jobs import BUILT_IN
+from minimr.source.load import StopLoading, loading
+
+
+def load_job(reference: str) -> type[Job]:
+    """The class that JOB names. Raises UsageError with what to do if there is none."""
+    reference = BUILT_IN.get(reference, reference)
+    base, _, name = reference.partition(":")
+    if base.endswith(".py") or "/" in base:
+        return _pick(_import_file(Path(base)), base, name)
+    if not name:
+        raise UsageError(
+            f"no job is called {reference!r}; the built-in ones are {', '.join(BUILT_IN)}. "
+            "Your own: my_job.py, my_job.py:Class or module:Class"
+        )
+    return _pick(_import_module(base), base, name)
+
+
+def _import_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise UsageError(f"the job file {path} does not exist")
+    sys.path.insert(0, str(path.resolve().parent))
+    spec = importlib.util.spec_from_file_location(path.stem, path.resolve())
+    if spec is None or spec.loader is None:
+        raise UsageError(f"{path} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    execute = spec.loader.exec_module
+    _execute(lambda: execute(module), str(path))
+    return module
+
+
+def _import_module(name: str) -> ModuleType:
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        found = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        found = None
+    if found is None:
+        raise UsageError(f"there is no module {name!r} to import here")
+    _execute(lambda: importlib.import_module(name), name)
+    return sys.modules[name]
+
+
+def _execute(run: Callable[[], object], where: str) -> None:
+    """Run the user's top level; its errors become one or two lines."""
+    try:
+        with loading():
+            run()
+    except StopLoading:
+        pass  # A script that goes on to run its job; the class is defined by now.
+    except SyntaxError as error:
+        raise UsageError(f"{error.filename}, line {error.lineno}: {error.msg}") from None
+    except (Exception, SystemExit) as error:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        raise UsageError(
+            f"{where} cannot be loaded: {type(error).__name__}: {error} "
+            f"({frame.filename}, line {frame.lineno})"
+        ) from None
+
+
+def _pick(module: ModuleType, where: str, name: str) -> type[Job]:
+    if name:
+        found = getattr(module, name, None)
+        if not (isinstance(found, type) and issubclass(found, Job)):
+            raise UsageError(f"{where} has no job class {name!r}{_offer(module)}")
+        return found
+    jobs = _jobs(module)
+    if not jobs:
+        raise UsageError(f"{where} defines no job; write a class that extends minimr.Job")
+    if len(jobs) > 1:
+        names = ", ".join(jobs)
+        raise UsageError(f"{where} defines several jobs: {names}. Say which: {where}:{min(jobs)}")
+    return next(iter(jobs.values()))
+
+
+def _offer(module: ModuleType) -> str:
+    jobs = _jobs(module)
+    return f"; it defines {', '.join(jobs)}" if jobs else ""
+
+
+def _jobs(module: ModuleType) -> dict[str, type[Job]]:
+    """The Job classes that the module itself defines, not those it imports."""
+    return {
+        name: value
+        for name, value in vars(module).items()
+        if isinstance(value, type)
+        and issubclass(value, Job)
+        and value.__module__ == module.__name__
+        and not name.startswith("_")
+    }

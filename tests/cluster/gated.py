@@ -1,0 +1,87 @@
+"""Jobs that stop where a test wants to look, or that do what no job should do."""
+
+import fcntl
+import os
+import signal
+import sys
+
+import minimr as mr
+
+
+class Gate:
+    """A lock on a file: while the test holds it, a job that passes waits. No sleep, no clock."""
+
+    def __init__(self, path):
+        self.path = str(path)
+        self._file = open(path, "w")  # noqa: SIM115
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+
+    def open(self):
+        self._file.close()
+
+
+def wait_at(path):
+    with open(path) as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+
+
+class GatedCount(mr.Job):
+    """Counts words; one map task or the first reduce call waits at the gate."""
+
+    gate: str = ""
+    at: str = "map"
+
+    def map(self, offset, line):
+        if self.gate and self.at == "map" and self.partition_index == 1:
+            wait_at(self.gate)
+        for word in line.split():
+            yield word, 1.1
+
+    def reduce(self, word, counts):
+        if self.gate and self.at == "reduce":
+            wait_at(self.gate)
+        total = 0.0
+        for count in counts:
+            total += count
+        yield word, total
+
+
+class Misbehaves(mr.Job):
+    """Does `deed` at the first record."""
+
+    deed: str
+
+    def map(self, offset, line):
+        print("about to", self.deed)
+        DEEDS[self.deed]()
+        yield line, 1
+
+
+class Prints(mr.Job):
+    def map(self, offset, line):
+        print("map sees", line)
+        os.system("echo from a child process")
+        print("to stderr", file=sys.stderr)
+        yield line, 1
+
+    def reduce(self, key, values):
+        print("reduce sees", key)
+        yield key, sum(values)
+
+
+def _raise():
+    raise ValueError("a bad day")
+
+
+def _crash():
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+DEEDS = {
+    "raise": _raise,
+    "exit": lambda: sys.exit(3),
+    "really exit": lambda: os._exit(3),
+    "crash": _crash,
+    "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "close everything": lambda: os.closerange(3, 1000),
+}

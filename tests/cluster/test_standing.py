@@ -1,0 +1,214 @@
+"""A standing cluster: up, several jobs at once, down, and nothing left of it."""
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+import minimr as mr
+from minimr.cluster import standing
+from minimr.cluster.address import read_address
+from minimr.errors import NoCoordinator, UsageError
+from minimr.jobs.wordcount import WordCount
+from tests.cluster.gated import Gate, GatedCount
+
+
+def processes():
+    """Command lines of every process that runs minimr's own modules."""
+    found = {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except OSError:
+                continue
+            if "minimr.cluster." in line:
+                found[int(folder.name)] = line
+    return found
+
+
+@pytest.fixture()
+def address(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    return tmp_path / "cluster.json"
+
+
+@pytest.fixture()
+def text(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text("to be or not to be\n" * 50)
+    return path
+
+
+def test_three_jobs_at_once_and_nothing_left(address, text, tmp_path):
+    started = standing.start_detached(address, workers=2)
+    assert started["port"] == read_address(address).port
+    mine = [pid for pid, line in processes().items() if str(address) in line]
+    assert len(mine) >= 3
+    results = {}
+
+    def work(number):
+        with mr.Cluster(address=address) as cluster:
+            results[number] = dict(cluster.run(WordCount, [str(text)], tmp_path / f"out{number}"))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert results == {n: {"to": 100, "be": 100, "or": 50, "not": 50} for n in range(3)}
+    standing.stop(address)
+    assert not [line for line in processes().values() if str(address) in line]
+    assert not address.exists()
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+@pytest.fixture()
+def cluster(address):
+    standing.start_detached(address, workers=1)
+    with mr.Cluster(address=address) as each:
+        yield each
+    standing.stop(address)
+
+
+def test_the_connection_file_is_for_its_owner_only(cluster, address):
+    assert address.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_second_coordinator_is_refused(cluster, address):
+    with pytest.raises(UsageError, match="running already"):
+        standing.start_detached(address, workers=1)
+
+
+def test_a_submitted_job_runs_without_its_client(cluster, text, tmp_path):
+    job = cluster.submit(WordCount, [str(text)], tmp_path / "out")
+    cluster.wait(job)
+    assert (tmp_path / "out" / "_SUCCESS").exists()
+    (summary,) = [each for each in cluster.status()["jobs"] if each["job"] == job]
+    assert (summary["state"], summary["maps_done"]) == ("succeeded", 2)
+    events = [event["event"] for event in cluster.logs(job)]
+    assert events[0] == "job_submitted"
+    assert events[-1] == "job_done"
+
+
+def test_a_cancelled_job_ends_and_leaves_nothing(cluster, text, tmp_path):
+    gate = Gate(tmp_path / "gate")
+    job = cluster.submit(GatedCount(gate=gate.path), [str(text)], tmp_path / "out")
+    cluster.cancel(job)
+    with pytest.raises(mr.JobCancelled):
+        cluster.wait(job)
+    gate.open()
+    assert not (tmp_path / "out").exists()
+    assert not list(tmp_path.glob(".out*"))
+
+
+def test_a_job_that_nobody_knows(cluster):
+    with pytest.raises(UsageError, match="job-99"):
+        cluster.cancel("job-99")
+    with pytest.raises(UsageError, match="job-99"):
+        cluster.logs("job-99")
+
+
+def test_a_job_ends_with_the_client_that_waits_for_it(cluster, address, text, tmp_path):
+    gate = Gate(tmp_path / "gate")
+    other = mr.Cluster(address=address)
+    seen = threading.Event()
+    other._on_event = lambda event: seen.set()
+    job = GatedCount(gate=gate.path)
+    failure = []
+
+    def work():
+        try:
+            other.run(job, [str(text)], tmp_path / "out")
+        except NoCoordinator as error:
+            failure.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert seen.wait(30)
+    job_id = cluster.status()["jobs"][-1]["job"]
+    other.close()
+    thread.join(30)
+    assert failure
+    with pytest.raises(mr.JobCancelled):
+        cluster.wait(job_id)
+    gate.open()
+
+
+def test_no_coordinator(tmp_path):
+    with pytest.raises(NoCoordinator, match="minimr up"):
+        mr.Cluster(address=tmp_path / "nothing.json")
+
+
+def test_a_connection_file_whose_cluster_is_gone(cluster, address, tmp_path):
+    copy = tmp_path / "old.json"
+    copy.write_bytes(address.read_bytes().replace(b'"port": ', b'"port": 1'))
+    with pytest.raises(NoCoordinator):
+        mr.Cluster(address=copy)
+
+
+def test_a_wrong_token(cluster, address, tmp_path):
+    token = read_address(address).token
+    other = tmp_path / "other.json"
+    other.write_text(address.read_text().replace(token, "00" * 32))
+    with pytest.raises(NoCoordinator, match="wrong token"):
+        mr.Cluster(address=other)
+
+
+def test_a_file_that_is_no_connection_file(tmp_path):
+    path = tmp_path / "x.json"
+    path.write_text("{}")
+    with pytest.raises(NoCoordinator, match="no connection file"):
+        mr.Cluster(address=path)
+
+
+def test_a_client_that_is_killed_leaves_nothing_behind(tmp_path):
+    """The process that started the workers dies by SIGKILL in the middle of a job."""
+    (tmp_path / "tmp").mkdir()
+    gate = Gate(tmp_path / "gate")
+    text = tmp_path / "text.txt"
+    text.write_text("one\ntwo\n")
+    script = (
+        "import sys, minimr as mr\n"
+        "from tests.cluster.gated import GatedCount\n"
+        "mr.run(GatedCount(gate=sys.argv[1]), [sys.argv[2]],\n"
+        "       on_event=lambda e: print(e['event'], flush=True))\n"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp"), "PYTHONPATH": os.getcwd()}
+    client = subprocess.Popen(
+        [sys.executable, "-c", script, gate.path, str(text)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with client.stdout:
+        for line in client.stdout:
+            if line.strip() == "attempt_started":
+                break
+        mine = [pid for pid, line in processes().items() if str(tmp_path) in line]
+        assert mine
+        client.kill()
+        client.wait()
+    for pid in mine:
+        assert wait_for_end(pid), f"process {pid} outlived its client"
+    gate.open()
+    leftover = [p for p in (tmp_path / "tmp").iterdir() if not p.name.startswith("minimr-result")]
+    assert leftover == []
+
+
+def wait_for_end(pid):
+    """Wait for a process that is not our child, by its descriptor; no polling."""
+    import select
+
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([descriptor], [], [], 20)[0])
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,124 @@
+"""Whatever user code does, the job ends, the reason reaches the user, and the cluster goes on."""
+
+import pytest
+
+import minimr as mr
+from tests.cluster.gated import Misbehaves, Prints
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with mr.Cluster(2) as each:
+        yield each
+
+
+@pytest.fixture()
+def text(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text("one\ntwo\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("deed", "reason"),
+    [
+        ("raise", "ValueError: a bad day"),
+        ("exit", "called sys.exit(3)"),
+        ("really exit", "left with exit status 3"),
+        ("crash", "killed by signal 11"),
+        ("kill", "killed by signal 9"),
+        ("close everything", "the slot"),
+    ],
+)
+def test_a_deed_fails_the_job_with_its_reason(cluster, text, deed, reason):
+    with pytest.raises(mr.JobFailed) as caught:
+        cluster.run(Misbehaves(deed=deed), [str(text)])
+    assert reason in str(caught.value)
+    assert "map-" in str(caught.value)
+    # The cluster is none the worse for it.
+    result = cluster.run(Prints, [str(text)])
+    assert sorted(result) == [("one", 1), ("two", 1)]
+
+
+def test_an_exception_names_the_file_the_offset_and_the_record(cluster, text):
+    with pytest.raises(mr.JobFailed) as caught:
+        cluster.run(Misbehaves(deed="raise"), [str(text)])
+    message = str(caught.value)
+    assert f"{text}:0" in message
+    assert "'one'" in message
+    assert "gated.py" in message, "the user's own frame"
+    assert "minimr/tasks" not in message, "and none of ours"
+
+
+def test_a_crash_shows_what_was_printed_before_it(cluster, text):
+    with pytest.raises(mr.JobFailed, match="about to crash"):
+        cluster.run(Misbehaves(deed="crash"), [str(text)])
+
+
+def test_prints_reach_the_user_marked_with_their_task(text, capsys):
+    with mr.Cluster(2) as cluster:
+        cluster.run(Prints, [str(text)])
+    shown = capsys.readouterr().err
+    assert "[map-0] map sees one" in shown
+    assert "[map-0] from a child process" in shown
+    assert "[map-0] to stderr" in shown
+    assert "sees one" in shown.replace("[map-0] map sees one", "")
+
+
+def test_a_job_that_prints_for_ever_is_cut_short(cluster, text):
+    from minimr.cluster.slot import PRINTED_BYTES_MAX
+
+    printed = []
+    cluster._on_event = lambda e: e["event"] == "task_printed" and printed.append(e["text"])
+    cluster.run(Chatty, [str(text)])
+    assert all(len(each) < PRINTED_BYTES_MAX + 100 for each in printed)
+    assert any("more was printed and dropped" in each for each in printed)
+
+
+class Chatty(mr.Job):
+    def map(self, offset, line):
+        for _ in range(10_000):
+            print("la " * 10)
+        yield line, 1
+
+
+class Unpicklable(mr.Job):
+    def map(self, offset, line):
+        yield line, object()
+
+
+class Mixed(mr.Job):
+    def map(self, offset, line):
+        yield (1 if offset else "a"), 1
+
+
+class NoPair(mr.Job):
+    def map(self, offset, line):
+        yield line
+
+
+class NotIterable(mr.Job):
+    def map(self, offset, line):
+        return 5
+
+
+@pytest.mark.parametrize(
+    ("job", "words"),
+    [
+        (Unpicklable, ["object", "cannot be encoded"]),
+        (Mixed, ["int", "str"]),
+        (NoPair, ["pair"]),
+        (NotIterable, ["map returned 5", "pairs"]),
+    ],
+)
+@pytest.mark.parametrize("runner", ["cluster", "serial"])
+def test_what_cannot_travel_is_an_error_that_says_so(cluster, tmp_path, job, words, runner):
+    path = tmp_path / "text.txt"
+    path.write_text("one two three\nfour five six\nseven\n")
+    with pytest.raises(mr.JobFailed) as caught:
+        if runner == "serial":
+            mr.run(job, [str(path)], runner="serial")
+        else:
+            cluster.run(job, [str(path)])
+    for word in words:
+        assert word in str(caught.value)
