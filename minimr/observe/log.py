@@ -1,0 +1,116 @@
+"""The event log: one JSON object a line, in the order in which things happened.
+
+A log that is only ever appended to needs no lock, survives a crash up to its last whole line, can
+be read while it grows, and can be read by any tool that splits lines. Event sourcing rests on the
+same idea: keep the facts, and fold them into whatever view somebody asks for later.
+
+The first line says what the file is:
+
+    {"event": "log", "version": 1, "minimr": "0.1.0", "wall": "2026-11-24T05:29:00+00:00"}
+
+Every other line is an event. `t` counts seconds on a monotonic clock from the start of the log, so
+that differences between events mean something; the wall clock stands in the first line alone, for
+people.
+
+    {"t": 0.125, "event": "attempt_done", "job": "job-1", "task": "map-3", ...}
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from os import PathLike
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from minimr import __version__
+from minimr.errors import BadRecord
+
+Event = dict[str, Any]
+LOG_VERSION = 1
+
+
+class EventLog:
+    """Writes a new log. `append` takes one batch of events, which reaches the file as a whole."""
+
+    def __init__(self, path: str | PathLike[str], wall: str | None = None) -> None:
+        """Start the log at `path`, replacing a file that is there.
+
+        `wall` is the wall clock's time in ISO form, by default now; a simulated run gives its own.
+        """
+        self.path = Path(path)
+        self._file = self.path.open("w", encoding="utf-8")
+        wall = wall or datetime.now(UTC).isoformat(timespec="seconds")
+        first = {"event": "log", "version": LOG_VERSION, "minimr": __version__, "wall": wall}
+        self._write([first])
+
+    def append(self, events: Iterable[Mapping[str, Any]]) -> None:
+        self._write(events)
+
+    def _write(self, lines: Iterable[Mapping[str, Any]]) -> None:
+        # Escaping everything outside ASCII keeps lone surrogates, which a user's prints may hold.
+        text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
+        self._file.write(text)
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> "EventLog":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def read_log(path: str | PathLike[str]) -> Iterator[Event]:
+    """The events of the log at `path`, without its first line.
+
+    A run that was killed may leave half a line at the end. It is left out, and a `note` event says
+    so. Anything else that is wrong raises BadRecord with the file and the line.
+    """
+    with Path(path).open("rb") as file:
+        _check_first_line(path, file.readline())
+        last_t = 0.0
+        for number, line in enumerate(file, start=2):
+            event = _parse(line)
+            if event is not None:
+                last_t = event["t"]
+                yield event
+            elif line.endswith(b"\n"):
+                raise BadRecord(f"{path}, line {number}: not an event; the log is damaged there")
+            else:
+                text = f"the log ends in half a line ({path}, line {number}), which is left out"
+                yield {"t": last_t, "event": "note", "text": text}
+
+
+def _check_first_line(path: str | PathLike[str], line: bytes) -> None:
+    head = _parse_object(line)
+    if head is None or head.get("event") != "log":
+        raise BadRecord(f"{path} is not an event log of minimr: its first line does not say so")
+    if head.get("version") != LOG_VERSION:
+        raise BadRecord(
+            f"{path} is an event log of version {head.get('version')}, written by minimr "
+            f"{head.get('minimr')}; this minimr reads version {LOG_VERSION}"
+        )
+
+
+def _parse(line: bytes) -> Event | None:
+    """The event on this line, or None where there is none."""
+    event = _parse_object(line)
+    if event is None or not isinstance(event.get("event"), str):
+        return None
+    return event if isinstance(event.get("t"), int | float) else None
+
+
+def _parse_object(line: bytes) -> dict[str, Any] | None:
+    try:
+        value = json.loads(line)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None

@@ -1,0 +1,149 @@
+"""Every event of the log as one plain sentence: for the live view, for `minimr logs`, for labs."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Event = Mapping[str, Any]
+
+REASONS = {
+    "user": "its code raised an error",
+    "exit": "its code called exit",
+    "died": "its process died",
+    "worker_lost": "its worker was lost",
+    "fetch": "map output could not be fetched",
+    "system": "minimr or its machine could not do it",
+}
+"""Why an attempt failed, by the `reason` of its event."""
+
+
+def sentence(event: Event) -> str:
+    """What happened, in one line. An event of an unknown kind is shown as it is."""
+    tell = _SENTENCES.get(event["event"])
+    return tell(event) if tell else _as_it_is(event)
+
+
+def count(number: int, noun: str) -> str:
+    """`1 map`, `2 maps`, `74,117 records`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: `0.8 ms`, `0.41 s`, `12.3 s`, `3 min 20 s`."""
+    if seconds < 0.0995:
+        return f"{seconds * 1000:.1f} ms"
+    if seconds < 9.95:
+        return f"{seconds:.2f} s"
+    if seconds < 99.5:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s"
+
+
+def size(size_bytes: float) -> str:
+    """Bytes in decimal units: `512 bytes`, `5.4 kB`, `1.2 MB`."""
+    if size_bytes < 1000:
+        return count(round(size_bytes), "byte")
+    for unit in ("kB", "MB", "GB"):
+        size_bytes /= 1000
+        if size_bytes < 999.95:
+            return f"{size_bytes:.1f} {unit}"
+    return f"{size_bytes / 1000:.1f} TB"
+
+
+def gist(error: str) -> str:
+    """The line of an error's text that says most: as in a traceback, the last one."""
+    lines = error.strip().splitlines()
+    return lines[-1].strip() if lines else ""
+
+
+def _job_submitted(event: Event) -> str:
+    tasks = count(event["maps"], "task" if event.get("kind") == "load" else "map")
+    if event.get("reduces"):
+        tasks += " and " + count(event["reduces"], "reduce")
+    return f"{event['name']} begins: {tasks}"
+
+
+def _worker_joined(event: Event) -> str:
+    return f"{event['worker']} joins with {count(event['slots'], 'slot')}"
+
+
+def _worker_lost(event: Event) -> str:
+    return f"{event['worker']} is lost" + _because(event)
+
+
+def _attempt_started(event: Event) -> str:
+    again = f", attempt {event['attempt'] + 1}" if event["attempt"] else ""
+    return f"{event['task']} goes to {event['worker']}{again}"
+
+
+def _attempt_done(event: Event) -> str:
+    done = f"{event['task']} is done on {event['worker']}"
+    if "records_in" not in event:  # the numbers are for people, and a slot may leave them out
+        return done
+    return (
+        f"{done} in {duration(event['seconds'])}: "
+        f"{count(event['records_in'], 'record')} in, {event['records_out']:,} out"
+    )
+
+
+def _attempt_failed(event: Event) -> str:
+    if event["reason"] == "cancelled":
+        return f"{event['task']} is cancelled on {event['worker']}"
+    reason = REASONS.get(event["reason"], event["reason"])
+    failed = f"{event['task']} failed on {event['worker']}: {reason}"
+    # Why a worker was lost is told once, by an event of its own.
+    return failed if event["reason"] == "worker_lost" else f"{failed} ({gist(event['error'])})"
+
+
+def _output_lost(event: Event) -> str:
+    return f"the output of {event['task']} is lost and must be made again" + _because(event)
+
+
+def _commit_granted(event: Event) -> str:
+    return (
+        f"{event['task']} commits on {event['worker']}: "
+        f"{count(event['records'], 'record')}, {size(event['bytes'])}"
+    )
+
+
+def _commit_denied(event: Event) -> str:
+    return f"{event['task']} may not commit on {event['worker']}: another attempt did"
+
+
+def _task_printed(event: Event) -> str:
+    return f"{event['task']} prints: {event['text'].rstrip()}"
+
+
+def _job_done(event: Event) -> str:
+    return f"the job is done in {duration(event['seconds'])}"
+
+
+def _job_failed(event: Event) -> str:
+    return f"the job failed: {gist(event['error'])}"
+
+
+def _because(event: Event) -> str:
+    return f" ({event['cause']})" if event.get("cause") else ""
+
+
+def _as_it_is(event: Event) -> str:
+    fields = (f"{name}={value}" for name, value in event.items() if name not in ("t", "event"))
+    return " ".join([event["event"], *fields])
+
+
+_SENTENCES: dict[str, Callable[[Event], str]] = {
+    "job_submitted": _job_submitted,
+    "worker_joined": _worker_joined,
+    "worker_lost": _worker_lost,
+    "attempt_started": _attempt_started,
+    "attempt_done": _attempt_done,
+    "attempt_failed": _attempt_failed,
+    "output_lost": _output_lost,
+    "commit_granted": _commit_granted,
+    "commit_denied": _commit_denied,
+    "task_printed": _task_printed,
+    "job_done": _job_done,
+    "job_failed": _job_failed,
+    "job_cancelled": lambda _event: "the job was cancelled",
+    "note": lambda event: str(event["text"]),
+}

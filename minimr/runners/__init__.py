@@ -1,0 +1,1 @@
+"""Ways to run a job: on a cluster, or here in this process. One request, one result."""

@@ -1,0 +1,127 @@
+"""The cluster runner: a prepared request as messages to a coordinator."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from minimr.cluster import messages as m
+from minimr.cluster.client import Client
+from minimr.cluster.wire import Blob
+from minimr.formats.splits import Split
+from minimr.job import Job
+from minimr.runners.request import Request
+from minimr.shuffle import codec
+from minimr.source.pack import Code, pack
+from minimr.tasks.spec import JobSpec
+
+ROUND_INLINE_BYTES = 1 << 20
+
+
+def submission(client: Client, request: Request, watch: bool) -> m.Submit:
+    """A job from files to files."""
+    code = pack(type(request.job))
+    output = {
+        "staging": str(request.staging),
+        "final": str(request.target),
+        "format": request.output_format,
+        "overwrite": request.overwrite,
+    }
+    return m.Submit(
+        request=client.next_request(),
+        name=type(request.job).__name__,
+        kind="job",
+        maps=len(request.splits),
+        reduces=request.spec.partitions,
+        source=None,
+        code=code.digest,
+        spec=_cargo(code, request.spec),
+        inputs=[Blob(codec.dumps(split.to_dict())) for split in request.splits],
+        output=output,
+        watch=watch,
+        events=watch,
+    )
+
+
+def load(client: Client, splits: Sequence[Split], input_format: str) -> m.Submit:
+    """Parse splits and keep them: a job of map tasks alone, which change nothing."""
+    code = pack(Job)
+    spec = JobSpec(partitions=1, format=input_format)
+    inputs = [Blob(codec.dumps(split.to_dict())) for split in splits]
+    return _kept(client, f"load {input_format}", code, spec, inputs, None)
+
+
+def derive(client: Client, job: Job, source: str, partitions: int) -> m.Submit:
+    """Make each partition of a new dataset from the same partition of another."""
+    spec = JobSpec(partitions=1, options=job.options())
+    inputs = [Blob(b"")] * partitions
+    return _kept(client, type(job).__name__, pack(type(job)), spec, inputs, source)
+
+
+def _kept(
+    client: Client, name: str, code: Code, spec: JobSpec, inputs: list[Blob], source: str | None
+) -> m.Submit:
+    return m.Submit(
+        request=client.next_request(),
+        name=name,
+        kind="load",
+        maps=len(inputs),
+        reduces=0,
+        source=source,
+        code=code.digest,
+        spec=_cargo(code, spec, source, keep=True),
+        inputs=inputs,
+        output=None,
+        watch=True,
+        events=True,
+    )
+
+
+def round_over(
+    client: Client, job: Job, source: str, partitions: int, state: Any, reducers: int
+) -> m.Submit:
+    """One map and reduce over a dataset; what the reducers yield comes back in the message."""
+    code = pack(type(job))
+    spec = JobSpec(
+        partitions=reducers,
+        options=job.options(),
+        state=state,
+        inline_bytes=ROUND_INLINE_BYTES,
+    )
+    return m.Submit(
+        request=client.next_request(),
+        name=type(job).__name__,
+        kind="round",
+        maps=partitions,
+        reduces=reducers,
+        source=source,
+        code=code.digest,
+        spec=_cargo(code, spec, source),
+        inputs=[Blob(b"")] * partitions,
+        output=None,
+        watch=True,
+        events=False,
+    )
+
+
+def collected(ended: m.Ended) -> list[tuple[Any, Any]]:
+    """The pairs of a round, from the blocks in which its reducers sent them."""
+    from minimr.shuffle.segments import read_segment_bytes
+
+    pairs: list[tuple[Any, Any]] = []
+    for blob in ended.results:
+        for keys, values in read_segment_bytes(blob.data):
+            pairs += zip(keys, values, strict=True)
+    return pairs
+
+
+def _cargo(code: Code, spec: JobSpec, source: str | None = None, keep: bool = False) -> Blob:
+    cargo = {
+        "code": code.to_dict(),
+        "spec": spec.to_dict(),
+        "source": source,
+        "keep": keep,
+        # Relative paths mean in the slots what they mean here.
+        "directory": os.fspath(Path.cwd()),
+    }
+    return Blob(codec.dumps(cargo))

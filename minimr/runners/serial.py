@@ -1,0 +1,157 @@
+"""The serial runner: every task in this process, one after the other.
+
+It is the reference that the other runners are held against, so it takes no short cuts: the tasks
+are the same code over the same splits and partitions, and whatever a map emits goes through the
+codec and, if it is large, through files. What cannot be encoded fails here as it would there
+(early Spark's local scheduler serialised for the same reason).
+
+A failed attempt is not tried again: with nothing between it and its input, it would fail again.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
+
+from minimr.errors import JobFailed, MinimrError
+from minimr.formats import committer
+from minimr.job import Job
+from minimr.runners.request import Request, Result
+from minimr.shuffle.pairs import Pairs
+from minimr.shuffle.segments import MapOutputFile, read_segment_bytes
+from minimr.tasks.failure import TaskFailed
+from minimr.tasks.map_task import run_map
+from minimr.tasks.reduce_task import run_reduce
+from minimr.tasks.spec import MapResult, ReduceResult
+
+Record = Callable[[dict[str, Any]], None]
+Segment = Iterator[Pairs]
+Outcome = TypeVar("Outcome", MapResult, ReduceResult)
+
+JOB = "job-1"
+WORKER = "serial"
+IN_MEMORY_SHARE = 4
+"""Encoded pairs take up to about this many times their size once decoded."""
+
+
+def run_request(request: Request, record: Record) -> Result:
+    """Run a prepared job and publish its output; `record` gets the events of the run.
+
+    Raises JobFailed, with the user's traceback if there is one.
+    """
+    run = _SerialRun(request, record)
+    try:
+        return run.result()
+    except TaskFailed as error:
+        run.tell("job_failed", error=error.failure.text)
+        raise JobFailed(error.failure.text) from error
+    except MinimrError as error:
+        run.tell("job_failed", error=str(error))
+        raise JobFailed(str(error)) from error
+    except KeyboardInterrupt:
+        run.tell("job_cancelled")
+        raise
+
+
+@dataclass(frozen=True)
+class _MapOutput:
+    """A finished map task's output, in memory or in a file."""
+
+    result: MapResult
+    file: MapOutputFile | None
+
+    def segment(self, partition: int) -> Segment:
+        if self.file is not None:
+            return self.file.read_segment(partition)
+        assert self.result.segments is not None
+        return read_segment_bytes(self.result.segments[partition])
+
+
+class _SerialRun:
+    """One job from start to end."""
+
+    def __init__(self, request: Request, record: Record) -> None:
+        self._request = request
+        self._record = record
+        self._started = time.monotonic()
+        self._counters: dict[str, int] = {}
+
+    def result(self) -> Result:
+        request, spec = self._request, self._request.spec
+        self.tell("worker_joined", worker=WORKER, slots=1, address="this process")
+        self.tell(
+            "job_submitted",
+            name=type(request.job).__name__,
+            kind="job",
+            maps=len(request.splits),
+            reduces=spec.partitions,
+        )
+        with TemporaryDirectory(prefix="minimr-serial-") as directory:
+            outputs = [self._map(index, Path(directory)) for index in range(len(request.splits))]
+            reduced = [self._reduce(index, outputs) for index in range(spec.partitions)]
+        return self._publish(reduced)
+
+    def tell(self, event: str, **fields: Any) -> None:
+        """Record one event."""
+        self._record({"t": time.monotonic(), "event": event, "job": JOB, **fields})
+
+    def _map(self, index: int, directory: Path) -> _MapOutput:
+        own = directory / f"map-{index}"
+        own.mkdir()
+        task = self._request.spec.map_task(index, self._request.splits[index].to_dict())
+        result = self._attempt("map", index, lambda job: run_map(job, task, own))
+        file = None if result.path is None else MapOutputFile(Path(result.path))
+        return _MapOutput(result, file)
+
+    def _reduce(self, index: int, outputs: list[_MapOutput]) -> ReduceResult:
+        spec = self._request.spec
+        expected_bytes = sum(output.result.segment_bytes[index] for output in outputs)
+        in_memory = expected_bytes * IN_MEMORY_SHARE <= spec.memory_bytes
+        task = spec.reduce_task(index)
+        segments = [output.segment(index) for output in outputs]
+        return self._attempt(
+            "reduce", index, lambda job: run_reduce(job, task, segments, in_memory)
+        )
+
+    def _attempt(self, stage: str, index: int, run: Callable[[Job], Outcome]) -> Outcome:
+        """Run a task with a job of its own, and record how it went."""
+        names = {"task": f"{stage}-{index}", "stage": stage, "index": index, "attempt": 1}
+        self.tell("attempt_started", **names, worker=WORKER, cause="its turn")
+        started = time.monotonic()
+        try:
+            outcome = run(self._request.spec.new_job(type(self._request.job)))
+        except TaskFailed as error:
+            reason, text = error.failure.kind, error.failure.text
+            self.tell(
+                "attempt_failed", **names, worker=WORKER, reason=reason, charged=True, error=text
+            )
+            raise
+        for name, count in outcome.counters.items():
+            self._counters[name] = self._counters.get(name, 0) + count
+        self.tell(
+            "attempt_done",
+            **names,
+            worker=WORKER,
+            seconds=round(time.monotonic() - started, 6),
+            records_in=outcome.records_in,
+            records_out=outcome.records_out,
+            bytes_out=outcome.bytes_out,
+        )
+        return outcome
+
+    def _publish(self, reduced: list[ReduceResult]) -> Result:
+        request = self._request
+        parts = [outcome.part for outcome in reduced if outcome.part is not None]
+        committer.publish(
+            request.staging,
+            request.target,
+            [(committer.attempt_name(index, 1), part) for index, part in enumerate(parts)],
+            output_format=request.output_format,
+            counters=self._counters,
+            overwrite=request.overwrite,
+        )
+        seconds = round(time.monotonic() - self._started, 6)
+        self.tell("job_done", counters=self._counters, seconds=seconds)
+        return request.result([part.to_dict() for part in parts], self._counters, seconds)

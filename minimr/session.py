@@ -1,0 +1,295 @@
+"""What a user calls: run a job, keep a cluster, load a dataset and do rounds over it.
+
+Everything here asks and waits; the work is done by a runner. `run` and `Cluster` stop a script that
+is only being loaded for its job class inside a slot (see `minimr.source.load`).
+"""
+
+import atexit
+import os
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+from minimr.cluster import messages as m
+from minimr.cluster.address import default_address_file, read_address
+from minimr.cluster.client import Client
+from minimr.cluster.local import LocalCluster
+from minimr.cluster.standing import serve_coordinator, serve_worker, start_detached, stop
+from minimr.errors import UsageError
+from minimr.formats.splits import plan_splits
+from minimr.job import Job
+from minimr.runners import cluster as cluster_runner
+from minimr.runners.request import Request, Result, new_request
+from minimr.runners.story import OnEvent, Story
+from minimr.source.find import load_job
+from minimr.source.load import stop_if_loading
+
+__all__ = [
+    "Cluster",
+    "Dataset",
+    "Result",
+    "default_address_file",
+    "default_cluster",
+    "run",
+    "serve_coordinator",
+    "serve_worker",
+    "start_detached",
+    "stop",
+]
+
+Inputs = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+AnyJob = Job | type[Job] | str
+"""An instance, a class, or what the command line takes: a built-in name, file.py:Class, ..."""
+Waited = TypeVar("Waited")
+DEFAULT_WORKERS = 2
+
+
+def run(
+    job: AnyJob,
+    inputs: Inputs,
+    output: str | os.PathLike[str] | None = None,
+    *,
+    workers: int = DEFAULT_WORKERS,
+    runner: str = "cluster",
+    address: str | os.PathLike[str] | None = None,
+    log: str | os.PathLike[str] | None = None,
+    on_event: OnEvent | None = None,
+    **settings: Any,
+) -> Result:
+    """Run a job from start to end and return its result.
+
+    Without `address` it runs on `workers` of its own, started for it; with the `address` of a
+    connection file on a standing cluster; with runner="serial" in this process, one task after
+    the other. The bytes of the result are the same. `output` is a directory that must not exist;
+    without it the result is kept in a temporary place as long as the returned object.
+
+    `settings` are those of `Request`: reducers, output_format, encoding, errors, overwrite,
+    options. Raises UsageError for a request that cannot be carried out, JobFailed when the job
+    fails, NoCoordinator when there is no cluster at `address`.
+    """
+    stop_if_loading()
+    if runner == "serial":
+        from minimr.runners.serial import run_request
+
+        request = new_request(job, _paths(inputs), output, **settings)
+        with Story(on_event, _log_path(log, output)) as story, request:
+            return run_request(request, story.add)
+    if runner != "cluster":
+        raise UsageError(f"no runner is called {runner!r}; there are: cluster, serial")
+    # Everything that can be refused is refused before a process is started.
+    request = new_request(job, _paths(inputs), output, **settings)
+    with request, Cluster(workers, address=address, on_event=on_event) as cluster:
+        return cluster.run_request(request, log)
+
+
+class Cluster:
+    """Workers that stay for many jobs, datasets and rounds; a context manager.
+
+    With `address` it is a standing cluster's connection file, otherwise `workers` processes are
+    started here, and end with this object.
+    """
+
+    def __init__(
+        self,
+        workers: int = DEFAULT_WORKERS,
+        *,
+        address: str | os.PathLike[str] | None = None,
+        on_event: OnEvent | None = None,
+    ) -> None:
+        stop_if_loading()
+        if workers < 1:
+            raise UsageError(f"a cluster needs at least one worker, not {workers}")
+        self._on_event = on_event
+        self._local: LocalCluster | None = None
+        if address is None:
+            self._local = LocalCluster(workers)
+            self._address = self._local.address
+        else:
+            self._address = read_address(Path(address))
+        self._workers = workers if address is None else 1
+        self._closed = False
+        self._client = Client(self._address)
+
+    def run(
+        self,
+        job: AnyJob,
+        inputs: Inputs,
+        output: str | os.PathLike[str] | None = None,
+        *,
+        log: str | os.PathLike[str] | None = None,
+        **settings: Any,
+    ) -> Result:
+        """Like `minimr.run`, on this cluster."""
+        with new_request(job, _paths(inputs), output, **settings) as request:
+            return self.run_request(request, log)
+
+    def run_request(self, request: Request, log: str | os.PathLike[str] | None = None) -> Result:
+        """Run what `new_request` prepared."""
+        with Story(self._on_event, _log_path(log, request.final)) as story:
+            submission = cluster_runner.submission(self._client, request, watch=True)
+            watched = self._client.submit(submission)
+            ended = self._cancel_if_interrupted(watched.job, lambda: watched.wait(story.add))
+        return request.result(ended.parts, ended.counters, story.seconds)
+
+    def submit(
+        self, job: AnyJob, inputs: Inputs, output: str | os.PathLike[str], **settings: Any
+    ) -> str:
+        """Start a job and return its name at once; the job needs nobody to wait for it."""
+        with new_request(job, _paths(inputs), output, **settings) as request:
+            submission = cluster_runner.submission(self._client, request, watch=False)
+            job_id = self._client.submit(submission).job
+            request.hand_over()
+            return job_id
+
+    def wait(self, job_id: str) -> None:
+        """Block until the job has ended. Raises JobFailed or JobCancelled if it ended badly."""
+        watched = self._client.watch(job_id)
+        with Story(self._on_event) as story:
+            watched.wait(story.add)
+
+    def load(self, path: Inputs, format: str = "text", partitions: int = 8) -> "Dataset":
+        """Parse files once and keep them at the workers, cut into about `partitions` partitions.
+
+        `format` is "text" or "libsvm". Raises UsageError for a path that is not there, JobFailed
+        for data that does not parse.
+        """
+        if partitions < 1:
+            raise UsageError(f"a dataset needs at least one partition, not {partitions}")
+        splits = plan_splits(_paths(path), split_bytes=1 << 62, minimum=partitions)
+        self._client.ask(m.AwaitWorkers(self._client.next_request(), self._workers))
+        submission = cluster_runner.load(self._client, splits, format)
+        return Dataset(self, self._finish(submission).job, len(splits))
+
+    def status(self) -> dict[str, Any]:
+        """The cluster's workers and jobs, as plain data."""
+        status: dict[str, Any] = self._client.ask(m.GetStatus(self._client.next_request()))
+        return status
+
+    def cancel(self, job_id: str) -> None:
+        """End a job. Raises UsageError if no such job is running."""
+        self._client.ask(m.CancelJob(self._client.next_request(), job_id))
+
+    def logs(self, job_id: str) -> list[dict[str, Any]]:
+        """The events of a job so far, the prints of its code among them."""
+        client = Client(self._address)
+        try:
+            return client.log(job_id)
+        finally:
+            client.close()
+
+    @property
+    def worker_pids(self) -> list[int]:
+        """Process ids of the workers that this object started."""
+        return self._local.worker_pids if self._local else []
+
+    def close(self) -> None:
+        """Leave the cluster; end it if it is our own. Safe to call twice."""
+        if self._closed:
+            return
+        self._closed = True
+        self._client.close()
+        if self._local is not None:
+            self._local.close()
+
+    def __enter__(self) -> "Cluster":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _finish(self, submission: m.Submit) -> m.Ended:
+        """Submit, wait for the end, and pass events on if anybody wants them."""
+        with Story(self._on_event) as story:
+            watched = self._client.submit(submission)
+            return self._cancel_if_interrupted(watched.job, lambda: watched.wait(story.add))
+
+    def _cancel_if_interrupted(self, job_id: str, wait: Callable[[], Waited]) -> Waited:
+        """Ctrl-C ends the job, not only our waiting for it."""
+        try:
+            return wait()
+        except KeyboardInterrupt:
+            self.cancel(job_id)
+            raise
+
+
+class Dataset:
+    """Partitioned data that stays parsed at the workers; a lost partition is made again."""
+
+    def __init__(self, cluster: Cluster, job_id: str, partitions: int) -> None:
+        self._cluster = cluster
+        self._job_id = job_id
+        self.partitions = partitions
+
+    def round(self, job: AnyJob, state: Any = None, reducers: int = 1) -> list[tuple[Any, Any]]:
+        """One map and reduce over the dataset, with `state` broadcast to every task.
+
+        Returns the pairs that the reducers yield. Values of a key come in the order of the
+        partitions, so the answer does not depend on the number of workers.
+        """
+        client = self._cluster._client
+        submission = cluster_runner.round_over(
+            client, _instance(job), self._job_id, self.partitions, state, reducers
+        )
+        return cluster_runner.collected(self._cluster._finish(submission))
+
+    def transform(self, job: AnyJob) -> "Dataset":
+        """A new dataset: partition i is what `job.map_block` makes of partition i of this one.
+
+        It lies where this one lies, and stands until it is closed, whether or not this one is.
+        """
+        client = self._cluster._client
+        submission = cluster_runner.derive(client, _instance(job), self._job_id, self.partitions)
+        return Dataset(self._cluster, self._cluster._finish(submission).job, self.partitions)
+
+    def close(self) -> None:
+        """Let the workers drop the data."""
+        self._cluster._client.drop_dataset(self._job_id)
+
+    def __enter__(self) -> "Dataset":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+_default: Cluster | None = None
+_default_lock = threading.Lock()
+
+
+def default_cluster() -> Cluster:
+    """This process's own cluster, started at the first call and closed at exit."""
+    global _default
+    stop_if_loading()
+    with _default_lock:
+        if _default is None or _default._closed:
+            _default = Cluster()
+            atexit.register(_default.close)
+        return _default
+
+
+def _paths(inputs: Inputs) -> list[str]:
+    if isinstance(inputs, str | os.PathLike):
+        inputs = [inputs]
+    return [os.fspath(each) for each in inputs]
+
+
+def _instance(job: AnyJob) -> Job:
+    if isinstance(job, str):
+        job = load_job(job)
+    return job() if isinstance(job, type) else job
+
+
+def _log_path(
+    log: str | os.PathLike[str] | None, output: str | os.PathLike[str] | None
+) -> Path | None:
+    """The event log's place: as asked for, or beside the output."""
+    if log is not None:
+        return Path(log)
+    return Path(f"{Path(output)}.log") if output is not None else None

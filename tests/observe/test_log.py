@@ -1,0 +1,110 @@
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from minimr import __version__
+from minimr.errors import BadRecord
+from minimr.observe.log import EventLog, read_log
+
+EVENTS = [
+    {"t": 0.0, "event": "worker_joined", "worker": "worker-1", "slots": 1},
+    {"t": 0.5, "event": "task_printed", "task": "map-0", "text": "a\udcff\nb \u00e9"},
+    {"t": 1.25, "event": "job_done", "counters": {"lines": 3}},
+]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "run.log"
+
+
+def write(path: Path) -> None:
+    with EventLog(path) as log:
+        log.append(EVENTS[:1])
+        log.append(EVENTS[1:])
+
+
+def test_what_is_written_is_read(path: Path) -> None:
+    write(path)
+    assert list(read_log(path)) == EVENTS
+
+
+def test_the_first_line_says_what_the_file_is(path: Path) -> None:
+    EventLog(path, wall="2026-11-24T05:29:00+00:00").close()
+    assert json.loads(path.read_text()) == {
+        "event": "log",
+        "version": 1,
+        "minimr": __version__,
+        "wall": "2026-11-24T05:29:00+00:00",
+    }
+
+
+def test_the_wall_clock_is_now_unless_it_is_given(path: Path) -> None:
+    before = datetime.now(UTC).replace(microsecond=0)
+    EventLog(path).close()
+    wall = datetime.fromisoformat(json.loads(path.read_text())["wall"])
+    assert before <= wall <= datetime.now(UTC)
+
+
+def test_a_log_with_half_an_event_has_a_note_alone(path: Path) -> None:
+    EventLog(path).close()
+    path.write_bytes(path.read_bytes() + b'{"t": 1')
+    [note] = read_log(path)
+    assert (note["event"], note["t"]) == ("note", 0.0)
+    assert note["text"].startswith("the log ends in half a line")
+
+
+def test_one_event_is_one_line_of_ascii(path: Path) -> None:
+    write(path)
+    assert len(path.read_bytes().decode("ascii").splitlines()) == 1 + len(EVENTS)
+
+
+def test_a_batch_can_be_read_before_the_log_is_closed(path: Path) -> None:
+    with EventLog(path) as log:
+        log.append(EVENTS[:2])
+        assert list(read_log(path)) == EVENTS[:2]
+
+
+def test_half_a_line_at_the_end_is_left_out_and_said(path: Path) -> None:
+    write(path)
+    whole = path.read_bytes()
+    last_line = len(whole.splitlines(keepends=True)[-1])
+    for cut in range(2, last_line):
+        path.write_bytes(whole[:-cut])
+        *events, note = read_log(path)
+        assert events == EVENTS[:2]
+        assert note["event"] == "note"
+        assert note["t"] == 0.5
+        assert f"{path}, line 4" in note["text"]
+
+
+def test_a_last_line_that_only_lacks_its_end_counts(path: Path) -> None:
+    write(path)
+    path.write_bytes(path.read_bytes()[:-1])
+    assert list(read_log(path)) == EVENTS
+
+
+@pytest.mark.parametrize(
+    "damage", [b"{\n", b"[1]\n", b'{"event": "note"}\n', b'{"t": 1}\n', b'{"t":"1","event":"x"}\n']
+)
+def test_damage_in_the_middle_is_refused_with_file_and_line(path: Path, damage: bytes) -> None:
+    write(path)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:2], damage, *lines[2:]]))
+    with pytest.raises(BadRecord, match=rf"{path}, line 3: not an event"):
+        list(read_log(path))
+
+
+@pytest.mark.parametrize("content", [b"", b"hello\n", b'{"event": "note", "t": 0}\n', b"\xff\xfe"])
+def test_another_kind_of_file_is_refused(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    with pytest.raises(BadRecord, match="not an event log"):
+        list(read_log(path))
+
+
+def test_a_log_of_another_version_is_refused_with_both_versions(path: Path) -> None:
+    path.write_text('{"event": "log", "version": 2, "minimr": "9.9"}\n')
+    with pytest.raises(BadRecord, match=r"version 2, written by minimr 9.9.*reads version 1"):
+        list(read_log(path))
