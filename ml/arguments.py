@@ -1,0 +1,56 @@
+"""Checks of the arguments of `train`: each error names the argument, its range and the value."""
+
+import math
+from collections.abc import Callable, Sequence
+from numbers import Integral, Real
+from typing import TypeVar
+
+import numpy as np
+
+from ml.errors import ArgumentError
+from ml.losses import Vector
+
+Choice = TypeVar("Choice")
+
+
+def number(name: str, value: object, allowed: Callable[[float], bool], allowed_text: str) -> float:
+    """Return `value` as a float, or raise ArgumentError unless it is a finite number allowed."""
+    if isinstance(value, Real) and not isinstance(value, bool):
+        as_float = float(value)
+        if math.isfinite(as_float) and allowed(as_float):
+            return as_float
+    raise ArgumentError(f"{name} must be a number {allowed_text}, but is {value!r}")
+
+
+def whole_number(name: str, value: object) -> int:
+    """Return `value` as an int, or raise ArgumentError unless it is a whole number >= 0."""
+    if isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 0:
+        return int(value)
+    raise ArgumentError(f"{name} must be a whole number >= 0, but is {value!r}")
+
+
+def choice(name: str, value: object, choices: Sequence[Choice]) -> Choice:
+    """Return the one of `choices` that equals `value`, or raise ArgumentError."""
+    for allowed in choices:
+        if type(value) is type(allowed) and value == allowed:
+            return allowed
+    names = ", ".join(repr(allowed) for allowed in choices)
+    raise ArgumentError(f"{name} must be one of {names}, but is {value!r}")
+
+
+def start_weights(value: object, features: int) -> Vector:
+    """Return initial weights (features,): zeros for None, else a checked copy of `value`."""
+    if value is None:
+        return np.zeros(features)
+    try:
+        weights = np.array(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ArgumentError("initialWeights must be a list or array of numbers") from None
+    if weights.shape != (features,):
+        raise ArgumentError(
+            f"initialWeights must hold one number for each of the {features} features, "
+            f"but its shape is {weights.shape}"
+        )
+    if not np.isfinite(weights).all():
+        raise ArgumentError("initialWeights must hold finite numbers only")
+    return weights

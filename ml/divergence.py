@@ -1,0 +1,115 @@
+"""Why a descent left the finite numbers, and the largest step that would not have.
+
+For least squares the update is w <- w - eta (H w - c), with H = X'X / n. Along the eigenvector of
+H with eigenvalue lambda, the distance to the optimum is multiplied by 1 - eta lambda each time. It
+shrinks if |1 - eta lambda| < 1, so a step below 2 / lambda_max is safe. Beyond that the error
+grows, and since eta falls as step / sqrt(i) it is a race: a step a little too large recovers, one
+far too large overflows first. An L2 penalty adds its lambda to every eigenvalue.
+
+Nothing scales the features here, as nothing does in MLlib. A feature in the hundreds has a mean
+square in the ten thousands, and allows a step of 0.0001 at the most.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import floor, inf, isfinite, log10
+
+import numpy as np
+
+import minimr as mr
+from ml.gradient import GradientRound
+from ml.labeled_data import LabeledData
+from ml.losses import Matrix, Vector
+from ml.sgd import NotFinite
+
+# Wider data gets the trace of H, which is an upper bound of lambda_max and costs one vector.
+FULL_MATRIX_COLUMNS = 256
+
+
+class SecondMomentRound(mr.Job):
+    """Sums X'X, or only its diagonal. State: {"columns": d, "intercept": bool}."""
+
+    full: bool
+
+    def map_block(self, block: mr.Block) -> Iterator[tuple[int, Matrix]]:
+        columns, intercept = self.state["columns"], self.state["intercept"]
+        yield 0, second_moments(block["X"], columns, intercept, self.full)
+
+    reduce = mr.Sum()
+
+
+def second_moments(X: Matrix, columns: int, intercept: bool, full: bool) -> Matrix:
+    """X'X of rows (n, k <= columns) widened to `columns`, then to a last column of ones."""
+    wide = np.zeros((len(X), columns + intercept))
+    wide[:, : X.shape[1]] = X
+    if intercept:
+        wide[:, -1] = 1.0
+    with np.errstate(over="ignore", invalid="ignore"):
+        return wide.T @ wide if full else np.einsum("ij,ij->j", wide, wide)
+
+
+def advice(
+    failure: NotFinite, data: LabeledData, job: GradientRound, step: float, l2_param: float
+) -> str:
+    """The message for a descent that failed: what happened, why, and what to do."""
+    happened = f"SGD diverged: {failure.what} at iteration {failure.iteration} with step={step:g}."
+    if data.summary().bad_rows:
+        return f"{happened} The data holds NaN or infinity; remove those rows."
+    curvature = curvature_of(data, job.intercept)
+    if not isfinite(curvature.largest):
+        return f"{happened} The squares of the features overflow; scale the features down."
+    safe_step = curvature.safe_step(l2_param)
+    if step > safe_step:
+        safe = "The largest safe step" if curvature.exact else "A step that is surely safe"
+        return (
+            f"{happened} {safe} for this data is {_rounded_down(safe_step)}: pass "
+            f"that, or scale the features to mean 0 and variance 1 (the largest now is feature "
+            f"{curvature.largest_feature}, root mean square {curvature.root_mean_square:.3g})."
+        )
+    if job.fraction < 1:
+        return (
+            f"{happened} That step is safe for the data as a whole but not for every mini-batch: "
+            "halve the step, raise miniBatchFraction, or scale the features."
+        )
+    return f"{happened} The labels or the initial weights are too large to square; scale them down."
+
+
+@dataclass(frozen=True)
+class Curvature:
+    """The largest eigenvalue of H = X'X / n, or if not `exact` a bound above it."""
+
+    largest: float
+    exact: bool
+    largest_feature: int  # counted from 1, as in the file
+    root_mean_square: float
+
+    def safe_step(self, l2_param: float) -> float:
+        """2 / (lambda_max + lambda of an L2 penalty); infinity if both are zero."""
+        total = self.largest + l2_param
+        return 2.0 / total if total > 0 else inf
+
+
+def curvature_of(data: LabeledData, intercept: bool) -> Curvature:
+    """Find the curvature in one round; exact up to FULL_MATRIX_COLUMNS columns."""
+    columns = data.features
+    full = columns <= FULL_MATRIX_COLUMNS
+    state = {"columns": columns, "intercept": intercept}
+    [(_, sums)] = data.dataset.round(SecondMomentRound(full=full), state=state)
+    moments = sums / data.count()
+    if not np.isfinite(moments).all():
+        return Curvature(inf, full, 0, inf)
+    mean_squares: Vector = np.diagonal(moments) if full else moments
+    largest = np.linalg.eigvalsh(moments).max(initial=0.0) if full else mean_squares.sum()
+    features = mean_squares[:columns]
+    return Curvature(
+        float(largest),
+        exact=full,
+        largest_feature=int(features.argmax()) + 1 if columns else 0,
+        root_mean_square=float(np.sqrt(features.max(initial=0.0))),
+    )
+
+
+def _rounded_down(step: float) -> str:
+    """Two digits, never above `step`, so that the number printed is safe too."""
+    unit = 10.0 ** (floor(log10(step)) - 1)
+    return f"{floor(step / unit) * unit:.2g}"

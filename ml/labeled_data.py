@@ -1,0 +1,188 @@
+"""Labelled rows that stay parsed at the workers, and what can be asked of them in one round.
+
+A LabeledData is a minimr dataset whose blocks have the columns X (n, k) and y (n,). Partitions of
+one libsvm file may be narrower than the whole, since each knows only its own highest index;
+`features` is the width of all of them together, and the missing columns are zeros.
+
+`random_split` draws exactly as PySpark does, so the same seed and partitions give the same rows.
+"""
+
+import os
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from functools import reduce as fold
+from itertools import accumulate, pairwise
+from typing import Any
+
+import numpy as np
+
+import minimr as mr
+from ml.arguments import number
+from ml.errors import ArgumentError
+from ml.losses import Matrix, Vector
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What one round finds out about the rows. Mean, least and greatest label of no rows: NaN."""
+
+    rows: int
+    features: int
+    bad_rows: int
+    """Rows that hold NaN or infinity; training on them could only give NaN."""
+    label_sum: float
+    label_min: float
+    label_max: float
+
+    @property
+    def label_mean(self) -> float:
+        """Mean of the labels."""
+        return self.label_sum / self.rows if self.rows else float("nan")
+
+    def merged(self, other: "Summary") -> "Summary":
+        """The summary of both sets of rows together."""
+        return Summary(
+            self.rows + other.rows,
+            max(self.features, other.features),
+            self.bad_rows + other.bad_rows,
+            self.label_sum + other.label_sum,
+            min(self.label_min, other.label_min),
+            max(self.label_max, other.label_max),
+        )
+
+
+class SummaryRound(mr.Job):
+    """Counts and looks over the rows."""
+
+    def map_block(self, block: mr.Block) -> Iterator[tuple[int, dict[str, float]]]:
+        X, labels = block["X"], block["y"]
+        good = np.isfinite(X).all(axis=1) & np.isfinite(labels)
+        with np.errstate(over="ignore", invalid="ignore"):
+            label_sum = float(labels.sum())
+        yield (
+            0,
+            asdict(
+                Summary(
+                    len(labels),
+                    X.shape[1],
+                    int((~good).sum()),
+                    label_sum,
+                    float(labels.min(initial=np.inf)),
+                    float(labels.max(initial=-np.inf)),
+                )
+            ),
+        )
+
+    def reduce(self, key: int, values: Iterator[dict[str, Any]]) -> Iterator[tuple[int, Any]]:
+        parts = (Summary(**value) for value in values)
+        yield key, asdict(fold(Summary.merged, parts))
+
+
+class CollectRound(mr.Job):
+    """Returns every partition whole, keyed by its number."""
+
+    def map_block(self, block: mr.Block) -> Iterator[tuple[int, dict[str, Vector]]]:
+        yield self.partition_index, {"X": block["X"], "y": block["y"]}
+
+
+class SplitJob(mr.Job):
+    """Keeps the rows whose draw u has low <= u < high, with the draws of PySpark."""
+
+    seed: int
+    low: float
+    high: float
+
+    def map_block(self, block: mr.Block) -> mr.Block:
+        draws = uniform_draws(self.seed, self.partition_index, len(block))
+        return block.take((self.low <= draws) & (draws < self.high))
+
+
+def uniform_draws(seed: int, partition_index: int, rows: int) -> Vector:
+    """One draw from [0, 1) per row, as PySpark's RDDRangeSampler makes them."""
+    generator = random.Random(seed ^ partition_index)
+    for _ in range(10):  # PySpark mixes the state, since neighbouring seeds are so similar
+        generator.randint(0, 1)
+    return np.array([generator.random() for _ in range(rows)], dtype=np.float64)
+
+
+def load_libsvm(
+    path: str | os.PathLike[str], partitions: int = 8, cluster: "mr.Cluster | None" = None
+) -> "LabeledData":
+    """Parse libsvm text into a dataset at the workers of `cluster`, or of this process's own.
+
+    `path` is a file, a directory or a glob. Raises BadRecord naming file and line for a fault,
+    UsageError for a path that is not there.
+    """
+    if isinstance(partitions, bool) or not isinstance(partitions, int) or partitions < 1:
+        raise ArgumentError(f"partitions must be a whole number >= 1, but is {partitions!r}")
+    if cluster is None:
+        cluster = mr.default_cluster()
+    return LabeledData(cluster.load(os.fspath(path), format="libsvm", partitions=partitions))
+
+
+class LabeledData:
+    """Rows of features with a label each, resident at the workers.
+
+    `dataset` is the minimr dataset underneath: any job can run rounds over it.
+    """
+
+    def __init__(self, dataset: "mr.Dataset") -> None:
+        """Wrap a dataset whose blocks have the columns X and y."""
+        self.dataset = dataset
+
+    @cached_property
+    def _summary(self) -> Summary:
+        [(_, parts)] = self.dataset.round(SummaryRound())
+        return Summary(**parts)
+
+    def summary(self) -> Summary:
+        """Rows, features and the range of the labels; one round, then remembered."""
+        return self._summary
+
+    @property
+    def features(self) -> int:
+        """The number of features: the highest index that is known."""
+        return self.summary().features
+
+    def count(self) -> int:
+        """The number of rows."""
+        return self.summary().rows
+
+    def to_arrays(self) -> tuple[Matrix, Vector]:
+        """All rows here, in the order of the file: X (n, features) and y (n,). For small data."""
+        parts = [part for _, part in self.dataset.round(CollectRound())]
+        labels = np.concatenate([part["y"] for part in parts])
+        X = np.zeros((len(labels), self.features))
+        row = 0
+        for part in parts:
+            rows, columns = part["X"].shape
+            X[row : row + rows, :columns] = part["X"]
+            row += rows
+        return X, labels
+
+    def random_split(
+        self, weights: Sequence[float], seed: int | None = None
+    ) -> list["LabeledData"]:
+        """Cut the rows at random into parts of about these relative sizes, as PySpark does.
+
+        The parts keep the width of the whole, and depend on the seed and the partitions, not on
+        the number of workers. Raises ArgumentError for weights that are negative or all zero.
+        """
+        if seed is None:
+            seed = random.randint(0, 2**32 - 1)
+        elif isinstance(seed, bool) or not isinstance(seed, int):
+            raise ArgumentError(f"seed must be a whole number or None, but is {seed!r}")
+        borders = pairwise(split_borders(weights))
+        jobs = [SplitJob(seed=seed, low=low, high=high) for low, high in borders]
+        return [LabeledData(self.dataset.transform(job)) for job in jobs]
+
+
+def split_borders(weights: Sequence[float]) -> list[float]:
+    """Borders in [0, 1] of the parts, from 0.0 on, with PySpark's roundings."""
+    checked = [number("each weight", weight, lambda w: w >= 0, ">= 0") for weight in weights]
+    total = float(sum(checked))
+    if total == 0.0:
+        raise ArgumentError("weights must hold at least one number > 0")
+    return list(accumulate((weight / total for weight in checked), initial=0.0))
