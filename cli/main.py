@@ -1,0 +1,138 @@
+"""`minimr`: which commands there are, and what becomes of an error.
+
+Exit codes: 0 done, 1 failed, 2 the request was wrong, 3 no coordinator answers, 130 interrupted.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, NoReturn
+
+import click
+
+from minimr import __version__
+from minimr.errors import MinimrError
+
+SECTIONS = {
+    "First steps": {"demo": "cli.demo"},
+    "Jobs": {"run": "cli.run", "jobs": "cli.jobs"},
+    "Machine learning": {"train": "cli.train", "predict": "cli.train"},
+    "A standing cluster": {
+        "up": "cli.cluster",
+        "down": "cli.cluster",
+        "coordinator": "cli.cluster",
+        "worker": "cli.cluster",
+        "status": "cli.cluster",
+        "submit": "cli.submit",
+        "cancel": "cli.submit",
+        "logs": "cli.logs",
+    },
+}
+"""The commands, as the help lists them, each with the module that holds it under its own name."""
+
+COMMANDS = {name: module for section in SECTIONS.values() for name, module in section.items()}
+INTERRUPTED = 130
+SUMMARY_LENGTH = 64
+
+
+class Application(click.Group):
+    """A group that imports a command when it is asked for, and reports every error in one place."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(COMMANDS[name]), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, names in SECTIONS.items():
+            commands = [(name, self.get_command(ctx, name)) for name in names]
+            rows = [
+                (name, command.get_short_help_str(SUMMARY_LENGTH))
+                for name, command in commands
+                if command
+            ]
+            with formatter.section(title):
+                formatter.write_dl(rows, col_spacing=2)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            # click takes it for a reader of stdout that went away and says nothing; `cli.output`
+            # deals with those, so this one is a connection.
+            raise MinimrError(f"a connection broke: {error}") from error
+
+    def main(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
+    ) -> NoReturn:
+        given = list(sys.argv[1:] if args is None else args)
+        arguments, wants_traceback = take_traceback_flag(given or ["--help"])
+        extra["standalone_mode"] = False
+        try:
+            result = super().main(arguments, prog_name or "minimr", **extra)
+        except (Exception, KeyboardInterrupt) as error:
+            if wants_traceback:
+                import traceback
+
+                traceback.print_exc()
+            sys.exit(report(error))
+        sys.exit(result if isinstance(result, int) else 0)
+
+
+def take_traceback_flag(arguments: Sequence[str]) -> tuple[list[str], bool]:
+    """The arguments without `--traceback`, which may stand anywhere before a `--`."""
+    rest = list(arguments)
+    end = rest.index("--") if "--" in rest else len(rest)
+    ours = [argument for argument in rest[:end] if argument != "--traceback"]
+    found = len(ours) < end
+    return ours + rest[end:], found or os.environ.get("MINIMR_TRACEBACK") == "1"
+
+
+def report(error: BaseException) -> int:
+    """Tell the user what went wrong; returns the exit code. A fault of ours is raised again."""
+    match error:
+        case KeyboardInterrupt() | click.Abort():
+            click.echo("minimr: interrupted", err=True)
+            return INTERRUPTED
+        case click.UsageError():
+            where = error.ctx.command_path if error.ctx else "minimr"
+            _show(f"{error.format_message()}\nTry: {where} --help")
+            return error.exit_code
+        case click.ClickException():
+            _show(error.format_message())
+            return error.exit_code
+        case MinimrError():
+            _show(str(error))
+            return error.exit_code
+        case OSError() if error.filename is not None:
+            _show(f"{error.filename}: {error.strerror}")
+            return 1
+    raise error
+
+
+def _show(message: str) -> None:
+    name = "minimr:"
+    if sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
+        name = click.style(name, fg="red", bold=True)
+    click.echo(f"{name} {message}", err=True)
+
+
+@click.command(
+    name="minimr", cls=Application, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.version_option(__version__, prog_name="minimr", message="%(prog)s %(version)s")
+@click.option("--traceback", is_flag=True, help="Show where in the code an error arose.")
+def main(traceback: bool) -> None:
+    """MapReduce small enough to read in a weekend.
+
+    Begin with `minimr demo`. Every command tells more with --help.
+    """
+
+
+if __name__ == "__main__":
+    main()

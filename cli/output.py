@@ -1,0 +1,63 @@
+"""What the commands write: data to stdout, words to stderr."""
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from minimr.errors import MinimrError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def say(text: str) -> None:
+    """One line to people, on stderr; above the live view while there is one."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Data, one line each, on stdout."""
+    print_bytes(line.encode("utf-8", "surrogateescape") + b"\n" for line in lines)
+
+
+def print_json(value: Any) -> None:
+    print_lines([json.dumps(value, indent=2)])
+
+
+def print_bytes(chunks: Iterable[bytes]) -> None:
+    """Data on stdout. When its reader goes away, as `head` does, the command ends quietly."""
+    for chunk in chunks:
+        with _writing():
+            sys.stdout.buffer.write(chunk)
+    with _writing():
+        sys.stdout.buffer.flush()
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """What becomes of an error of stdout, and of stdout alone: chunks are made outside of this."""
+    try:
+        yield
+    except OSError as error:
+        # What is still buffered goes nowhere, so that Python's flush at exit does not fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            raise click.exceptions.Exit(0) from None
+        raise MinimrError(f"stdout cannot be written: {error.strerror}") from error
+
+
+def stderr_draws() -> bool:
+    """Whether stderr is a terminal that can redraw lines."""
+    return sys.stderr.isatty() and os.environ.get("TERM", "") not in ("", "dumb")
+
+
+def console(stderr: bool = False) -> "Console":
+    """A rich console; it leaves colours out for NO_COLOR and where there is no terminal."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, soft_wrap=False)

@@ -1,0 +1,68 @@
+"""What `run` and `submit` ask alike: which job, over which inputs, to which output."""
+
+import codecs
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from cli.job_arguments import JOB_ARGUMENTS, job_options
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _known_encoding(_ctx: click.Context, _option: click.Parameter, name: str) -> str:
+    try:
+        codecs.lookup(name)
+    except LookupError:
+        message = f"Python knows no encoding {name!r}, but for instance utf-8, latin-1, cp1252"
+        raise click.BadParameter(message) from None
+    return name
+
+
+REQUEST_OPTIONS = (
+    click.option("-o", "--output", metavar="OUT", help="A directory for the result; made new."),
+    click.option(
+        "--reducers", type=click.IntRange(min=1), metavar="N", help="How many parts the result has."
+    ),
+    click.option(
+        "--output-format",
+        type=click.Choice(["text", "jsonl", "msgpack"]),
+        default="text",
+        show_default=True,
+        help="text is KEY TAB VALUE, one pair a line.",
+    ),
+    click.option(
+        "--encoding",
+        default="utf-8",
+        callback=_known_encoding,
+        metavar="NAME",
+        show_default=True,
+        help="The encoding of text inputs.",
+    ),
+    click.option(
+        "--errors",
+        type=click.Choice(["surrogateescape", "replace", "ignore", "strict"]),
+        default="surrogateescape",
+        show_default=True,
+        help="What to do with bytes that the encoding does not know: keep, replace, drop, stop.",
+    ),
+    click.option("--overwrite", is_flag=True, help="Replace OUT once the new result is complete."),
+)
+
+
+def job_request(command: Command) -> Command:
+    """Give a command JOB, INPUT... and the options above."""
+    for option in reversed(REQUEST_OPTIONS):
+        command = option(command)
+    command = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")(command)
+    return click.argument("job", metavar="JOB")(command)
+
+
+def read_job(reference: str) -> tuple[Any, dict[str, Any]]:
+    """The job's class and the options that the arguments after `--` give it."""
+    from minimr.source.find import load_job
+
+    job_class = load_job(reference)
+    arguments = click.get_current_context().meta[JOB_ARGUMENTS]
+    return job_class, job_options(reference, job_class.option_table(), arguments)

@@ -1,0 +1,106 @@
+"""`minimr run`: run one job and wait for its result."""
+
+from typing import Any
+
+import click
+
+from cli.address import address_option, refuse_own_workers
+from cli.job_arguments import JobCommand
+from cli.output import print_bytes, print_json, say
+from cli.progress import progress
+from cli.request import job_request, read_job
+from minimr.errors import UsageError
+from minimr.observe.sentences import count, duration, size
+
+
+@click.command(cls=JobCommand)
+@job_request
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=2,
+    show_default=True,
+    help="How many workers to start on this machine.",
+)
+@click.option(
+    "--runner",
+    type=click.Choice(["cluster", "serial"]),
+    default="cluster",
+    show_default=True,
+    help="serial runs every task in this process, one after the other.",
+)
+@address_option("Run on the cluster with this connection file, not on workers of one's own.")
+@click.option("--log", metavar="FILE", help="Where to write the event log.  [default: OUT.log]")
+@click.option("--json", "as_json", is_flag=True, help="Print a summary of the run as JSON.")
+def run(job: str, as_json: bool, **request: Any) -> None:
+    """Run a job and wait for its result.
+
+    JOB is a built-in job (see `minimr jobs`), a file (my_job.py or my_job.py:MyJob) or a class
+    (package.module:MyJob). INPUT is a file, a directory or a glob, plain or .gz. Without -o the
+    result goes to stdout. What follows `--` are the job's own options.
+
+    \b
+    Examples:
+      minimr run wordcount 'books/*.txt' -o counts -- --words letters
+      minimr run grep server.log -- ERROR
+    """
+    check_request(request, as_json)
+    from minimr.session import run as run_job
+
+    job_class, options = read_job(job)
+    with progress() as shown:
+        result = run_job(job_class, on_event=shown.on_event, options=options, **request)
+    if request["output"] is None:
+        print_result(result, request["output_format"])
+    elif as_json:
+        print_json(summary(result))
+    else:
+        say_summary(result)
+
+
+def check_request(request: dict[str, Any], as_json: bool) -> None:
+    """Refuse options that contradict each other."""
+    if as_json and request["output"] is None:
+        raise UsageError(
+            "--json prints a summary, and without -o stdout carries the result: give -o OUT, "
+            "or ask for --output-format jsonl"
+        )
+    refuse_own_workers(request["address"])
+    if request["address"] is not None and request["runner"] == "serial":
+        raise UsageError("the serial runner uses no cluster: leave out --address")
+
+
+def print_result(result: Any, output_format: str) -> None:
+    from minimr.formats.output import encoder
+
+    encode = encoder(output_format)
+    print_bytes(encode(key, value) for key, value in result)
+
+
+def summary(result: Any) -> dict[str, Any]:
+    return {
+        "output": str(result.output),
+        "seconds": result.seconds,
+        "records": sum(part.records for part in result.parts),
+        "bytes": sum(part.bytes for part in result.parts),
+        "parts": [
+            {
+                "name": part.name,
+                "records": part.records,
+                "bytes": part.bytes,
+                "sha256": part.sha256,
+            }
+            for part in result.parts
+        ],
+        "counters": result.counters,
+    }
+
+
+def say_summary(result: Any) -> None:
+    records = count(sum(part.records for part in result.parts), "record")
+    total = size(sum(part.bytes for part in result.parts))
+    parts = count(len(result.parts), "part")
+    say(f"{result.output}: {records}, {total} in {parts}, {duration(result.seconds)}")
+    for name, value in sorted(result.counters.items()):
+        say(f"  {name} = {value:,}")

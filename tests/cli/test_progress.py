@@ -1,0 +1,111 @@
+import pytest
+
+from cli.output import stderr_draws
+from cli.progress import Keeper, PlainProgress
+from tests.observe.story import Story
+
+
+def said_of(story: Story) -> list[str]:
+    said: list[str] = []
+    progress = PlainProgress(said.append)
+    for event in story.events:
+        progress.on_event(event)
+    return said
+
+
+def test_a_healthy_run_is_three_lines() -> None:
+    story = Story()
+    story.joined("worker-1")
+    story.submitted(maps=2, reduces=1)
+    for task in ("map-0", "map-1", "reduce-0"):
+        story.started(task, "worker-1")
+        story.done(task, "worker-1")
+    story.job_done()
+    assert said_of(story) == [
+        "wordcount begins: 2 maps and 1 reduce",
+        "map done: 2 tasks in 0.30 s",
+        "reduce done: 1 task in 0.10 s",
+    ]
+
+
+def test_a_task_that_fails_is_told_once() -> None:
+    story = Story()
+    story.submitted(maps=2, reduces=1)
+    for attempt in range(3):
+        story.started("map-0", "worker-1", attempt)
+        story.failed("map-0", "worker-1", attempt, error="Traceback\nValueError: no")
+    story.started("map-1", "worker-1")
+    story.failed("map-1", "worker-1", reason="cancelled", charged=False)
+    assert said_of(story)[1:] == [
+        "map-0 failed on worker-1: its code raised an error (ValueError: no)"
+    ]
+
+
+def test_a_lost_worker_is_told_once_and_a_stage_that_is_done_twice_too() -> None:
+    story = Story()
+    story.joined("worker-1")
+    story.submitted(maps=1, reduces=1)
+    story.started("map-0", "worker-1")
+    story.done("map-0", "worker-1")
+    story.started("reduce-0", "worker-1")
+    for _ in range(2):
+        story.lost("worker-1")
+    story.failed("reduce-0", "worker-1", reason="worker_lost", charged=False)
+    story.output_lost("map-0", "worker-1")
+    story.joined("worker-2")
+    story.started("map-0", "worker-2", attempt=1)
+    story.done("map-0", "worker-2", attempt=1)
+    assert said_of(story)[1:] == [
+        "map done: 1 task in 0.10 s",
+        "worker-1 is lost (connection closed); its tasks run again elsewhere",
+    ]
+
+
+def test_a_note_is_passed_on() -> None:
+    story = Story()
+    story.tell("note", text="waiting for workers")
+    assert said_of(story) == ["waiting for workers"]
+
+
+def test_prints_of_a_task_are_marked_with_it_line_by_line() -> None:
+    printed = {"t": 0.0, "event": "task_printed", "task": "map-3", "text": "one\ntwo\n"}
+    assert Keeper().line(printed) == "[map-3] one\n[map-3] two"
+
+
+def test_a_long_stage_says_every_ten_seconds_how_far_it_is() -> None:
+    story = Story()
+    story.submitted(maps=150, reduces=1)
+    for number in range(145):
+        story.done(f"map-{number}", "worker-1")
+    assert said_of(story)[1:] == ["map: 100 of 150 tasks done"]
+
+
+def test_rounds_and_loads_pass_in_silence() -> None:
+    for kind in ("round", "load"):
+        story = Story()
+        story.submitted(maps=1, reduces=0, kind=kind)
+        task = "load-0" if kind == "load" else "map-0"
+        story.started(task, "worker-1")
+        story.done(task, "worker-1")
+        story.job_done()
+        assert said_of(story) == []
+
+
+def test_steps_are_said_at_1_2_5_10_and_so_on() -> None:
+    said: list[str] = []
+    progress = PlainProgress(said.append)
+    for number in range(1, 1200):
+        progress.on_step(number, str(number), [])
+    assert said == ["1", "2", "5", "10", "20", "50", "100", "200", "500", "1000"]
+
+
+@pytest.mark.parametrize(
+    ("terminal", "term", "draws"),
+    [(True, "xterm", True), (True, "dumb", False), (True, "", False), (False, "xterm", False)],
+)
+def test_only_a_terminal_that_can_redraw_gets_the_live_view(
+    monkeypatch: pytest.MonkeyPatch, terminal: bool, term: str, draws: bool
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal, raising=False)
+    monkeypatch.setenv("TERM", term)
+    assert stderr_draws() is draws
