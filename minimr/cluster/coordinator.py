@@ -251,7 +251,8 @@ class Coordinator:
             self._record(actions.Record("task_printed", attempt.job, fields))
 
     def _submit(self, peer: Peer, message: m.Submit) -> None:
-        if message.maps < 1 or len(message.inputs) != message.maps:
+        expected = 0 if message.source is not None else message.maps
+        if message.maps < 1 or len(message.inputs) != expected:
             raise ProtocolError("a job without map tasks, or with another number of inputs")
         if (message.reduces < 1) != (message.kind == "load"):
             raise ProtocolError("a job needs reduce tasks, a load has none")
@@ -348,7 +349,7 @@ class Coordinator:
             self._tell(peer, m.JobCargo(attempt.job, entry.code, entry.spec))
         if action.announce:
             self._tell(peer, maps_at(attempt.job, action.announce))
-        cargo = Blob(b"") if attempt.stage == "reduce" else entry.inputs[attempt.index]
+        cargo = None if attempt.stage == "reduce" else entry.inputs[attempt.index]
         maps = [index for index, _ in action.inline]
         segments = [segment for _, segment in action.inline]
         self._tell(peer, m.Run(attempt, cargo, maps, segments))
@@ -416,6 +417,8 @@ class Coordinator:
             entries = [self._book.entries[action.job]]
         else:
             entries = self._book.running()
+        if not any(map(JobEntry.is_followed, entries)):
+            return
         line = {"t": self._clock(), "event": action.event, "job": action.job, **action.fields}
         for entry in entries:
             entry.note(line)

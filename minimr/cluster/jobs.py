@@ -19,7 +19,7 @@ class JobEntry:
     plan: JobPlan
     code: str
     spec: Blob
-    inputs: list[Blob]
+    inputs: list[Blob | None]
     output: dict[str, Any] | None
     # Who watches, and whether they want the event log as it grows.
     watchers: dict[Any, bool] = field(default_factory=dict)
@@ -28,8 +28,12 @@ class JobEntry:
     blamed: str | None = None
     summary: dict[str, Any] = field(default_factory=dict)
 
+    def is_followed(self) -> bool:
+        """Does anybody want this job's events? Rounds are many and short, and keep no log."""
+        return self.plan.kind != "round" or any(self.watchers.values())
+
     def note(self, line: dict[str, Any]) -> None:
-        """Keep a log line. Rounds are many and short: theirs go to the watchers only."""
+        """Keep a log line. Those of rounds go to the watchers only."""
         if self.plan.kind != "round":
             self.log.append(line)
 
@@ -53,7 +57,8 @@ class JobBook:
             message.source,
             message.output is not None,
         )
-        entry = JobEntry(plan, message.code, message.spec, message.inputs, message.output)
+        inputs: list[Blob | None] = [*message.inputs] or [None] * plan.maps
+        entry = JobEntry(plan, message.code, message.spec, inputs, message.output)
         self.entries[plan.job] = entry
         return entry
 

@@ -93,7 +93,7 @@ class Run:
     """`cargo` is the task's input; `maps` and `segments` are inline map outputs, aligned."""
 
     attempt: AttemptId
-    cargo: Blob
+    cargo: Blob | None
     maps: list[int] = field(default_factory=list)
     segments: list[Blob] = field(default_factory=list)
 
@@ -119,6 +119,8 @@ class Stop:
 @dataclass(slots=True)
 class Submit:
     """`spec` is the same for all tasks, `inputs` holds one item per map task.
+
+    A job over a dataset names it as its `source` and has no inputs of its own.
 
     With `watch` the client hears of the job's end, and the job ends with the client; with
     `events` it gets the event log as it grows.
@@ -242,75 +244,91 @@ Message = (
     | Hello | Fetch | Segments
 )  # fmt: skip
 
-_CLASSES: dict[str, type] = {cls.__name__: cls for cls in get_args(Message)}
+
+@dataclass(frozen=True, slots=True)
+class _Schema:
+    """How one class of messages looks on the wire: its fields, and what each may be."""
+
+    cls: type
+    names: tuple[str, ...]
+    kinds: tuple["_Kind", ...]
 
 
-def _accepts(kind: Any) -> tuple[tuple[type, ...], type | None]:
-    """The classes a field may have, and the class of its items if it is a list."""
-    if kind is Any:
-        return (object,), None
-    if isinstance(kind, UnionType):
-        parts = [_accepts(each) for each in get_args(kind)]
-        classes = tuple(cls for found, _ in parts for cls in found)
-        return classes, next((item for _, item in parts if item), None)
-    if get_origin(kind) is list:
-        return (list,), _accepts(get_args(kind)[0])[0][0]
-    return (get_origin(kind) or kind,), None
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """The exact types a field may have, and what the items of a list must be."""
+
+    types: frozenset[type]
+    item: type | None = None
+    anything: bool = False
 
 
-_SCHEMAS = {
-    name: [_accepts(get_type_hints(cls)[each.name]) for each in fields(cls)]
-    for name, cls in _CLASSES.items()
-}
-_NAMES = {name: [each.name for each in fields(cls)] for name, cls in _CLASSES.items()}
+def _kind(annotation: Any) -> _Kind:
+    if annotation is Any:
+        return _Kind(frozenset(), anything=True)
+    if isinstance(annotation, UnionType):
+        parts = [_kind(each) for each in get_args(annotation)]
+        types = frozenset().union(*(part.types for part in parts))
+        return _Kind(types, next((part.item for part in parts if part.item), None))
+    if get_origin(annotation) is list:
+        (item,) = get_args(annotation)
+        return _Kind(frozenset({list}), get_origin(item) or item)
+    return _Kind(frozenset({get_origin(annotation) or annotation}))
+
+
+def _schema(cls: type) -> _Schema:
+    hints = get_type_hints(cls)
+    names = tuple(each.name for each in fields(cls))
+    return _Schema(cls, names, tuple(_kind(hints[name]) for name in names))
+
+
+_SCHEMAS = {cls.__name__: _schema(cls) for cls in get_args(Message)}
 
 
 def to_wire(message: Message) -> list[Any]:
-    """[name, field, field, ...]: msgpack data with blobs."""
+    """[name, field, field, ...]: msgpack data with blobs. An attempt, a tuple, becomes a list."""
     name = type(message).__name__
-    return [name, *(_plain(getattr(message, each)) for each in _NAMES[name])]
-
-
-def _plain(value: Any) -> Any:
-    if type(value) is AttemptId:
-        return [value.job, value.stage, value.index, value.number]
-    if type(value) is list and value and type(value[0]) is AttemptId:
-        return [_plain(each) for each in value]
-    return value
+    return [name, *[getattr(message, each) for each in _SCHEMAS[name].names]]
 
 
 def from_wire(value: Any) -> Message:
     """The message in a decoded head. Raises ProtocolError for anything else."""
     named = isinstance(value, list) and value and isinstance(value[0], str)
-    if not named or value[0] not in _CLASSES:
+    if not named or value[0] not in _SCHEMAS:
         raise ProtocolError("a frame holds no message that this minimr knows")
-    name, *values = value
-    schema = _SCHEMAS[name]
-    if len(values) != len(schema):
-        raise ProtocolError(f"message {name} has {len(values)} fields, not {len(schema)}")
-    checked = [_check(name, each, *kind) for each, kind in zip(values, schema, strict=True)]
-    message: Message = _CLASSES[name](*checked)
+    schema = _SCHEMAS[value[0]]
+    if len(value) - 1 != len(schema.kinds):
+        raise ProtocolError(f"{value[0]} has {len(value) - 1} fields, not {len(schema.kinds)}")
+    try:
+        checked = [_check(*each) for each in zip(schema.kinds, value[1:], strict=True)]
+    except TypeError as error:
+        raise ProtocolError(f"{value[0]}: {error}") from None
+    message: Message = schema.cls(*checked)
     return message
 
 
-def _check(name: str, value: Any, classes: tuple[type, ...], item: type | None) -> Any:
-    if AttemptId in classes:
-        return _attempt(name, value)
-    if not isinstance(value, classes) or (type(value) is bool and bool not in classes):
-        if classes != (object,):
-            raise ProtocolError(f"message {name} has a field of type {type(value).__name__}")
+def _check(kind: _Kind, value: Any) -> Any:
+    """The field's value, or TypeError."""
+    if kind.anything:
         return value
-    if item is AttemptId and isinstance(value, list):
-        return [_attempt(name, each) for each in value]
-    if item is not None and isinstance(value, list):
-        for each in value:
-            if not isinstance(each, item):
-                raise ProtocolError(f"message {name} lists a {type(each).__name__}")
-    return value
+    if kind.item is not None and type(value) is list:
+        return [_convert(kind.item, each) for each in value]
+    if type(value) in kind.types:
+        return value
+    for wanted in (AttemptId, Blob):
+        if wanted in kind.types:
+            return _convert(wanted, value)
+    raise TypeError(f"a field holds a {type(value).__name__}")
 
 
-def _attempt(name: str, value: Any) -> AttemptId:
-    match value:
-        case [str(job), str(stage), int(index), int(number)]:
+def _convert(wanted: type, value: Any) -> Any:
+    """An item of a list, or a field that looks different on the wire."""
+    if type(value) is wanted:
+        return value
+    if wanted is Blob and type(value) is bytes:
+        return Blob(value)
+    if wanted is AttemptId and type(value) is list and len(value) == 4:
+        job, stage, index, number = value
+        if type(job) is type(stage) is str and type(index) is type(number) is int:
             return AttemptId(job, stage, index, number)
-    raise ProtocolError(f"message {name} names no attempt")
+    raise TypeError(f"a {type(value).__name__} stands where {wanted.__name__} should")

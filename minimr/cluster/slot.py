@@ -147,6 +147,7 @@ class Slot:
             path = dataset_path(self._directory, job.source, attempt.index)
             source = {"kind": "resident", "path": str(path)}
         else:
+            assert order.cargo is not None
             source = codec.loads(order.cargo.data)
         keep = dataset_path(self._directory, attempt.job, attempt.index) if job.keep else None
         if keep is not None:

@@ -5,7 +5,7 @@ message travels as a frame that says how long it is:
 
     header   magic "MiMR", protocol version, kind, number of blobs, head length, checksum
     lengths  one 8-byte length per blob
-    head     msgpack; a blob stands in it as a reference to its place
+    head     msgpack; a blob stands in it as a reference to its place, a small one as it is
     blobs    raw bytes, received straight into a buffer of their own
 
 The checksum (CRC-32 over everything else) finds what TCP's 16 bits let through. A
@@ -29,6 +29,7 @@ HEADER = struct.Struct("!4sBBHI")
 CHECKSUM = struct.Struct("!I")
 LENGTH = struct.Struct("!Q")
 BLOB_CODE = 1
+SMALL_BLOB_BYTES = 512
 
 HEAD_BYTES_MAX = 1 << 20
 BLOBS_MAX = 65_535
@@ -72,11 +73,13 @@ def encode_frame(kind: int, value: Any) -> list[Buffer]:
     """The pieces of one frame, in order. `value` is msgpack data with `Blob`s in it."""
     blobs: list[Buffer] = []
 
-    def refer(item: Any) -> msgpack.ExtType:
-        if isinstance(item, Blob):
-            blobs.append(item.data)
-            return msgpack.ExtType(BLOB_CODE, struct.pack("!H", len(blobs) - 1))
-        raise TypeError(f"{type(item).__name__} cannot travel in a frame")
+    def refer(item: Any) -> bytes | msgpack.ExtType:
+        if not isinstance(item, Blob):
+            raise TypeError(f"{type(item).__name__} cannot travel in a frame")
+        if len(item.data) <= SMALL_BLOB_BYTES:
+            return bytes(item.data)
+        blobs.append(item.data)
+        return msgpack.ExtType(BLOB_CODE, struct.pack("!H", len(blobs) - 1))
 
     head = msgpack.packb(value, default=refer, unicode_errors="surrogatepass")
     _check_outgoing(head, blobs)

@@ -48,24 +48,30 @@ def load(client: Client, splits: Sequence[Split], input_format: str) -> m.Submit
     code = pack(Job)
     spec = JobSpec(partitions=1, format=input_format)
     inputs = [Blob(codec.dumps(split.to_dict())) for split in splits]
-    return _kept(client, f"load {input_format}", code, spec, inputs, None)
+    return _kept(client, f"load {input_format}", code, spec, inputs, None, len(inputs))
 
 
 def derive(client: Client, job: Job, source: str, partitions: int) -> m.Submit:
     """Make each partition of a new dataset from the same partition of another."""
     spec = JobSpec(partitions=1, options=job.options())
-    inputs = [Blob(b"")] * partitions
-    return _kept(client, type(job).__name__, pack(type(job)), spec, inputs, source)
+    code = pack(type(job))
+    return _kept(client, type(job).__name__, code, spec, [], source, partitions)
 
 
 def _kept(
-    client: Client, name: str, code: Code, spec: JobSpec, inputs: list[Blob], source: str | None
+    client: Client,
+    name: str,
+    code: Code,
+    spec: JobSpec,
+    inputs: list[Blob],
+    source: str | None,
+    partitions: int,
 ) -> m.Submit:
     return m.Submit(
         request=client.next_request(),
         name=name,
         kind="load",
-        maps=len(inputs),
+        maps=partitions,
         reduces=0,
         source=source,
         code=code.digest,
@@ -97,7 +103,7 @@ def round_over(
         source=source,
         code=code.digest,
         spec=_cargo(code, spec, source),
-        inputs=[Blob(b"")] * partitions,
+        inputs=[],
         output=None,
         watch=True,
         events=False,

@@ -31,19 +31,29 @@ def enqueue(task: Task, first: bool = False) -> None:
 def dispatch(state: State, hungry: list[Worker], cause: str) -> list[Action]:
     """Assign ready tasks to the workers in `hungry` until each is full or finds nothing."""
     result: list[Action] = []
+    jobs = [job for job in state.jobs.values() if _has_work(job)]
     turn = deque(sorted(hungry, key=lambda worker: len(worker.attempts)))
-    while turn:
+    while turn and jobs:
         worker = turn.popleft()
-        task = _next_task(state, worker)
+        task = _next_task(state, jobs, worker)
         if task is not None:
             result += _assign(task, worker, cause)
             turn.append(worker)
     return result
 
 
-def _next_task(state: State, worker: Worker) -> Task | None:
-    running = [job for job in state.jobs.values() if job.state is JobState.RUNNING]
-    for job in policy.fair_order(running):
+def _has_work(job: Job) -> bool:
+    """Is anything queued that may start now?"""
+    if job.state is not JobState.RUNNING:
+        return False
+    maps, reduces = job.map_stage, job.reduce_stage
+    if maps.ready or any(maps.pinned.values()):
+        return True
+    return reduces is not None and bool(reduces.ready) and maps.complete
+
+
+def _next_task(state: State, jobs: list[Job], worker: Worker) -> Task | None:
+    for job in policy.fair_order(jobs):
         for stage in (job.map_stage, job.reduce_stage):
             if stage is not None and (task := _take(state, stage, worker)):
                 return task

@@ -6,18 +6,17 @@ paper's section 3.5 keeps O(M + R) decisions and warns about the product).
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from minimr.scheduler.tables import JobState, TaskState
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class AttemptId:
+class AttemptId(NamedTuple):
     """One try at one task. It also names files and log lines, so it is unique and readable."""
 
     job: str
     stage: str
-    index: int
+    index: int  # type: ignore[assignment]  # Hides the method of tuples, which nobody needs here.
     number: int
 
     @property

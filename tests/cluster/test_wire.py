@@ -52,10 +52,19 @@ def test_what_is_written_comes_back(value, kind):
     assert (frame.kind, frame.value) == (kind, value)
 
 
-@given(st.lists(st.binary(max_size=200), max_size=5))
-def test_blobs_come_back_in_their_places(blobs):
+@given(st.lists(st.integers(0, 2 * wire.SMALL_BLOB_BYTES), max_size=5))
+def test_blobs_come_back_in_their_places(sizes):
+    """Small ones inside the head, as plain bytes; large ones behind it."""
+    blobs = [bytes([index]) * size for index, size in enumerate(sizes)]
     frame = decoded(encoded(1, {"blobs": [Blob(each) for each in blobs]}))
-    assert [bytes(each.data) for each in frame.value["blobs"]] == blobs
+    found = [each.data if isinstance(each, Blob) else each for each in frame.value["blobs"]]
+    assert [bytes(each) for each in found] == blobs
+
+
+def test_the_limit_of_a_blob_inside_the_head():
+    at, above = wire.SMALL_BLOB_BYTES, wire.SMALL_BLOB_BYTES + 1
+    assert len(encode_frame(1, Blob(bytes(at)))) == 1
+    assert len(encode_frame(1, Blob(bytes(above)))) == 2
 
 
 def test_frames_follow_each_other():
