@@ -3,14 +3,14 @@
 import argparse
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,6 @@ from minimr.cluster.launcher import LocalWorkers, environment
 from minimr.errors import MinimrError, NoCoordinator, UsageError
 
 STOP_TIMEOUT_S = 15.0
-POLL_S = 0.02
 
 
 def serve_coordinator(
@@ -116,21 +115,22 @@ def stop(address_file: Path) -> None:
     """Stop the cluster and wait until nothing of it is left."""
     address = read_address(address_file)
     client = Client(address)
-    client.ask(m.Shutdown(client.next_request()))
-    client.close()
-    deadline = time.monotonic() + STOP_TIMEOUT_S
-    while (address_file.exists() or _runs(address.pid)) and time.monotonic() < deadline:
-        time.sleep(POLL_S)
-    if address_file.exists():
+    with _following(address.pid) as process:
+        client.ask(m.Shutdown(client.next_request()))
+        client.close()
+        ended = select.select([process], [], [], STOP_TIMEOUT_S)[0]
+    if not ended:
         raise MinimrError(f"the coordinator (process {address.pid}) does not end; kill it")
 
 
-def _runs(pid: int) -> bool:
+@contextmanager
+def _following(pid: int) -> Iterator[int]:
+    """A descriptor that becomes readable when the process ends."""
+    descriptor = os.pidfd_open(pid)
     try:
-        os.kill(pid, 0)
-    except OSError:
-        return False
-    return True
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ import fcntl
 import os
 import signal
 import sys
+from pathlib import Path
 
 import minimr as mr
 
@@ -13,7 +14,7 @@ class Gate:
 
     def __init__(self, path):
         self.path = str(path)
-        self._file = open(path, "w")  # noqa: SIM115
+        self._file = Path(path).open("w")  # noqa: SIM115
         fcntl.flock(self._file, fcntl.LOCK_EX)
 
     def open(self):
@@ -21,7 +22,7 @@ class Gate:
 
 
 def wait_at(path):
-    with open(path) as file:
+    with Path(path).open() as file:
         fcntl.flock(file, fcntl.LOCK_SH)
 
 

@@ -1,6 +1,7 @@
 """A standing cluster: up, several jobs at once, down, and nothing left of it."""
 
 import os
+import select
 import subprocess
 import sys
 import threading
@@ -30,14 +31,14 @@ def processes():
     return found
 
 
-@pytest.fixture()
+@pytest.fixture
 def address(tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     (tmp_path / "tmp").mkdir()
     return tmp_path / "cluster.json"
 
 
-@pytest.fixture()
+@pytest.fixture
 def text(tmp_path):
     path = tmp_path / "text.txt"
     path.write_text("to be or not to be\n" * 50)
@@ -67,7 +68,7 @@ def test_three_jobs_at_once_and_nothing_left(address, text, tmp_path):
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
-@pytest.fixture()
+@pytest.fixture
 def cluster(address):
     standing.start_detached(address, workers=1)
     with mr.Cluster(address=address) as each:
@@ -178,7 +179,7 @@ def test_a_client_that_is_killed_leaves_nothing_behind(tmp_path):
         "mr.run(GatedCount(gate=sys.argv[1]), [sys.argv[2]],\n"
         "       on_event=lambda e: print(e['event'], flush=True))\n"
     )
-    environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp"), "PYTHONPATH": os.getcwd()}
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp"), "PYTHONPATH": str(Path.cwd())}
     client = subprocess.Popen(
         [sys.executable, "-c", script, gate.path, str(text)],
         env=environment,
@@ -202,8 +203,6 @@ def test_a_client_that_is_killed_leaves_nothing_behind(tmp_path):
 
 def wait_for_end(pid):
     """Wait for a process that is not our child, by its descriptor; no polling."""
-    import select
-
     try:
         descriptor = os.pidfd_open(pid)
     except ProcessLookupError:

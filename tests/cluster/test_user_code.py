@@ -1,5 +1,7 @@
 """Whatever user code does, the job ends, the reason reaches the user, and the cluster goes on."""
 
+from functools import partial
+
 import pytest
 
 import minimr as mr
@@ -12,7 +14,7 @@ def cluster():
         yield each
 
 
-@pytest.fixture()
+@pytest.fixture
 def text(tmp_path):
     path = tmp_path / "text.txt"
     path.write_text("one\ntwo\n")
@@ -41,6 +43,7 @@ def test_a_deed_fails_the_job_with_its_reason(cluster, text, deed, reason):
 
 
 def test_an_exception_names_the_file_the_offset_and_the_record(cluster, text):
+    text.write_text("one\n")
     with pytest.raises(mr.JobFailed) as caught:
         cluster.run(Misbehaves(deed="raise"), [str(text)])
     message = str(caught.value)
@@ -115,10 +118,8 @@ class NotIterable(mr.Job):
 def test_what_cannot_travel_is_an_error_that_says_so(cluster, tmp_path, job, words, runner):
     path = tmp_path / "text.txt"
     path.write_text("one two three\nfour five six\nseven\n")
+    run = cluster.run if runner == "cluster" else partial(mr.run, runner="serial")
     with pytest.raises(mr.JobFailed) as caught:
-        if runner == "serial":
-            mr.run(job, [str(path)], runner="serial")
-        else:
-            cluster.run(job, [str(path)])
+        run(job, [str(path)])
     for word in words:
         assert word in str(caught.value)
