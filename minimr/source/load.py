@@ -82,6 +82,8 @@ def load(code: Code) -> type[Job]:
     if code.form == "pickle":
         import cloudpickle
 
+        # At a prompt the current folder is where modules are imported from; the slot is in it.
+        sys.path.insert(0, "")
         loaded = cloudpickle.loads(code.pickle)
     else:
         loaded = _import(code)

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -78,18 +79,17 @@ def pack(job_class: type) -> Code:
 
 def _pack(job_class: type) -> Code:
     name, module_name = job_class.__qualname__, job_class.__module__
-    module = sys.modules.get(module_name)
-    path = getattr(module, "__file__", None)
-    if path is None or not _defines(Path(path), name):
+    path = _source_file(job_class)
+    if path is None or not _defines(path, name):
         return _pickled(job_class)
-    if _is_installed(module_name, Path(path)):
+    path = path.resolve()
+    if _is_installed(module_name, path):
         return Code("reference", module_name, name)
     if module_name == "__main__":
-        root, module_name = Path(path).resolve().parent, Path(path).stem
-        argv = sys.argv
+        root, module_name, argv = path.parent, path.stem, sys.argv
     else:
-        root, argv = _root(module_name, Path(path).resolve()), []
-    modules = dict(_reachable(root, module_name, Path(path).resolve()))
+        root, argv = _root(module_name, path), []
+    modules = dict(_reachable(root, module_name, path))
     size_bytes = sum(len(each.source) for each in modules.values())
     if size_bytes > SOURCE_BYTES_MAX:
         raise UsageError(
@@ -97,6 +97,16 @@ def _pack(job_class: type) -> Code:
             f"{SOURCE_BYTES_MAX}; install the helper modules as a package instead"
         )
     return Code("source", module_name, name, modules, argv=list(argv))
+
+
+def _source_file(job_class: type) -> Path | None:
+    """Where the class was written. Its methods know best: after `python -i script.py` the main
+    module has no file any more, while a class typed there is from "<stdin>"."""
+    for value in vars(job_class).values():
+        if isinstance(value, FunctionType):
+            return Path(value.__code__.co_filename)
+    file = getattr(sys.modules.get(job_class.__module__), "__file__", None)
+    return Path(file) if file else None
 
 
 def _defines(path: Path, name: str) -> bool:

@@ -1,0 +1,87 @@
+"""From what the user typed to a Job class, or to a message that helps."""
+
+import pytest
+
+import minimr as mr
+from minimr.errors import UsageError
+from minimr.source.find import load_job
+
+ONE = "import minimr as mr\n\nclass First(mr.Job):\n    pass\n"
+TWO = ONE + "\nclass Second(mr.Job):\n    pass\n"
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+    def work(name, text):
+        path = tmp_path / name
+        path.write_text(text)
+        return str(path)
+
+    return work
+
+
+def test_a_built_in_name():
+    assert load_job("wordcount").__name__ == "WordCount"
+
+
+def test_a_file_with_one_job(write):
+    assert load_job(write("one_job.py", ONE)).__name__ == "First"
+
+
+def test_a_file_and_a_class(write):
+    assert load_job(write("two_jobs_a.py", TWO) + ":Second").__name__ == "Second"
+
+
+def test_a_module_and_a_class(write):
+    write("found_module.py", TWO)
+    assert load_job("found_module:Second").__name__ == "Second"
+
+
+def test_imported_jobs_do_not_count(write):
+    text = "from minimr.jobs.wordcount import WordCount\n" + ONE
+    assert load_job(write("imports_one.py", text)).__name__ == "First"
+
+
+def test_a_script_that_would_run_its_job_is_only_loaded(write):
+    text = ONE + "\nmr.run(First, ['no such file'])\nraise SystemExit(9)\n"
+    assert load_job(write("runs_itself.py", text)).__name__ == "First"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "suffix", "says"),
+    [
+        ("two_jobs_b.py", TWO, "", "several jobs: First, Second. Say which"),
+        ("two_jobs_c.py", TWO, ":Third", "no job class 'Third'; it defines First, Second"),
+        ("no_job.py", "x = 1\n", "", "defines no job; write a class that extends minimr.Job"),
+        ("bad_syntax.py", "def f(:\n", "", "bad_syntax.py, line 1: invalid syntax"),
+        ("fails.py", "x = 1\nprint(1 / 0)\n", "", "ZeroDivisionError: division by zero"),
+        ("leaves.py", "raise SystemExit(2)\n", "", "cannot be loaded: SystemExit: 2"),
+    ],
+)
+def test_what_is_wrong_with_a_file(write, name, text, suffix, says):
+    with pytest.raises(UsageError) as caught:
+        load_job(write(name, text) + suffix)
+    assert says in str(caught.value)
+    assert len(str(caught.value).splitlines()) <= 2
+
+
+@pytest.mark.parametrize(
+    ("reference", "says"),
+    [
+        ("nothing", "the built-in ones are wordcount"),
+        ("missing.py", "the job file missing.py does not exist"),
+        ("no_such_module:Job", "no module 'no_such_module'"),
+    ],
+)
+def test_what_is_not_there(write, reference, says):
+    with pytest.raises(UsageError, match=says):
+        load_job(reference)
+
+
+def test_run_takes_a_name(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text("a b a")
+    assert dict(mr.run("wordcount", [str(path)], runner="serial")) == {"a": 2, "b": 1}
