@@ -117,7 +117,10 @@ def describe(error: BaseException, job: Job, position: Position) -> Failure:
     if isinstance(error, SystemExit):
         lines.append(message)
     kind: Literal["user", "exit"] = "exit" if isinstance(error, SystemExit) else "user"
-    return Failure(kind, message, "\n".join(lines), position.name())
+    name = position.name()
+    if name is None and isinstance(error, BadRecord):
+        name = message  # It names the record itself, and will say the same the next time.
+    return Failure(kind, message, "\n".join(lines), name)
 
 
 def _message(error: BaseException) -> str:

@@ -123,3 +123,11 @@ def test_what_cannot_travel_is_an_error_that_says_so(cluster, tmp_path, job, wor
         run(job, [str(path)])
     for word in words:
         assert word in str(caught.value)
+
+
+def test_a_record_that_cannot_be_read_is_tried_twice_and_no_more(cluster, tmp_path):
+    path = tmp_path / "data.libsvm"
+    path.write_text("1 1:2\n1 0:2\n")
+    with pytest.raises(mr.JobFailed, match="twice at the same record") as caught:
+        cluster.load(path, "libsvm", partitions=1)
+    assert f"{path}, line 2" in str(caught.value)

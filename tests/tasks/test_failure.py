@@ -117,6 +117,18 @@ def test_a_failed_attempt_leaves_no_spill(tmp_path):
     assert list((tmp_path / "map-0").iterdir()) == []
 
 
+def test_after_a_spill_an_error_is_placed_at_its_record_again(tmp_path):
+    class LateFailure(mr.Job):
+        def map(self, offset, line):
+            yield line, 1 / (19_000 - offset)
+
+        combine = reduce = mr.Sum()
+
+    text = "".join(f"line {n % 50:04}\n" for n in range(2000))
+    failure = failure_of(LateFailure, text, tmp_path, memory_bytes=20_000)
+    assert failure.position == f"{tmp_path}/input.txt:19000"
+
+
 def test_a_failing_combiner_names_its_key(tmp_path):
     class Bad(mr.Job):
         def map(self, _offset, line):
@@ -166,7 +178,7 @@ def test_a_map_that_yields_nothing_it_can_walk_is_told_so(tmp_path, returned):
 
 def test_a_bad_byte_is_placed_by_the_reader_not_at_the_record_before(tmp_path):
     failure = failure_of(mr.Job, b"good\nb\xffd\n", tmp_path, errors="strict")
-    assert failure.position is None
+    assert failure.position == failure.message
     assert "input.txt: byte 6 is not valid utf-8" in failure.message
 
 
