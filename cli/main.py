@@ -103,9 +103,6 @@ def report(error: BaseException) -> int:
             where = error.ctx.command_path if error.ctx else "minimr"
             _show(f"{error.format_message()}\nTry: {where} --help")
             return error.exit_code
-        case click.ClickException():
-            _show(error.format_message())
-            return error.exit_code
         case MinimrError():
             _show(str(error))
             return error.exit_code

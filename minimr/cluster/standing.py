@@ -91,7 +91,7 @@ def start_detached(address_file: Path, workers: int, slots: int = 1) -> dict[str
     """Start a coordinator with workers that outlives this process. Returns where it is."""
     _refuse_second(address_file)
     address_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    log = address_file.with_suffix(".log")
+    log = _log_of(address_file)
     command = [sys.executable, "-P", "-m", "minimr.cluster.standing"]
     command += ["--address", str(address_file), "--workers", str(workers), "--slots", str(slots)]
     with log.open("w") as messages:
@@ -119,8 +119,16 @@ def stop(address_file: Path) -> None:
         client.ask(m.Shutdown(client.next_request()))
         client.close()
         ended = select.select([process], [], [], STOP_TIMEOUT_S)[0]
+    log = _log_of(address_file)
+    if log.exists() and not log.stat().st_size:
+        log.unlink()
     if not ended:
         raise MinimrError(f"the coordinator (process {address.pid}) does not end; kill it")
+
+
+def _log_of(address_file: Path) -> Path:
+    """Where a cluster without a terminal complains."""
+    return address_file.with_suffix(".log")
 
 
 @contextmanager

@@ -13,6 +13,7 @@ HEARTBEAT_S = 1.0
 ATTEMPTS_MAX = 4
 LOSSES_MAX = 20
 SHORT_TASK_S = 0.01
+LONG_TASK_S = 0.5
 # Failures that say nothing about the task: they are not charged to it, only capped.
 UNCHARGED = frozenset({"worker_lost", "fetch", "cancelled"})
 
@@ -20,13 +21,14 @@ UNCHARGED = frozenset({"worker_lost", "fetch", "cancelled"})
 def queue_limit(worker: Worker, stage: Stage) -> int:
     """How many attempts a worker may hold, waiting ones included.
 
-    One attempt ahead of each slot hides the round trip to the coordinator. A queue of long tasks
-    would leave other slots idle at the end of a stage; with short tasks that costs nothing and a
-    longer queue saves messages.
+    Attempts sent ahead hide the round trip to the coordinator, which matters as much as tasks are
+    short. Behind a long task a waiting one would miss the slots that become idle elsewhere, and
+    nobody knows how long tasks are before one has ended.
     """
     mean_s = stage.mean_s
-    ahead = 16 if mean_s is not None and mean_s < SHORT_TASK_S else 2
-    return worker.slots * ahead
+    if mean_s is None or mean_s > LONG_TASK_S:
+        return worker.slots
+    return worker.slots * (16 if mean_s < SHORT_TASK_S else 2)
 
 
 def fair_order(jobs: Iterable[Job]) -> list[Job]:

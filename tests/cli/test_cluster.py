@@ -10,9 +10,17 @@ from tests.cli.fake_session import FakeSession
 def test_up_prints_the_command_that_stops_it(minimr: Minimr, session: FakeSession) -> None:
     result = minimr("up", "--workers", "3", "--slots", "2")
     assert (result.exit_code, result.stdout) == (0, "minimr down\n")
-    assert "a coordinator and 3 workers are up" in result.stderr
+    assert result.stderr == "a coordinator and 3 workers are up; stop them with:\n"
     assert session.default_address_file().exists()
     assert session.requests == [{"started": 3, "slots": 2}]
+
+
+def test_up_starts_two_workers_of_one_slot_if_nobody_says_otherwise(
+    minimr: Minimr, session: FakeSession
+) -> None:
+    minimr("up")
+    minimr("up", "--workers", "1")
+    assert session.requests == [{"started": 2, "slots": 1}, {"started": 1, "slots": 1}]
 
 
 def test_up_and_down_elsewhere(minimr: Minimr, tmp_path: Path) -> None:
@@ -20,7 +28,8 @@ def test_up_and_down_elsewhere(minimr: Minimr, tmp_path: Path) -> None:
     up = minimr("up", "--address", address)
     assert up.stdout == f"minimr down --address '{address}'\n"
     assert address.exists()
-    assert minimr("down", "--address", address).exit_code == 0
+    down = minimr("down", "--address", address)
+    assert (down.exit_code, down.stdout, down.stderr) == (0, "", "the cluster is down\n")
     assert not address.exists()
 
 
@@ -59,7 +68,10 @@ def test_the_coordinator_prints_the_line_that_starts_a_worker(
     address = tmp_path / "cluster.json"
     result = minimr("coordinator", "--port", "4321", "--address", address)
     assert result.stdout == f"minimr worker --address {address}\n"
-    assert "Ctrl-C stops it" in result.stderr
+    assert result.stderr.splitlines()[:2] == [
+        "the coordinator is ready; start workers in other shells with:",
+        "Ctrl-C stops it",
+    ]
     assert result.exit_code == 130  # the fake is interrupted as soon as it is ready
 
     pasted = result.stdout.split()[1:]
@@ -74,6 +86,7 @@ def test_the_coordinator_names_the_default_file_in_full(
 ) -> None:
     line = minimr("coordinator").stdout
     assert line == f"minimr worker --address {session.default_address_file()}\n"
+    assert session.requests == [{"port": 0, "workers": 0}]
 
 
 def test_status_is_a_table_of_workers_and_one_of_jobs(
@@ -113,7 +126,8 @@ def test_a_submitted_job_can_be_cancelled_by_the_printed_id(
     assert request["options"] == {"ignore_case": True}
 
     cancelled = minimr("cancel", submitted.stdout.strip())
-    assert (cancelled.exit_code, cancelled.stdout) == (0, "")
+    said = (cancelled.exit_code, cancelled.stdout, cancelled.stderr)
+    assert said == (0, "", "job-1 is cancelled\n")
     assert session.submitted == {"job-1": "cancelled"}
 
 
@@ -121,7 +135,7 @@ def test_a_submitted_job_needs_an_output(minimr: Minimr, job_file: str, text: st
     minimr("up")
     result = minimr("submit", job_file, text)
     assert result.exit_code == 2
-    assert "give -o OUT" in result.stderr
+    assert result.stderr == ("minimr: a submitted job needs a place for its result: give -o OUT\n")
 
 
 def test_an_unknown_job_cannot_be_cancelled(minimr: Minimr) -> None:

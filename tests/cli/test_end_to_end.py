@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 if find_spec("minimr.session") is None:
     pytest.skip("minimr.session does not exist yet: NOTHING here ran", allow_module_level=True)
 

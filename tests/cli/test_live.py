@@ -1,10 +1,14 @@
 import io
+import re
 
+import pytest
 from rich.console import Console
 
-from cli.live import draw
+from cli.live import LiveProgress, draw
 from minimr.observe.view import View, fold
 from tests.observe.story import Story
+
+CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 def drawn(story: Story, now_s: float, step: str = "", width: int = 80) -> list[str]:
@@ -33,16 +37,30 @@ def under_way() -> Story:
 
 
 def test_a_run_under_way() -> None:
-    lines = drawn(under_way(), now_s=0.9)
-    assert words(lines[0]) == ["wordcount", "job-1", "running", "0.7", "s"]
-    maps, reduces = words(lines[1]), words(lines[2])
-    assert maps[0] == "map"
-    assert maps[-6:] == ["1/4", "200", "records/s", "20.0", "kB/s", "out"]
-    assert reduces == ["reduce", "0/2"]
-    assert words(lines[4]) == ["worker-1", "map-2", "0.3", "s", "1", "task", "done"]
-    assert words(lines[5]) == ["worker-2", "map-1", "0.5", "s", "0", "tasks", "done"]
-    assert lines[-1] == "    0.60  map-0 is done on worker-1 in 0.25 s: 120 records in, 240 out"
-    assert len(lines) == 11
+    assert drawn(under_way(), now_s=0.9) == [
+        "wordcount  job-1                                                  running  0.7 s",
+        "  map     ━━━━━━━                        1/4        200 records/s  20.0 kB/s out",
+        "  reduce                                 0/2",
+        "",
+        "worker-1  map-2 0.3 s                                                1 task done",
+        "worker-2  map-1 0.5 s                                               0 tasks done",
+        "",
+        "    0.30  map-0 goes to worker-1",
+        "    0.40  map-1 goes to worker-2",
+        "    0.50  map-2 goes to worker-1",
+        "    0.60  map-0 is done on worker-1 in 0.25 s: 120 records in, 240 out",
+    ]
+
+
+def test_a_stage_without_a_finished_task_says_how_many_run() -> None:
+    story = Story()
+    story.joined("worker-1", slots=2)
+    story.submitted(maps=4, reduces=1)
+    story.started("map-0", "worker-1")
+    story.started("map-1", "worker-1")
+    lines = drawn(story, now_s=1.0)
+    assert lines[1].endswith("0/4                   2 tasks under way")
+    assert lines[2].endswith("0/1")
 
 
 def test_bars_are_to_scale() -> None:
@@ -65,6 +83,20 @@ def test_every_line_fits_whatever_the_width_and_whatever_is_said() -> None:
         assert len(lines) == len(drawn(story, now_s=1.0))
 
 
+def test_of_the_jobs_that_ended_the_last_one_is_shown_with_full_bars() -> None:
+    story = Story()
+    for number in range(2):
+        story.job = f"job-{number}"
+        story.submitted(maps=1, reduces=0)
+        story.started("map-0", "worker-1")
+        story.done("map-0", "worker-1")
+        story.job_done()
+    lines = drawn(story, now_s=1.0)
+    assert [line for line in lines if "job-" in line] == lines[:1]
+    assert lines[0].startswith("wordcount  job-1 ")
+    assert lines[1].count("━") > 25
+
+
 def test_a_worker_shows_what_runs_what_waits_and_that_it_is_idle() -> None:
     story = under_way()
     for task in ("map-3", "reduce-0"):
@@ -72,7 +104,7 @@ def test_a_worker_shows_what_runs_what_waits_and_that_it_is_idle() -> None:
     story.done("map-1", "worker-2")
     text = "\n".join(drawn(story, now_s=1.0))
     assert "map-2 0.4 s  + 2 waiting" in text
-    assert "idle" in text
+    assert "worker-2  idle  " in text
 
 
 def test_a_lost_worker_says_why() -> None:
@@ -97,21 +129,81 @@ def test_failed_attempts_are_counted() -> None:
 
 def test_a_long_run_is_told_in_minutes() -> None:
     assert drawn(under_way(), now_s=99.0)[0].endswith("98.8 s")
+    assert drawn(under_way(), now_s=100.2)[0].endswith("1 min 40 s")
     assert drawn(under_way(), now_s=200.4)[0].endswith("3 min 20 s")
 
 
-def test_many_jobs_and_workers_are_counted_after_the_first_few() -> None:
+@pytest.mark.parametrize(
+    ("jobs", "workers", "jobs_left", "workers_left"),
+    [
+        (4, 8, "", ""),
+        (5, 9, "and 1 more job", "and 1 more worker"),
+        (7, 20, "and 3 more jobs", "and 12 more workers"),
+    ],
+)
+def test_many_jobs_and_workers_are_counted_after_the_first_few(
+    jobs: int, workers: int, jobs_left: str, workers_left: str
+) -> None:
     story = Story()
-    for number in range(20):
+    for number in range(workers):
         story.joined(f"worker-{number}")
-    for number in range(7):
+    for number in range(jobs):
         story.job = f"job-{number}"
         story.submitted(maps=1, reduces=1)
-    text = "\n".join(drawn(story, now_s=3.0))
-    assert "and 3 more jobs" in text
-    assert "and 12 more workers" in text
-    assert "worker-7" in text
-    assert "worker-8 " not in text
+    lines = drawn(story, now_s=3.0)
+    assert [line for line in lines if line.startswith("and ")] == [
+        line for line in (jobs_left, workers_left) if line
+    ]
+    assert sum(line.startswith("wordcount") for line in lines) == 4
+    assert sum(line.startswith("worker-") for line in lines) == 8
+
+
+def test_colours_tell_what_went_wrong() -> None:
+    story = under_way()
+    story.lost("worker-2")
+    story.tell("job_failed", job="job-1", error="no")
+    view = View()
+    for event in story.events:
+        fold(view, event)
+    console = Console(file=io.StringIO(), width=80, color_system="standard", force_terminal=True)
+    with console.capture() as capture:
+        console.print(draw(view, now_s=1.0))
+    text = capture.get()
+    assert "\x1b[1;31mwordcount\x1b[0m" in text
+    assert "\x1b[31mworker-2\x1b[0m" in text
+    assert "\x1b[36mworker-1\x1b[0m" in text
+
+
+@pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """What the live view writes to a terminal of 80 columns."""
+    written = io.StringIO()
+    terminal = Console(file=written, width=80, height=25, force_terminal=True, color_system=None)
+    monkeypatch.setattr("cli.live.console", lambda stderr: terminal)
+    return written
+
+
+def test_the_live_view_draws_what_it_was_told_and_keeps_what_matters(screen: io.StringIO) -> None:
+    story = under_way()
+    story.failed("map-1", "worker-2", error="ValueError: no")
+    printed = {"task": "map-2", "text": "hello\n", "worker": "worker-1", "attempt": 0}
+    story.tell("task_printed", job="job-1", **printed)
+    with LiveProgress() as live:
+        for event in story.events:
+            live.on_event(event)
+        live.on_event(story.events[0])  # no news
+    lines = [CONTROL.sub("", line).strip() for line in screen.getvalue().splitlines()]
+    kept = ["map-1 failed on worker-2: its code raised an error (ValueError: no)", "[map-2] hello"]
+    assert [line for line in lines if line in kept] == kept
+    assert any(line.startswith("wordcount  job-1") for line in lines)
+    assert screen.getvalue().endswith("\x1b[1A\x1b[2K")  # the view wipes itself out
+    assert "\x1b[?25h" in screen.getvalue()  # and the cursor is back
+
+
+def test_the_live_view_draws_the_steps_of_a_loop(screen: io.StringIO) -> None:
+    with LiveProgress() as live:
+        live.on_step(2, "iteration 2: loss 3", [5.0, 3.0])
+    assert "iteration 2: loss 3  █▁" in screen.getvalue()
 
 
 def test_a_job_that_ended_stays_until_another_runs() -> None:
@@ -134,3 +226,6 @@ def test_the_step_of_a_loop_stands_alone_unless_a_job_runs() -> None:
 
 def test_before_anything_happened() -> None:
     assert drawn(Story(), now_s=0.0) == ["starting"]
+    story = Story()
+    story.submitted(maps=1, reduces=1)
+    assert drawn(story, now_s=0.0)[0].startswith("wordcount")

@@ -127,12 +127,17 @@ def test_what_the_user_leaves_open_has_the_defaults_of_the_library(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--json"], "give -o OUT"),
+        (["--json"], "minimr: --json prints a summary, and without -o"),
         (["--address", "c.json", "--workers", "2"], "--address or --workers, not both"),
-        (["--address", "c.json", "--runner", "serial"], "leave out --address"),
+        (
+            ["--address", "c.json", "--runner", "serial"],
+            "minimr: the serial runner uses no cluster",
+        ),
         (["--workers", "0"], "--workers"),
         (["--runner", "spark"], "--runner"),
         (["--frobnicate"], "--frobnicate"),
+        (["--encoding", "klingon"], "Python knows no encoding 'klingon'"),
+        (["--reducers", "0"], "--reducers"),
     ],
 )
 def test_requests_that_make_no_sense_are_refused_before_any_work(
@@ -146,6 +151,15 @@ def test_requests_that_make_no_sense_are_refused_before_any_work(
     result = minimr("run", job_file, text, *arguments)
     assert (result.exit_code, result.stdout, session.requests) == (2, "", [])
     assert said in result.stderr
+
+
+def test_a_serial_run_and_a_run_on_a_cluster_are_each_fine(
+    minimr: Minimr, session: FakeSession, job_file: str, text: str
+) -> None:
+    assert minimr("run", job_file, text, "--runner", "serial").exit_code == 0
+    assert minimr("run", job_file, text, "--address", "c.json").exit_code == 0
+    asked = [(request["runner"], request["address"]) for request in session.requests]
+    assert asked == [("serial", None), ("cluster", Path("c.json"))]
 
 
 @pytest.mark.parametrize("arguments", [[], ["wordcount"], ["wordcount", "--", "x"]])

@@ -83,7 +83,9 @@ def test_partitions_workers_and_address_reach_the_cluster(
 
 def test_the_report(minimr: Minimr, data: str) -> None:
     lines = minimr("train", "linear", data, "--intercept", "--split", "1,1").stdout.splitlines()
-    assert lines[0].startswith("loss       ")
+    losses = train(minimr, data, "--intercept", "--split", "1,1")["loss_history"]
+    said = f"loss       {losses[0]:.6g} to {losses[-1]:.6g}, {len(losses)} evaluations"
+    assert lines[0] == said
     assert set(lines[1].strip()) <= set("▁▂▃▄▅▆▇█")
     assert lines[1].strip()[0] == "█"
     assert [line.split()[0] for line in lines[2:4]] == ["intercept", "weights"]
@@ -97,6 +99,15 @@ def test_the_report(minimr: Minimr, data: str) -> None:
         "r2",
     ]
     assert max(map(len, lines)) <= 80
+
+
+def test_a_wide_model_shows_its_first_weights(minimr: Minimr, tmp_path: Path) -> None:
+    wide = tmp_path / "wide.libsvm"
+    wide.write_text("1.0 1:1.0 8:1.0\n2.0 1:0.5\n")
+    lines = minimr("train", "linear", wide, "--step", "0.1").stdout.splitlines()
+    [weights] = [line for line in lines if line.startswith("weights")]
+    assert weights.endswith(" and 3 more")
+    assert len(weights.split()) == 1 + 5 + 3
 
 
 def test_progress_is_told_at_1_2_5_10_and_so_on(minimr: Minimr, data: str) -> None:
@@ -144,6 +155,12 @@ def test_what_cannot_be_is_refused(
     result = minimr("train", "linear", data, *arguments)
     assert (result.exit_code, result.stdout) == (exit_code, "")
     assert said in result.stderr
+
+
+def test_predict_has_either_workers_of_its_own_or_a_cluster(minimr: Minimr, data: str) -> None:
+    result = minimr("predict", "model.json", data, "--address", "c.json", "--workers", "2")
+    assert result.exit_code == 2
+    assert "not both" in result.stderr
 
 
 def test_a_file_that_is_no_model(minimr: Minimr, data: str) -> None:

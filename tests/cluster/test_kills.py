@@ -11,6 +11,8 @@ import pytest
 import minimr as mr
 from tests.cluster.gated import Gate, GatedCount
 
+pytestmark = pytest.mark.slow
+
 WORDS = [f"word{number}" for number in range(2000)]
 
 

@@ -16,6 +16,8 @@ from minimr.errors import NoCoordinator, UsageError
 from minimr.jobs.wordcount import WordCount
 from tests.cluster.gated import Gate, GatedCount
 
+pytestmark = pytest.mark.slow
+
 
 def processes():
     """Command lines of every process that runs minimr's own modules."""

@@ -7,6 +7,8 @@ import pytest
 import minimr as mr
 from tests.cluster.gated import Misbehaves, Prints
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def cluster():
