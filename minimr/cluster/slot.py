@@ -80,9 +80,11 @@ class Slot:
         self._connection.send([m.Hello(os.getpid())])
         try:
             while True:
-                for message in self._connection.receive():
+                messages = self._connection.receive()
+                self._answered_at = time.perf_counter()
+                for message in messages:
                     self._obey(message)
-                    if self._answers and time.perf_counter() - self._answered_at > HOLD_S:
+                    if time.perf_counter() - self._answered_at > HOLD_S:
                         self._answer()
                 self._answer()
         except (EOFError, OSError):
