@@ -13,8 +13,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 from minimr.cluster import messages as m
@@ -23,31 +22,12 @@ from minimr.cluster.connection import Connection
 from minimr.cluster.jobs import JobBook, JobEntry
 from minimr.cluster.listener import Listener
 from minimr.cluster.loop import Loop
-from minimr.cluster.wire import Blob
-from minimr.errors import MinimrError, ProtocolError
-from minimr.formats import committer
-from minimr.formats.output import PartInfo
-from minimr.scheduler import actions, events
+from minimr.cluster.peers import Outboxes, Peer
+from minimr.cluster.performer import Performer
+from minimr.errors import ProtocolError
+from minimr.scheduler import events
 from minimr.scheduler.scheduler import Scheduler
 from minimr.scheduler.state import Failure, Output
-
-LINES_MAX = 100
-SHORT_CHARACTERS = 4096
-
-
-@dataclass(eq=False, slots=True)
-class Peer:
-    """A worker or a client. `outbox` leaves as one frame when the loop has handled its batch."""
-
-    connection: Connection
-    role: str
-    name: str = ""
-    pid: int = 0
-    outbox: list[m.Message] = field(default_factory=list)
-    # Orders without hurry; they leave with the next frame or the next heartbeat.
-    later: list[m.Message] = field(default_factory=list)
-    cargo: set[str] = field(default_factory=set)
-    jobs: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +56,12 @@ class Coordinator:
         self._workers: dict[str, Peer] = {}
         self._worker_count = 0
         self._awaiting: list[tuple[Peer, m.AwaitWorkers]] = []
-        self._started_at = time.monotonic()
-        self._dirty: dict[Peer, None] = {}
+        self._outboxes = Outboxes()
         self._stopped = threading.Event()
-        self._loop: Loop[Item] = Loop(self._handle, self._flush)
+        self._loop: Loop[Item] = Loop(self._handle, self._outboxes.flush)
+        self._performer = Performer(
+            self._book, self._workers, self._outboxes, self._loop.at, self._loop.post
+        )
         roles = ("worker", "client")
         self._listener = Listener(bytes.fromhex(self._token), roles, self._serve, host, port)
         self._thread = threading.Thread(target=self._run, name="coordinator", daemon=True)
@@ -148,18 +130,7 @@ class Coordinator:
 
     def _feed(self, event: events.Event) -> None:
         for action in self._scheduler.handle(event, time.monotonic()):
-            PERFORM[type(action)](self, action)
-
-    def _flush(self) -> None:
-        dirty, self._dirty = self._dirty, {}
-        for peer in dirty:
-            if peer.outbox:
-                peer.connection.send(peer.later + peer.outbox)
-                peer.outbox, peer.later = [], []
-
-    def _tell(self, peer: Peer, *messages: m.Message) -> None:
-        peer.outbox += messages
-        self._dirty[peer] = None
+            self._performer.perform(action)
 
     def _gone(self, peer: Peer, text: str) -> None:
         peer.connection.shut()
@@ -172,18 +143,19 @@ class Coordinator:
             # Nobody waits for these any more: what a client watched ends with the client.
             self._feed(events.CancelRequested(job))
             self._feed(events.DatasetDropped(job))
+        self._book.sweep(self._scheduler.state)
 
     def _leave(self) -> None:
         for peer in self._peers:
             if peer.role == "worker":
-                self._tell(peer, m.Stop())
+                self._outboxes.tell(peer, m.Stop())
         for job in list(self._scheduler.state.jobs):
             self._feed(events.CancelRequested(job))
         self._loop.stop()
 
     def _fail_all(self, text: str) -> None:
         for peer, message in self._awaiting:
-            self._tell(peer, m.Reply(message.request, None, text))
+            self._outboxes.tell(peer, m.Reply(message.request, None, text))
         self._awaiting = []
         for job in list(self._scheduler.state.jobs):
             self._book.blame(job, text)
@@ -206,7 +178,7 @@ class Coordinator:
         self._worker_count += 1
         peer.name, peer.pid = f"worker-{self._worker_count}", message.pid
         self._workers[peer.name] = peer
-        self._tell(peer, m.Registered(peer.name))
+        self._outboxes.tell(peer, m.Registered(peer.name))
         address = (message.host, message.port)
         self._feed(events.WorkerJoined(peer.name, message.slots, address))
         awaiting, self._awaiting = self._awaiting, []
@@ -215,14 +187,14 @@ class Coordinator:
 
     def _await_workers(self, peer: Peer, message: m.AwaitWorkers) -> None:
         if len(self._workers) >= message.count:
-            self._tell(peer, m.Reply(message.request, len(self._workers), None))
+            self._outboxes.tell(peer, m.Reply(message.request, len(self._workers), None))
         else:
             self._awaiting.append((peer, message))
 
     def _beat(self, peer: Peer, _: m.Beat) -> None:
         self._feed(events.Heartbeat(peer.name))
         if peer.later:
-            self._tell(peer, m.Beat())
+            self._outboxes.tell(peer, m.Beat())
 
     def _done(self, peer: Peer, message: m.Done) -> None:
         inline = None if message.segments is None else tuple(message.segments)
@@ -240,7 +212,7 @@ class Coordinator:
         self._feed(events.FetchFailed(peer.name, message.attempt, missing, message.text))
 
     def _printed(self, peer: Peer, message: m.Done | m.Failed) -> None:
-        if message.printed:
+        if message.printed and message.attempt.job in self._book.entries:
             attempt = message.attempt
             fields = {
                 "task": attempt.task,
@@ -248,7 +220,7 @@ class Coordinator:
                 "worker": peer.name,
                 "text": message.printed,
             }
-            self._record(actions.Record("task_printed", attempt.job, fields))
+            self._performer.record("task_printed", attempt.job, fields)
 
     def _submit(self, peer: Peer, message: m.Submit) -> None:
         expected = 0 if message.source is not None else message.maps
@@ -257,7 +229,7 @@ class Coordinator:
         if (message.reduces < 1) != (message.kind == "load"):
             raise ProtocolError("a job needs reduce tasks, a load has none")
         entry = self._book.add(message)
-        self._tell(peer, m.Reply(message.request, entry.plan.job, None))
+        self._outboxes.tell(peer, m.Reply(message.request, entry.plan.job, None))
         if message.watch:
             peer.jobs.add(entry.plan.job)
             self._watch_entry(peer, entry, message.events)
@@ -266,22 +238,24 @@ class Coordinator:
     def _watch(self, peer: Peer, message: m.Watch) -> None:
         entry = self._book.entries.get(message.job)
         if entry is None:
-            self._tell(peer, m.Reply(message.request, None, f"there is no job {message.job}"))
+            self._outboxes.tell(
+                peer, m.Reply(message.request, None, f"there is no job {message.job}")
+            )
             return
-        self._tell(peer, m.Reply(message.request, message.job, None))
+        self._outboxes.tell(peer, m.Reply(message.request, message.job, None))
         self._watch_entry(peer, entry, True)
         if entry.ended is not None:
-            self._tell(peer, entry.ended)
+            self._outboxes.tell(peer, entry.ended)
 
     def _watch_entry(self, peer: Peer, entry: JobEntry, wants_events: bool) -> None:
         entry.watchers[peer] = wants_events
         if wants_events:
             for line in (*self._workers_now(), *entry.log):
-                self._tell_event(peer, entry.plan.job, line)
+                self._outboxes.tell_event(peer, entry.plan.job, line)
 
     def _workers_now(self) -> list[dict[str, Any]]:
         """A log that starts late still says which workers there are."""
-        now = self._clock()
+        now = self._performer.clock()
         return [
             {
                 "t": now,
@@ -298,11 +272,12 @@ class Coordinator:
         known = message.job in self._scheduler.state.jobs
         error = None if known else f"no job {message.job} is running"
         self._feed(events.CancelRequested(message.job))
-        self._tell(peer, m.Reply(message.request, known, error))
+        self._outboxes.tell(peer, m.Reply(message.request, known, error))
 
     def _drop_dataset(self, peer: Peer, message: m.DropDataset) -> None:
         peer.jobs.discard(message.job)
         self._feed(events.DatasetDropped(message.job))
+        self._book.sweep(self._scheduler.state)
 
     def _status(self, peer: Peer, message: m.GetStatus) -> None:
         state = self._scheduler.state
@@ -322,133 +297,21 @@ class Coordinator:
             ],
             "jobs": self._book.summaries(state, time.monotonic()),
         }
-        self._tell(peer, m.Reply(message.request, status, None))
+        self._outboxes.tell(peer, m.Reply(message.request, status, None))
 
     def _log(self, peer: Peer, message: m.GetLog) -> None:
         entry = self._book.entries.get(message.job)
         if entry is None:
             error = f"there is no job {message.job}; 'minimr status' lists them"
-            self._tell(peer, m.Reply(message.request, None, error))
+            self._outboxes.tell(peer, m.Reply(message.request, None, error))
             return
         for line in entry.log:
-            self._tell_event(peer, message.job, line)
-        self._tell(peer, m.Reply(message.request, message.job, None))
+            self._outboxes.tell_event(peer, message.job, line)
+        self._outboxes.tell(peer, m.Reply(message.request, message.job, None))
 
     def _shutdown(self, peer: Peer, message: m.Shutdown) -> None:
-        self._tell(peer, m.Reply(message.request, True, None))
+        self._outboxes.tell(peer, m.Reply(message.request, True, None))
         self._leave()
-
-    # What the scheduler wants done
-
-    def _assign(self, action: actions.Assign) -> None:
-        peer = self._workers[action.worker]
-        attempt = action.attempt
-        entry = self._book.entries[attempt.job]
-        if attempt.job not in peer.cargo:
-            peer.cargo.add(attempt.job)
-            self._tell(peer, m.JobCargo(attempt.job, entry.code, entry.spec))
-        if action.announce:
-            self._tell(peer, maps_at(attempt.job, action.announce))
-        cargo = None if attempt.stage == "reduce" else entry.inputs[attempt.index]
-        maps = [index for index, _ in action.inline]
-        segments = [segment for _, segment in action.inline]
-        self._tell(peer, m.Run(attempt, cargo, maps, segments))
-
-    def _cancel_attempt(self, action: actions.CancelAttempt) -> None:
-        self._tell(self._workers[action.worker], m.Cancel(action.attempt))
-
-    def _forget_job(self, action: actions.ForgetJob) -> None:
-        if peer := self._workers.get(action.worker):
-            peer.cargo.discard(action.job)
-            peer.later.append(m.Forget(action.job))
-
-    def _drop_worker(self, action: actions.DropWorker) -> None:
-        if peer := self._workers.pop(action.worker, None):
-            self._peers.pop(peer, None)
-            peer.connection.shut()
-
-    def _set_timer(self, action: actions.SetTimer) -> None:
-        self._loop.at(action.at, action.timer)
-
-    def _publish(self, action: actions.Publish) -> None:
-        """Renames can be slow on a network's file system, so a thread of their own does them."""
-        output = self._book.entries[action.job].output
-        assert output is not None
-        winners = [
-            (committer.attempt_name(winner.index, winner.number), PartInfo.from_dict(part))
-            for winner, part in zip(action.winners, action.parts, strict=True)
-        ]
-
-        def work() -> None:
-            error = None
-            try:
-                committer.publish(
-                    Path(output["staging"]),
-                    Path(output["final"]),
-                    winners,
-                    output_format=output["format"],
-                    overwrite=output["overwrite"],
-                    counters=action.counters,
-                )
-            except MinimrError as problem:
-                error = str(problem)
-            self._loop.post(events.Published(action.job, error))
-
-        threading.Thread(target=work, name="publish", daemon=True).start()
-
-    def _job_ended(self, action: actions.JobEnded) -> None:
-        entry = self._book.entries[action.job]
-        if not action.ok and entry.output is not None:
-            committer.abort(Path(entry.output["staging"]))
-        error = entry.blamed or action.error
-        cancelled = action.cancelled and entry.blamed is None
-        results = [item for item in action.results if isinstance(item, Blob)]
-        ended = m.Ended(
-            action.job, action.ok, cancelled, error, action.counters, list(action.parts), results
-        )
-        self._book.end(entry, ended)
-        for peer in entry.watchers:
-            self._tell(peer, ended)
-            if entry.plan.kind != "load":
-                peer.jobs.discard(action.job)
-
-    def _record(self, action: actions.Record) -> None:
-        if action.job is not None:
-            entries = [self._book.entries[action.job]]
-        else:
-            entries = self._book.running()
-        if not any(map(JobEntry.is_followed, entries)):
-            return
-        line = {"t": self._clock(), "event": action.event, "job": action.job, **action.fields}
-        for entry in entries:
-            entry.note(line)
-            for peer, wants_events in entry.watchers.items():
-                if wants_events:
-                    self._tell_event(peer, entry.plan.job, line)
-
-    def _tell_event(self, peer: Peer, job: str, line: dict[str, Any]) -> None:
-        """Lines that follow each other share a message; long ones travel alone."""
-        last = peer.outbox[-1] if peer.outbox else None
-        short = len(line.get("text", "")) + len(line.get("error", "")) < SHORT_CHARACTERS
-        if isinstance(last, m.Events) and last.job == job and short and len(last.lines) < LINES_MAX:
-            last.lines.append(line)
-        else:
-            self._tell(peer, m.Events(job, [line]))
-
-    def _clock(self) -> float:
-        return round(time.monotonic() - self._started_at, 6)
-
-
-def maps_at(job: str, locations: tuple[Any, ...]) -> m.MapsAt:
-    """The locations as columns, which msgpack packs tighter than records."""
-    return m.MapsAt(
-        job,
-        [each.attempt for each in locations],
-        [each.worker for each in locations],
-        [each.address[0] for each in locations],
-        [each.address[1] for each in locations],
-        [each.size_bytes for each in locations],
-    )
 
 
 FROM_WORKER: dict[type, Callable[[Coordinator, Peer, Any], None]] = {
@@ -467,14 +330,4 @@ FROM_CLIENT: dict[type, Callable[[Coordinator, Peer, Any], None]] = {
     m.AwaitWorkers: Coordinator._await_workers,
     m.GetLog: Coordinator._log,
     m.Shutdown: Coordinator._shutdown,
-}
-PERFORM: dict[type, Callable[[Coordinator, Any], None]] = {
-    actions.Assign: Coordinator._assign,
-    actions.CancelAttempt: Coordinator._cancel_attempt,
-    actions.ForgetJob: Coordinator._forget_job,
-    actions.DropWorker: Coordinator._drop_worker,
-    actions.SetTimer: Coordinator._set_timer,
-    actions.Publish: Coordinator._publish,
-    actions.JobEnded: Coordinator._job_ended,
-    actions.Record: Coordinator._record,
 }

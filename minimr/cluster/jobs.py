@@ -83,6 +83,12 @@ class JobBook:
         if len(self._ended) > KEPT_MAX:
             del self.entries[self._ended.popleft()]
 
+    def sweep(self, state: State) -> None:
+        """Drop the cargo of datasets that nobody keeps any more."""
+        for job_id, entry in list(self.entries.items()):
+            if entry.plan.kind == "load" and entry.ended and job_id not in state.jobs:
+                del self.entries[job_id]
+
     def summaries(self, state: State, now: float) -> list[dict[str, Any]]:
         """One line per job for `status`, the running ones with their progress."""
         for job_id, entry in self.entries.items():

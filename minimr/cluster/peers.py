@@ -1,0 +1,51 @@
+"""Those who are connected to the coordinator, and what waits to be sent to them."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from minimr.cluster import messages as m
+from minimr.cluster.connection import Connection
+
+LINES_MAX = 100
+SHORT_CHARACTERS = 4096
+
+
+@dataclass(eq=False, slots=True)
+class Peer:
+    """A worker or a client. `outbox` leaves as one frame when the loop has handled its batch."""
+
+    connection: Connection
+    role: str
+    name: str = ""
+    pid: int = 0
+    outbox: list[m.Message] = field(default_factory=list)
+    # Orders without hurry; they leave with the next frame or the next heartbeat.
+    later: list[m.Message] = field(default_factory=list)
+    cargo: set[str] = field(default_factory=set)
+    jobs: set[str] = field(default_factory=set)
+
+
+class Outboxes:
+    """Messages are gathered while the loop handles a batch, and leave as one frame per peer."""
+
+    def __init__(self) -> None:
+        self._dirty: dict[Peer, None] = {}
+
+    def tell(self, peer: Peer, *messages: m.Message) -> None:
+        peer.outbox += messages
+        self._dirty[peer] = None
+
+    def tell_event(self, peer: Peer, job: str, line: dict[str, Any]) -> None:
+        """Lines that follow each other share a message; long ones travel alone."""
+        last = peer.outbox[-1] if peer.outbox else None
+        short = len(line.get("text", "")) + len(line.get("error", "")) < SHORT_CHARACTERS
+        if isinstance(last, m.Events) and last.job == job and short and len(last.lines) < LINES_MAX:
+            last.lines.append(line)
+        else:
+            self.tell(peer, m.Events(job, [line]))
+
+    def flush(self) -> None:
+        dirty, self._dirty = self._dirty, {}
+        for peer in dirty:
+            peer.connection.send(peer.later + peer.outbox)
+            peer.outbox, peer.later = [], []
