@@ -1,0 +1,161 @@
+"""The coordinator against peers that know the token and still do not behave."""
+
+import socket
+
+import pytest
+
+import minimr as mr
+from minimr.cluster import messages as m
+from minimr.cluster.connect import connect
+from minimr.cluster.coordinator import Coordinator
+from minimr.cluster.wire import Blob
+from minimr.errors import NoCoordinator
+from minimr.scheduler.state import AttemptId
+
+
+@pytest.fixture
+def coordinator():
+    each = Coordinator()
+    each.start()
+    yield each
+    each.stop()
+
+
+@pytest.fixture
+def peer(coordinator):
+    """Connects in a role; closed at the end."""
+    opened = []
+
+    def work(role):
+        opened.append(connect(coordinator.address(0), role))
+        return opened[-1]
+
+    yield work
+    for connection in opened:
+        connection.close()
+
+
+def answers(connection):
+    """The next frame's messages, or None if the coordinator hung up."""
+    connection.sock.settimeout(10)
+    try:
+        return connection.receive()
+    except (EOFError, ConnectionError):
+        return None
+
+
+def status(connection):
+    connection.send([m.GetStatus(1)])
+    (reply,) = answers(connection)
+    return reply.value
+
+
+def submit(**changes):
+    fields = {
+        "request": 1, "name": "x", "kind": "job", "maps": 1, "reduces": 1, "source": None,
+        "code": "c", "spec": Blob(b""), "inputs": [Blob(b"")], "output": None, "watch": True,
+        "events": False,
+    }  # fmt: skip
+    return m.Submit(**{**fields, **changes})
+
+
+ATTEMPT = AttemptId("job-1", "map", 0, 0)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        m.Beat(),
+        m.Done(ATTEMPT, None, {}, {}, None, "printed"),
+        m.Register(1, "127.0.0.1", 1, 1),
+        submit(maps=0, inputs=[]),
+        submit(maps=2),
+        submit(reduces=0),
+        submit(kind="load", reduces=1),
+    ],
+    ids=str,
+)
+def test_a_client_that_sends_nonsense_is_cut_off(peer, message):
+    client = peer("client")
+    client.send([message])
+    assert answers(client) is None
+    assert status(peer("client"))["workers"] == [], "and the coordinator goes on"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [m.Beat(), submit(), m.Register(0, "127.0.0.1", 1, 1), m.Shutdown(1)],
+    ids=lambda each: type(each).__name__,
+)
+def test_a_worker_that_sends_nonsense_is_cut_off(peer, message):
+    worker = peer("worker")
+    worker.send([message])
+    assert answers(worker) is None
+    assert status(peer("client"))["workers"] == []
+
+
+def test_late_words_of_a_job_that_nobody_knows_are_ignored(peer):
+    worker, client = peer("worker"), peer("client")
+    worker.send([m.Register(1, "127.0.0.1", 1, 1)])
+    assert answers(worker) == [m.Registered("worker-1")]
+    ghost = AttemptId("job-77", "map", 0, 0)
+    worker.send(
+        [
+            m.Done(ghost, None, {}, {}, None, "late print"),
+            m.Failed(ghost, "user", "late", None, "late print"),
+            m.FetchMissed(ghost, [ghost], "late"),
+        ]
+    )
+    worker.send([m.Beat()])
+    assert [each["name"] for each in status(client)["workers"]] == ["worker-1"]
+
+
+def test_a_worker_whose_connection_ends_is_lost_and_its_job_waits(peer):
+    worker, client = peer("worker"), peer("client")
+    worker.send([m.Register(1, "127.0.0.1", 1, 1)])
+    answers(worker)
+    client.send([submit()])
+    (run,) = [each for each in answers(worker) if isinstance(each, m.Run)]
+    assert str(run.attempt) == "job-1/map-0/0"
+    answers(client)
+    worker.shut()
+    heir = peer("worker")
+    heir.send([m.Register(1, "127.0.0.1", 1, 1)])
+    messages = answers(heir)
+    while not any(isinstance(each, m.Run) for each in messages):
+        messages = answers(heir)
+    (run,) = [each for each in messages if isinstance(each, m.Run)]
+    assert str(run.attempt) == "job-1/map-0/1"
+
+
+def test_a_stranger_is_not_let_in(coordinator):
+    address = coordinator.address(0)
+    with socket.create_connection((address.host, address.port)) as sock:
+        sock.sendall(b"GET / HTTP/1.1\r\n\r\n" * 10)
+        sock.settimeout(10)
+        received = b""
+        try:
+            while piece := sock.recv(4096):
+                received += piece
+        except ConnectionError:
+            pass
+    assert b"refused" in received
+    assert address.token.encode() not in received
+
+
+def test_a_port_in_use(coordinator):
+    port = coordinator.address(0).port
+    with pytest.raises(mr.UsageError, match=f"port {port} .* is in use; choose another"):
+        Coordinator(port=port)
+
+
+def test_only_loopback():
+    with pytest.raises(mr.UsageError, match="not a loopback address"):
+        Coordinator(host="0.0.0.0")
+
+
+def test_after_the_stop_nobody_answers(coordinator):
+    address = coordinator.address(0)
+    coordinator.stop()
+    with pytest.raises(NoCoordinator, match="minimr up"):
+        connect(address, "client")

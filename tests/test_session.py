@@ -1,0 +1,256 @@
+"""What a user calls, on real workers: results, datasets, rounds, logs, refusals."""
+
+import json
+from collections import Counter
+from hashlib import sha256
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import minimr as mr
+from minimr.jobs.wordcount import WordCount
+from minimr.observe.log import read_log
+
+BOOKS = Path(__file__).resolve().parents[2] / "shared" / "data" / "books"
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with mr.Cluster(2) as each:
+        yield each
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory):
+    """The real books where they are at hand, otherwise as much of Python's documentation."""
+    if BOOKS.is_dir():
+        return sorted(map(str, BOOKS.glob("*.txt")))
+    import pydoc_data.topics
+
+    folder = tmp_path_factory.mktemp("texts")
+    for number, text in enumerate(pydoc_data.topics.topics.values()):
+        with (folder / f"{number % 8}.txt").open("a") as file:
+            file.write(text)
+    return sorted(map(str, folder.glob("*.txt")))
+
+
+def digests(output):
+    return [sha256(path.read_bytes()).hexdigest() for path in sorted(output.glob("part-*"))]
+
+
+@pytest.mark.slow
+def test_the_same_bytes_on_every_runner_and_any_number_of_workers(texts, tmp_path):
+    outputs = {
+        "serial": {"runner": "serial"},
+        "one": {"workers": 1},
+        "two": {"workers": 2},
+        "four": {"workers": 4},
+    }
+    for name, settings in outputs.items():
+        mr.run("wordcount", texts, tmp_path / name, reducers=10, **settings)
+    found = {name: digests(tmp_path / name) for name in outputs}
+    assert len(found["serial"]) == 10
+    assert all(each == found["serial"] for each in found.values())
+    result = mr.run("wordcount", texts, runner="serial", reducers=10)
+    oracle = Counter()
+    for path in texts:
+        oracle.update(Path(path).read_text("utf-8", "surrogateescape").split())
+    assert dict(result) == oracle
+
+
+def test_a_result_without_an_output_keeps_its_types(cluster, tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text("1 2\n2\n")
+    result = cluster.run(Typed, [path])
+    assert sorted(result) == [((1, "1"), 1.0), ((2, "2"), 2.0)]
+    assert result.records == 2
+    assert result.output is None
+
+
+class Typed(mr.Job):
+    def map(self, offset, line):
+        self.count("lines")
+        for word in line.split():
+            yield (int(word), word), 1.0
+
+    combine = reduce = mr.Sum()
+
+
+def test_counters_come_back(cluster, tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text("1 2\n2\n")
+    assert cluster.run(Typed, [path]).counters == {"lines": 2}
+
+
+def test_the_log_lies_beside_the_output_and_tells_the_story(cluster, tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text("a b\nc\n")
+    cluster.run(WordCount, [path], tmp_path / "out")
+    events = list(read_log(tmp_path / "out.log"))
+    names = Counter(event["event"] for event in events)
+    assert names["attempt_done"] == 4
+    assert names["commit_granted"] == 2
+    assert (names["job_submitted"], names["job_done"]) == (1, 1)
+    assert events[-1]["event"] == "job_done"
+    assert all(first["t"] <= second["t"] for first, second in pairwise(events))
+
+
+def test_an_existing_output_is_refused_before_any_work(cluster, tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text("a\n")
+    cluster.run(WordCount, [path], tmp_path / "out")
+    before = (tmp_path / "out" / "_SUCCESS").read_bytes()
+    jobs = len(cluster.status()["jobs"])
+    with pytest.raises(mr.UsageError, match="already exists"):
+        cluster.run(WordCount, [path], tmp_path / "out")
+    assert len(cluster.status()["jobs"]) == jobs
+    assert (tmp_path / "out" / "_SUCCESS").read_bytes() == before
+    cluster.run(WordCount, [path], tmp_path / "out", overwrite=True)
+
+
+def test_the_manifest_tells_what_the_parts_hold(cluster, tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text("a b c a\n")
+    cluster.run(WordCount, [path], tmp_path / "out", reducers=2)
+    manifest = json.loads((tmp_path / "out" / "_SUCCESS").read_text())
+    for part in manifest["parts"]:
+        data = (tmp_path / "out" / part["name"]).read_bytes()
+        assert part["bytes"] == len(data)
+        assert part["records"] == data.count(b"\n")
+        assert part["sha256"] == sha256(data).hexdigest()
+
+
+def test_a_failed_job_leaves_nothing_at_the_output(cluster, tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text("not a number\n")
+    with pytest.raises(mr.JobFailed, match="invalid literal for int"):
+        cluster.run(Typed, [path], tmp_path / "out")
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["out.log", "text.txt"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"reducers": -1}, "at least one reducer"),
+        ({"output_format": "xml"}, "Unknown output format 'xml'"),
+        ({"encoding": "klingon"}, "klingon"),
+        ({"errors": "explode"}, "explode"),
+        ({"options": {"colour": "red"}}, "no option 'colour'"),
+        ({"output": "missing/out"}, "does not exist"),
+    ],
+)
+def test_what_is_asked_wrongly_is_refused(tmp_path, settings, says):
+    path = tmp_path / "text.txt"
+    path.write_text("a\n")
+    if "output" in settings:
+        settings = {"output": tmp_path / settings["output"]}
+    with pytest.raises(mr.UsageError, match=says):
+        mr.run(WordCount, [path], runner="serial", **settings)
+
+
+def test_an_unknown_runner(tmp_path):
+    with pytest.raises(mr.UsageError, match="there are: cluster, serial"):
+        mr.run(WordCount, ["x"], runner="spark")
+
+
+class Total(mr.Job):
+    """Adds up all labels, times the broadcast factor."""
+
+    def map_block(self, block):
+        yield "total", float(block["y"].sum()) * self.state
+
+    reduce = mr.Sum()
+
+
+class Where(mr.Job):
+    def map_block(self, block):
+        yield self.partition_index, len(block)
+
+
+class Odd(mr.Job):
+    """A derived dataset: every other row."""
+
+    def map_block(self, block):
+        return block.take(np.arange(len(block)) % 2 == 1)
+
+
+@pytest.fixture
+def numbers(tmp_path):
+    path = tmp_path / "numbers.libsvm"
+    path.write_text("".join(f"{row} 1:{row}\n" for row in range(100)))
+    return path
+
+
+class TestDatasets:
+    def test_a_round_broadcasts_its_state(self, cluster, numbers):
+        with cluster.load(numbers, "libsvm", partitions=4) as dataset:
+            assert dataset.round(Total, state=2.0) == [("total", 9900.0)]
+            assert dataset.round(Total, state=0.5) == [("total", 2475.0)]
+
+    def test_partitions_are_the_splits_in_order(self, cluster, numbers):
+        with cluster.load(numbers, "libsvm", partitions=4) as dataset:
+            rows = dict(dataset.round(Where))
+        assert list(rows) == [0, 1, 2, 3]
+        assert sum(rows.values()) == 100
+
+    def test_several_reducers(self, cluster, numbers):
+        with cluster.load(numbers, "libsvm", partitions=4) as dataset:
+            assert sorted(dataset.round(Where, reducers=3)) == sorted(dataset.round(Where))
+
+    def test_a_derived_dataset_outlives_the_closing_of_its_parent(self, cluster, numbers):
+        parent = cluster.load(numbers, "libsvm", partitions=4)
+        before = dict(parent.round(Where))
+        child = parent.transform(Odd)
+        parent.close()
+        assert dict(child.round(Where)) == {index: rows // 2 for index, rows in before.items()}
+        child.close()
+
+    def test_a_closed_dataset_says_so(self, cluster, numbers):
+        dataset = cluster.load(numbers, "libsvm", partitions=2)
+        dataset.close()
+        with pytest.raises(mr.JobFailed, match="load it again"):
+            dataset.round(Where)
+
+    def test_text_is_a_dataset_of_records(self, cluster, tmp_path):
+        path = tmp_path / "text.txt"
+        path.write_text("a b a\nb a\n")
+        with cluster.load(path, "text", partitions=2) as dataset:
+            assert sorted(dataset.round(Words, reducers=2)) == [("a", 3), ("b", 2)]
+
+    def test_a_round_that_fails_leaves_the_dataset_usable(self, cluster, numbers):
+        with cluster.load(numbers, "libsvm", partitions=2) as dataset:
+            with pytest.raises(mr.JobFailed, match="TypeError"):
+                dataset.round(Total, state="not a number")
+            assert dataset.round(Total, state=1.0) == [("total", 4950.0)]
+
+    def test_an_unknown_format(self, cluster, numbers):
+        with pytest.raises((mr.UsageError, mr.JobFailed), match="parquet"):
+            cluster.load(numbers, "parquet")
+
+
+class Words(mr.Job):
+    def map(self, offset, line):
+        for word in line.split():
+            yield word, 1
+
+    combine = reduce = mr.Sum()
+
+
+def test_a_cluster_closes_twice_without_complaint():
+    cluster = mr.Cluster(1)
+    cluster.close()
+    cluster.close()
+
+
+def test_a_cluster_needs_a_worker():
+    with pytest.raises(mr.UsageError, match="at least one worker"):
+        mr.Cluster(0)
+
+
+def test_the_public_names_are_there():
+    for name in mr.__all__:
+        assert getattr(mr, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        mr.nonsense  # noqa: B018
