@@ -301,6 +301,107 @@ def test_jobs_share_the_workers_fairly():
     assert running.count("job-2") == 2
 
 
+def test_the_log_tells_the_whole_story():
+    world = started(maps=1, reduces=1)
+    world.run_to_end()
+    story = [(each.event, each.job, each.fields.get("task")) for each in world.records]
+    assert story == [
+        ("worker_joined", None, None),
+        ("job_submitted", "job-1", None),
+        ("attempt_started", "job-1", "map-0"),
+        ("attempt_done", "job-1", "map-0"),
+        ("attempt_started", "job-1", "reduce-0"),
+        ("attempt_done", "job-1", "reduce-0"),
+        ("commit_granted", "job-1", "reduce-0"),
+        ("job_done", "job-1", None),
+    ]
+    assert world.named("worker_joined") == [
+        {"worker": "worker-1", "slots": 1, "address": "worker-1:1"}
+    ]
+    first, second = world.named("attempt_started")
+    assert (first["cause"], second["cause"]) == ("JobSubmitted", "AttemptDone")
+    assert world.named("attempt_done")[0]["records_in"] == 1
+    assert world.named("commit_granted")[0]["records"] == 1
+
+
+def test_every_action_says_what_caused_it():
+    world = started(workers=2, maps=2)
+    world.lose("worker-1")
+    world.lose("worker-2")
+    world.join()
+    causes = [each["cause"] for each in world.named("attempt_started")]
+    assert causes == ["JobSubmitted", "JobSubmitted", "WorkerJoined"]
+    assert world.named("worker_lost")[0]["cause"] == "killed"
+
+
+def test_a_second_reduce_attempt_is_denied_its_commit():
+    """A worker that was given up finished the same task later; its file stays out."""
+    world = started(workers=2, maps=1, reduces=1)
+    world.finish(*world.attempts()[0])
+    name, first = world.attempts()[0]
+    output = world.output(first)
+    world.fail(name, first, "died")
+    other, second = world.attempts()[0]
+    world.running[other].remove(second)
+    world.feed(events.AttemptDone(other, second, world.output(second)))
+    world.feed(events.AttemptDone(name, first, output))
+    assert [each["attempt"] for each in world.named("commit_granted")] == [1]
+    assert [each["attempt"] for each in world.named("commit_denied")] == [0]
+    world.feed(events.AttemptDone(other, second, output))
+    assert len(world.named("commit_denied")) == 1, "the winner's repeated word is no denial"
+
+
+def test_a_worker_lives_for_one_lease_without_a_word():
+    world = World(now=5.0)
+    world.join()
+    assert world.timers[-1].at == 5.0 + policy.LEASE_S
+
+
+def test_words_and_timers_of_workers_that_nobody_knows():
+    world = started(maps=1)
+    world.feed(events.LeaseTimer("worker-9"))
+    world.feed(events.ConnectionLost("worker-9", "who?"))
+    name, attempt = world.attempts()[0]
+    world.feed(events.FetchFailed("worker-9", attempt, (), "who?"))
+    world.feed(events.AttemptFailed("worker-9", attempt, Failure("user", "who?")))
+    ghost = AttemptId("job-9", "reduce", 0, 0)
+    world.feed(events.AttemptDone(name, ghost, world.output(attempt)))
+    world.feed(events.AttemptFailed(name, ghost, Failure("user", "what?")))
+    world.feed(events.FetchFailed(name, ghost, (), "what?"))
+    world.feed(events.CancelRequested("job-9"))
+    world.feed(events.Published("job-9"))
+    assert world.named("worker_lost") == []
+    world.run_to_end()
+    assert world.ended["job-1"].ok
+
+
+def test_a_failure_without_a_position_is_not_the_same_record_twice():
+    world = started(maps=1)
+    for _ in range(3):
+        world.fail(*world.attempts()[0], position=None)
+    assert "job-1" not in world.ended
+
+
+def test_work_that_comes_back_reaches_idle_workers_at_once():
+    """A third worker stands idle; what the lost one ran goes there without another event."""
+    world = started(workers=3, maps=2)
+    name, _ = world.attempts()[0]
+    (idle,) = [each for each, attempts in world.running.items() if not attempts]
+    world.lose(name)
+    assert len(world.running[idle]) == 1
+
+
+def test_a_missed_fetch_wakes_idle_workers():
+    world = started(workers=2, maps=2, reduces=1)
+    for each in world.attempts():
+        world.finish(*each)
+    ((name, reducer),) = world.attempts()
+    world.running[name].remove(reducer)
+    missing = tuple(a for a in world.assigned if a.stage == "map")
+    world.feed(events.FetchFailed(name, reducer, missing, "no answer"))
+    assert sorted(len(each) for each in world.running.values()) == [1, 1]
+
+
 def test_workers_forget_a_job_when_it_is_over():
     world = started(workers=2, maps=2)
     world.run_to_end()

@@ -52,8 +52,8 @@ class World:
             self.known[action.worker][key] = location.attempt
 
     def cancel_attempt(self, action):
-        if action.attempt in self.running.get(action.worker, []):
-            self.running[action.worker].remove(action.attempt)
+        assert action.attempt in self.running[action.worker], "nothing to cancel: it kills a slot"
+        self.running[action.worker].remove(action.attempt)
 
     def forget_job(self, action):
         self.forgotten.append((action.worker, action.job))
