@@ -3,7 +3,7 @@
 import pytest
 
 from minimr.scheduler import events, policy
-from minimr.scheduler.state import AttemptId, Failure
+from minimr.scheduler.state import AttemptId, Failure, Output
 from tests.scheduler.world import World, chaos, plan
 
 
@@ -168,6 +168,7 @@ def test_nothing_is_made_again_once_every_reduce_has_committed():
     world.lose("worker-1")
     world.join()
     assert not world.attempts()
+    assert world.named("output_lost") == []
     world.publish_all()
     assert world.ended["job-1"].ok
 
@@ -200,6 +201,25 @@ def test_a_failed_fetch_makes_the_map_again_and_blames_no_reducer():
     assert [str(a) for _, a in world.attempts()] == ["job-1/map-1/1"]
     (failure,) = world.named("attempt_failed")
     assert not failure["charged"]
+    world.run_to_end()
+    assert world.ended["job-1"].ok
+
+
+def test_an_output_that_was_missed_is_lost_once():
+    """Missed at one worker and made again at another, it does not die with the first any more."""
+    world = started(workers=2, maps=1, reduces=1)
+    ((holder, made),) = world.attempts()
+    world.finish(holder, made)
+    ((name, reducer),) = world.attempts()
+    world.running[name].remove(reducer)
+    (other,) = set(world.running) - {holder}
+    world.scheduler.state.workers[holder].slots = 0  # So that it is made again at the other one.
+    world.feed(events.FetchFailed(name, reducer, (made, made), "no answer"))
+    ((again, attempt),) = world.attempts()
+    assert again == other
+    world.finish(again, attempt)
+    world.lose(holder)
+    assert len(world.named("output_lost")) == 1
     world.run_to_end()
     assert world.ended["job-1"].ok
 
@@ -288,6 +308,56 @@ def test_a_failed_publication_fails_the_job():
     world.finish(*world.attempts()[0])
     world.feed(events.Published("job-1", "the disk is full"))
     assert world.ended["job-1"].error == "the disk is full"
+
+
+def test_how_a_job_ended_is_in_the_log_and_in_the_answer():
+    done, failed, cancelled = started(maps=1, reduces=1), started(maps=1), started(maps=1)
+    done.now = 7.5
+    done.run_to_end()
+    assert done.named("job_done") == [{"counters": {"seen": 2}, "seconds": 7.5}]
+    for number in range(4):
+        failed.fail(*failed.attempts()[0], position=f"f:{number}")
+    assert failed.named("job_failed") == [{"error": failed.ended["job-1"].error}]
+    assert failed.ended["job-1"].counters == {}
+    assert failed.ended["job-1"].parts == ()
+    cancelled.feed(events.CancelRequested("job-1"))
+    assert cancelled.named("job_cancelled") == [{}]
+    for world in (done, failed, cancelled):
+        endings = [each.event for each in world.records if each.event in ENDINGS]
+        assert len(endings) == 1
+
+
+ENDINGS = {"job_done", "job_failed", "job_cancelled"}
+
+
+def test_a_publication_that_nobody_waits_for_changes_nothing():
+    world = started(maps=1)
+    world.feed(events.Published("job-1"))
+    assert "job-1" not in world.ended
+    world.feed(events.DatasetDropped("job-1"))
+    world.run_to_end()
+    assert world.ended["job-1"].ok, "a job is no dataset, and is not dropped like one"
+
+
+def test_maps_that_run_again_stop_when_every_reducer_managed_without():
+    world = started(workers=2, maps=2, reduces=1, slots=2)
+    for each in world.attempts():
+        world.finish(*each)
+    ((name, reducer),) = world.attempts()
+    (other,) = set(world.running) - {name}
+    world.lose(other)
+    assert "map" in stages(world)
+    world.finish(name, reducer)
+    assert world.attempts() == []
+    world.publish_all()
+    assert world.ended["job-1"].counters == {"seen": 3}
+
+
+def test_cancelled_work_makes_room_for_the_next_job_at_once():
+    world = started(maps=4)
+    world.feed(events.JobSubmitted(plan("job-2", maps=1)))
+    world.feed(events.CancelRequested("job-1"))
+    assert [attempt.job for _, attempt in world.attempts()] == ["job-2"]
 
 
 def test_jobs_share_the_workers_fairly():
@@ -432,6 +502,24 @@ class TestDatasets:
         world.feed(events.JobSubmitted(plan("round-1", 4, 1, "round", "data-1")))
         placed = {a.index: name for name, a in world.attempts()}
         assert [placed[i] for i in range(4)] == self.homes(world)
+
+    def test_a_round_brings_its_results_in_the_order_of_the_reducers(self):
+        world = self.loaded()
+        world.feed(events.JobSubmitted(plan("round-1", 4, 2, "round", "data-1")))
+        while "round-1" not in world.ended:
+            name, attempt = world.attempts()[-1]
+            world.running[name].remove(attempt)
+            inline = ("a", "b") if attempt.stage == "map" else (f"result {attempt.index}",)
+            world.feed(events.AttemptDone(name, attempt, Output(inline)))
+        assert world.ended["round-1"].results == ("result 0", "result 1")
+
+    def test_a_dataset_that_is_dropped_while_it_loads_stops_loading(self):
+        world = World()
+        world.join()
+        world.feed(events.JobSubmitted(plan("data-1", 4, kind="load")))
+        world.feed(events.DatasetDropped("data-1"))
+        assert world.attempts() == []
+        assert world.scheduler.state.jobs == {}
 
     def test_a_lost_partition_is_loaded_again_before_its_round(self):
         world = self.loaded()
