@@ -10,10 +10,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import minimr
 
+DISMISSED = b"."
 REPLACEMENTS_MAX = 8
 LEAVE_TIMEOUT_S = 5.0
 
@@ -48,8 +50,7 @@ class LocalWorkers:
         with self._lock:
             self._closing = True
             for process in self._processes:
-                assert process.stdin is not None
-                process.stdin.close()
+                _dismiss(process)
 
     def close(self) -> None:
         """Wait until all have left; who does not leave in time is killed."""
@@ -79,8 +80,7 @@ class LocalWorkers:
         with self._lock:
             if self._closing:
                 return
-            assert process.stdin is not None
-            process.stdin.close()
+            _dismiss(process)
             self._processes.remove(process)
             if self._replacements < REPLACEMENTS_MAX:
                 self._replacements += 1
@@ -90,6 +90,18 @@ class LocalWorkers:
                     f"no worker stays alive: {REPLACEMENTS_MAX} were replaced, and the last one "
                     f"ended with status {process.returncode}; see its messages above"
                 )
+
+
+def _dismiss(process: subprocess.Popen[bytes]) -> None:
+    """A last word before the end of the pipe says that we are alive and clean up ourselves."""
+    assert process.stdin is not None
+    if process.stdin.closed:
+        return
+    with suppress(OSError):  # It may have left already.
+        process.stdin.write(DISMISSED)
+        process.stdin.flush()
+    with suppress(OSError):
+        process.stdin.close()
 
 
 def environment() -> dict[str, str]:

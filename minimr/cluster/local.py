@@ -40,5 +40,7 @@ class LocalCluster:
     def close(self) -> None:
         self._workers.dismiss()
         self._coordinator.stop()
-        self._workers.close()
-        shutil.rmtree(self._base, ignore_errors=True)
+        try:
+            self._workers.close()
+        finally:
+            shutil.rmtree(self._base, ignore_errors=True)

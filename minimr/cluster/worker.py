@@ -327,8 +327,8 @@ def serve(
 ) -> None:
     """Be a worker until told to stop.
 
-    The end of the pipe `lifeline` ends the worker, too: its launcher is gone or wants no more of
-    it. `base` is the launcher's directory then, and nobody else may be left to remove it.
+    The end of the pipe `lifeline` ends the worker, too. If no last word came before it, the
+    launcher was killed, and its directory `base` is ours to remove.
     """
     worker = Worker(read_address(address_file), slots, make_directory(base))
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -345,9 +345,11 @@ def serve(
 
 
 def _follow(worker: Worker, lifeline: int, orphaned: threading.Event) -> None:
+    dismissed = False
     while os.read(lifeline, 1024):
-        pass
-    orphaned.set()
+        dismissed = True
+    if not dismissed:
+        orphaned.set()
     worker.leave()
 
 
@@ -361,9 +363,11 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # The launcher says when to leave.
     try:
         serve(options.address, options.slots, options.base, lifeline=sys.stdin.fileno())
-    except MinimrError as error:
+    except (MinimrError, OSError) as error:
         if select.select([sys.stdin], [], [], 0)[0]:
             return  # The launcher let go of us first; what failed then is no news.
+        if isinstance(error, OSError):
+            raise
         print(f"worker: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
 
