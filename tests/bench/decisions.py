@@ -1,0 +1,202 @@
+"""Figures for records in tutorials/internals/decisions: `python -m tests.bench.decisions`.
+
+The loop: peers in another process send a heartbeat, wait for the answer, and send the next. They
+are served once by reader threads and the mailbox of `minimr.cluster.loop`, as the coordinator does,
+and once by a loop around a selector that is written here as plainly as possible.
+
+A round: how many frames reach the coordinator in one round over 8 partitions on 2 workers.
+
+The nursery: the time until a new slot says its first byte, forked by the nursery and as a fresh
+interpreter that imports the same modules.
+"""
+
+import io
+import multiprocessing
+import os
+import selectors
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import minimr as mr
+import ml
+from minimr.cluster import coordinator
+from minimr.cluster import messages as m
+from minimr.cluster.connection import MESSAGES_KIND, Connection
+from minimr.cluster.loop import Loop
+from minimr.cluster.nursery import PRELOAD, Nursery
+from minimr.cluster.wire import Limits, encode_frame, read_frame
+from tests.bench.cases import ROUNDS, NothingToDo
+
+ROUND_TRIPS = 20_000
+PEERS = (1, 8, 64)
+RUNS = 5
+FRAME = b"".join(encode_frame(MESSAGES_KIND, [m.to_wire(m.Beat())]))
+
+Serve = Callable[[list[socket.socket]], None]
+
+
+def main() -> None:
+    print(f"Round trips per second ({ROUND_TRIPS} heartbeats in all, median of {RUNS})")
+    for peers in PEERS:
+        rates = {"mailbox": [], "selector": []}
+        for _ in range(RUNS):
+            for name, serve in (("mailbox", serve_mailbox), ("selector", serve_selector)):
+                rates[name].append(ROUND_TRIPS / timed(serve, peers))
+        shown = "   ".join(
+            f"{name} {statistics.median(each):8,.0f}" for name, each in rates.items()
+        )
+        print(f"  {peers:3} peers   {shown}")
+    frames, ms = a_round()
+    print(f"An empty round: {frames:.1f} frames reach the coordinator, {ms:.2f} ms in all")
+    print(f"From the request to a new slot's first byte, in ms (median of {4 * RUNS})")
+    for name, times in births().items():
+        print(f"  {name:18} {statistics.median(times) * 1e3:7.1f}")
+
+
+def timed(serve: Serve, peers: int) -> float:
+    """Seconds for all round trips."""
+    pairs = [socket.socketpair() for _ in range(peers)]
+    child = multiprocessing.get_context("fork").Process(target=chat, args=(pairs,))
+    child.start()
+    for _, theirs in pairs:
+        theirs.close()
+    started = time.perf_counter()
+    serve([ours for ours, _ in pairs])
+    seconds = time.perf_counter() - started
+    child.join()
+    return seconds
+
+
+def chat(pairs: list[tuple[socket.socket, socket.socket]]) -> None:
+    """All peers, in one process: each has one heartbeat under way until its share is done."""
+    with selectors.DefaultSelector() as selector:
+        for ours, theirs in pairs:
+            ours.close()
+            selector.register(theirs, selectors.EVENT_READ, [ROUND_TRIPS // len(pairs)])
+            theirs.sendall(FRAME)
+        talking = len(pairs)
+        while talking:
+            for key, _ in selector.select():
+                assert key.fileobj.recv(len(FRAME), socket.MSG_WAITALL) == FRAME
+                key.data[0] -= 1
+                if key.data[0]:
+                    key.fileobj.sendall(FRAME)
+                else:
+                    selector.unregister(key.fileobj)
+                    key.fileobj.close()
+                    talking -= 1
+
+
+def serve_mailbox(socks: list[socket.socket]) -> None:
+    """As the coordinator does, with its own Connection and Loop."""
+    talking = len(socks)
+
+    def handle(item: Connection | None) -> None:
+        nonlocal talking
+        if item is not None:
+            item.send([m.Beat()])
+            return
+        talking -= 1
+        if not talking:
+            loop.stop()
+
+    def read(connection: Connection) -> None:
+        try:
+            while True:
+                connection.receive()
+                loop.post(connection)
+        except EOFError:
+            connection.close()
+            loop.post(None)
+
+    loop: Loop[Connection | None] = Loop(handle, lambda: None)
+    for sock in socks:
+        threading.Thread(target=read, args=(Connection(sock),), daemon=True).start()
+    loop.run()
+
+
+def serve_selector(socks: list[socket.socket]) -> None:
+    """The plainest selector loop. A real one would keep what is missing of a frame for later."""
+    talking = len(socks)
+    with selectors.DefaultSelector() as selector:
+        for sock in socks:
+            sock.setblocking(False)
+            selector.register(sock, selectors.EVENT_READ)
+        while talking:
+            for key, _ in selector.select():
+                if data := key.fileobj.recv(1 << 16):
+                    frame = read_frame(io.BytesIO(data).read, Limits())
+                    assert [m.from_wire(each) for each in frame.value] == [m.Beat()]
+                    key.fileobj.sendmsg(encode_frame(MESSAGES_KIND, [m.to_wire(m.Beat())]))
+                else:
+                    selector.unregister(key.fileobj)
+                    key.fileobj.close()
+                    talking -= 1
+
+
+def a_round() -> tuple[float, float]:
+    """Frames to the coordinator and milliseconds, per round."""
+    frames = 0
+
+    class Counted(Connection):
+        def receive(self) -> list[m.Message]:
+            nonlocal frames
+            messages = super().receive()
+            frames += 1
+            return messages
+
+    coordinator.Connection = Counted
+    with mr.Cluster(workers=2) as cluster:
+        data = cluster.load(ml.DIABETES, "libsvm", partitions=8)
+        data.round(NothingToDo)
+        frames, started = 0, time.perf_counter()
+        for _ in range(ROUNDS):
+            data.round(NothingToDo)
+        return frames / ROUNDS, (time.perf_counter() - started) * 1e3 / ROUNDS
+
+
+def births() -> dict[str, list[float]]:
+    with tempfile.TemporaryDirectory() as folder:
+        directory = Path(folder) / "worker"
+        directory.mkdir()
+        nursery = Nursery(lambda sock: sock.sendall(b"!"), directory)
+        times = {
+            "forked by nursery": [born(nursery, serial) for serial in range(4 * RUNS)][RUNS:],
+            "fresh interpreter": [fresh() for _ in range(4 * RUNS)],
+        }
+        nursery.close()
+    return times
+
+
+def born(nursery: Nursery, serial: int) -> float:
+    ours, theirs = socket.socketpair()
+    output = os.open(os.devnull, os.O_RDWR)
+    started = time.perf_counter()
+    nursery.spawn(serial, theirs, output)
+    theirs.close()
+    os.close(output)
+    assert ours.recv(1) == b"!"
+    seconds = time.perf_counter() - started
+    ours.close()
+    nursery.read_report()
+    return seconds
+
+
+def fresh() -> float:
+    code = "".join(f"import {name}\n" for name in PRELOAD) + "import os; os.write(1, b'!')"
+    started = time.perf_counter()
+    with subprocess.Popen([sys.executable, "-P", "-c", code], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.read(1)
+        return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    main()
