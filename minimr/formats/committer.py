@@ -144,7 +144,8 @@ def _check_may_replace(output: Path, overwrite: bool) -> None:
     """An output of minimr or an empty directory may be replaced, if the user says so."""
     if not overwrite:
         raise UsageError(
-            f"The output {output} already exists; choose another, or overwrite it on purpose."
+            f"The output {output} already exists; choose another, or replace it with --overwrite "
+            "(overwrite=True)."
         )
     if not output.is_dir() or (any(output.iterdir()) and not (output / MANIFEST).exists()):
         raise UsageError(

@@ -91,8 +91,12 @@ def _attempt_failed(event: Event) -> str:
         return f"{event['task']} is cancelled on {event['worker']}"
     reason = REASONS.get(event["reason"], event["reason"])
     failed = f"{event['task']} failed on {event['worker']}: {reason}"
-    # Why a worker was lost is told once, by an event of its own.
-    return failed if event["reason"] == "worker_lost" else f"{failed} ({gist(event['error'])})"
+    if event["reason"] == "worker_lost":
+        return failed  # Why it was lost is told once, by an event of its own.
+    if event["reason"] == "died":
+        # What follows the first words are the process's own last ones.
+        return f"{failed} ({event['error'].splitlines()[0].partition(';')[0]})"
+    return f"{failed} ({gist(event['error'])})"
 
 
 def _output_lost(event: Event) -> str:

@@ -8,8 +8,10 @@ codec and, if it is large, through files. What cannot be encoded fails here as i
 A failed attempt is not tried again: with nothing between it and its input, it would fail again.
 """
 
+import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -32,6 +34,7 @@ Outcome = TypeVar("Outcome", MapResult, ReduceResult)
 
 JOB = "job-1"
 WORKER = "serial"
+ATTEMPT = 0
 IN_MEMORY_SHARE = 4
 """Encoded pairs take up to about this many times their size once decoded."""
 
@@ -109,7 +112,7 @@ class _SerialRun:
         spec = self._request.spec
         expected_bytes = sum(output.result.segment_bytes[index] for output in outputs)
         in_memory = expected_bytes * IN_MEMORY_SHARE <= spec.memory_bytes
-        task = spec.reduce_task(index)
+        task = spec.reduce_task(index, ATTEMPT)
         segments = [output.segment(index) for output in outputs]
         return self._attempt(
             "reduce", index, lambda job: run_reduce(job, task, segments, in_memory)
@@ -117,11 +120,13 @@ class _SerialRun:
 
     def _attempt(self, stage: str, index: int, run: Callable[[Job], Outcome]) -> Outcome:
         """Run a task with a job of its own, and record how it went."""
-        names = {"task": f"{stage}-{index}", "stage": stage, "index": index, "attempt": 1}
+        names = {"task": f"{stage}-{index}", "stage": stage, "index": index, "attempt": ATTEMPT}
         self.tell("attempt_started", **names, worker=WORKER, cause="its turn")
         started = time.monotonic()
         try:
-            outcome = run(self._request.spec.new_job(type(self._request.job)))
+            # stdout is the result's; a debugger's prompt is as welcome on stderr.
+            with redirect_stdout(sys.stderr):
+                outcome = run(self._request.spec.new_job(type(self._request.job)))
         except TaskFailed as error:
             reason, text = error.failure.kind, error.failure.text
             self.tell(
@@ -139,6 +144,9 @@ class _SerialRun:
             records_out=outcome.records_out,
             bytes_out=outcome.bytes_out,
         )
+        if isinstance(outcome, ReduceResult) and outcome.part is not None:
+            records, size_bytes = outcome.part.records, outcome.part.bytes
+            self.tell("commit_granted", **names, worker=WORKER, records=records, bytes=size_bytes)
         return outcome
 
     def _publish(self, reduced: list[ReduceResult]) -> Result:
@@ -147,7 +155,7 @@ class _SerialRun:
         committer.publish(
             request.staging,
             request.target,
-            [(committer.attempt_name(index, 1), part) for index, part in enumerate(parts)],
+            [(committer.attempt_name(index, ATTEMPT), part) for index, part in enumerate(parts)],
             output_format=request.output_format,
             counters=self._counters,
             overwrite=request.overwrite,

@@ -71,7 +71,7 @@ class JobSpec:
             keep=keep,
         )
 
-    def reduce_task(self, index: int, attempt: int = 1) -> "ReduceTask":
+    def reduce_task(self, index: int, attempt: int = 0) -> "ReduceTask":
         """Return attempt `attempt` of the reduce task of partition `index`."""
         return ReduceTask(index, self.output, attempt)
 
@@ -114,7 +114,7 @@ class ReduceTask:
 
     index: int
     output: dict[str, Any] = field(default_factory=lambda: dict(COLLECT))
-    attempt: int = 1
+    attempt: int = 0
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,14 @@ def test_a_failure_says_why_in_words(reason: str, words: str) -> None:
     assert sentence(story.events[0]) == f"map-1 failed on worker-1: {words} (no)"
 
 
+def test_a_dead_process_is_known_by_how_it_died_not_by_what_it_printed() -> None:
+    story = Story()
+    error = "the slot left with exit status 1; its last words:\nreading the sky and the sea"
+    story.failed("map-1", "worker-1", reason="died", error=error)
+    words = "map-1 failed on worker-1: its process died (the slot left with exit status 1)"
+    assert sentence(story.events[0]) == words
+
+
 def test_the_attempts_of_a_lost_worker_do_not_repeat_why_it_was_lost() -> None:
     story = Story()
     story.failed("map-1", "worker-1", reason="worker_lost", error="connection closed")

@@ -165,14 +165,16 @@ def test_an_input_that_vanishes_is_an_error_of_the_job(tmp_path, inputs):
             run_request(request, [].append)
 
 
-def test_prints_go_straight_through(inputs, capsys):
+def test_prints_go_to_stderr_for_stdout_carries_the_result(inputs, capsys):
     class Printing(mr.Job):
         def map(self, _offset, line):
             print("saw", line)
             return []
 
     run(Printing, inputs)
-    assert capsys.readouterr().out.splitlines()[0] == "saw the cat"
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.splitlines()[0] == "saw the cat"
 
 
 def test_empty_input_makes_empty_parts(tmp_path):
