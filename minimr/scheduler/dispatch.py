@@ -9,7 +9,7 @@ from collections import deque
 from minimr.scheduler import policy
 from minimr.scheduler.actions import Action, Assign, Record
 from minimr.scheduler.state import AttemptId, Job, Location, Stage, State, Task, Worker
-from minimr.scheduler.tables import TASK_TABLE, JobState, Step, TaskState, move
+from minimr.scheduler.tables import TASK_TABLE, JobState, Step, move
 
 
 def enqueue(task: Task, first: bool = False) -> None:
@@ -19,7 +19,7 @@ def enqueue(task: Task, first: bool = False) -> None:
     source = stage.job.source
     if source is not None and stage is stage.job.map_stage:
         twin = source.map_stage.tasks[task.index]
-        if twin.state is not TaskState.DONE or twin.worker is None:
+        if twin.worker is None:
             return
         queue = stage.pinned.setdefault(twin.worker, deque())
     if first:

@@ -15,7 +15,7 @@ Two rules keep it simple:
 from collections.abc import Callable
 from typing import Any
 
-from minimr.scheduler import actions, events, policy
+from minimr.scheduler import actions, events, outcome, policy
 from minimr.scheduler.dispatch import dispatch, enqueue
 from minimr.scheduler.state import AttemptId, Failure, Job, Location, State, Task, Worker
 from minimr.scheduler.tables import (
@@ -266,7 +266,11 @@ class Scheduler:
         job.state = move(JOB_TABLE, job.state, Step.ALL_COMMITTED)
         tasks = job.last_stage.tasks
         winners = tuple(task.winner for task in tasks if task.winner)
-        self._emit(actions.Publish(job.plan.job, winners, _parts(job), _counters(job), self._cause))
+        self._emit(
+            actions.Publish(
+                job.plan.job, winners, outcome.parts(job), outcome.counters(job), self._cause
+            )
+        )
 
     def _published(self, event: events.Published) -> None:
         job = self.state.jobs.get(event.job)
@@ -306,14 +310,14 @@ class Scheduler:
         if not job.announced:
             job.announced = True
             self._record_end(job, error)
-            self._emit(_ended(job, error, self._cause))
+            self._emit(outcome.ended(job, error, self._cause))
         if not (job.plan.kind == "load" and job.state is JobState.SUCCEEDED):
             self._forget(job)
 
     def _record_end(self, job: Job, error: str) -> None:
         if job.state is JobState.SUCCEEDED:
             seconds = round(self._now - job.started_at, 6)
-            self._record("job_done", job, counters=_counters(job), seconds=seconds)
+            self._record("job_done", job, counters=outcome.counters(job), seconds=seconds)
         elif job.state is JobState.CANCELLED:
             self._record("job_cancelled", job)
         else:
@@ -368,36 +372,6 @@ def attempt_fields(attempt: AttemptId, worker: str) -> dict[str, Any]:
         "attempt": attempt.number,
         "worker": worker,
     }
-
-
-def _parts(job: Job) -> tuple[dict[str, Any], ...]:
-    outputs = (task.output for task in job.last_stage.tasks)
-    return tuple(output.part for output in outputs if output and output.part)
-
-
-def _counters(job: Job) -> dict[str, int]:
-    """The sum over winning attempts only: a failed or repeated attempt counts nothing."""
-    totals: dict[str, int] = {}
-    for stage in (job.map_stage, job.reduce_stage):
-        for task in stage.tasks if stage else ():
-            for name, value in task.counters.items():
-                totals[name] = totals.get(name, 0) + value
-    return totals
-
-
-def _ended(job: Job, error: str, cause: str) -> actions.JobEnded:
-    ok = job.state is JobState.SUCCEEDED
-    cancelled = job.state is JobState.CANCELLED
-    results: tuple[Any, ...] = ()
-    if ok and not job.plan.publishes and job.reduce_stage is not None:
-        results = tuple(
-            task.output.inline[0]
-            for task in job.reduce_stage.tasks
-            if task.output and task.output.inline
-        )
-    counters = _counters(job) if ok else {}
-    parts = _parts(job) if ok else ()
-    return actions.JobEnded(job.plan.job, ok, cancelled, error, counters, parts, results, cause)
 
 
 HANDLERS: dict[type, Callable[[Scheduler, Any], None]] = {

@@ -173,12 +173,24 @@ def test_nothing_is_made_again_once_every_reduce_has_committed():
     assert world.ended["job-1"].ok
 
 
-def test_a_reducer_is_told_of_every_map_once_and_of_heirs_later():
-    world = started(workers=2, maps=2, reduces=4)
-    for each in world.attempts():
-        world.finish(*each)
+def test_a_worker_is_told_of_every_map_once_however_many_reducers_it_runs():
+    world = started(workers=2, maps=2, reduces=10)
+    world.run_to_end()
     told = [len(assign.announce) for a, assign in world.assigned.items() if a.stage == "reduce"]
-    assert sum(told) == 2 * 2  # Each of two workers learns two locations, whatever R is.
+    assert len(told) == 10
+    assert sum(told) == 2 * 2, "two workers, two locations each"
+
+
+def test_and_of_an_heir_later():
+    world = started(workers=1, maps=1, reduces=1)
+    world.finish(*world.attempts()[0])
+    name, reducer = world.attempts()[0]
+    (first,) = world.assigned[reducer].announce
+    world.running[name].remove(reducer)
+    world.feed(events.FetchFailed(name, reducer, (first.attempt,), "no answer"))
+    world.finish(*world.attempts()[0])
+    (heir,) = world.assigned[world.attempts()[0][1]].announce
+    assert (heir.attempt.index, heir.attempt.number) == (0, 1)
 
 
 def test_inline_segments_reach_the_reducer_of_their_partition():

@@ -1,0 +1,44 @@
+"""What a job leaves when it ends: counters, parts, results."""
+
+from typing import Any
+
+from minimr.scheduler.actions import JobEnded
+from minimr.scheduler.state import Job
+from minimr.scheduler.tables import JobState
+
+
+def ended(job: Job, error: str, cause: str) -> JobEnded:
+    """What the client is told."""
+    ok = job.state is JobState.SUCCEEDED
+    return JobEnded(
+        job=job.plan.job,
+        ok=ok,
+        cancelled=job.state is JobState.CANCELLED,
+        error=error,
+        counters=counters(job) if ok else {},
+        parts=parts(job) if ok else (),
+        results=results(job) if ok and not job.plan.publishes else (),
+        cause=cause,
+    )
+
+
+def parts(job: Job) -> tuple[dict[str, Any], ...]:
+    """The descriptions of the part files, in the order of the reduce tasks."""
+    outputs = (task.output for task in job.last_stage.tasks)
+    return tuple(output.part for output in outputs if output and output.part)
+
+
+def results(job: Job) -> tuple[Any, ...]:
+    """What the reduce tasks sent along instead of writing files, in their order."""
+    tasks = job.reduce_stage.tasks if job.reduce_stage else ()
+    return tuple(task.output.inline[0] for task in tasks if task.output and task.output.inline)
+
+
+def counters(job: Job) -> dict[str, int]:
+    """The sum over winning attempts only: a failed or repeated attempt counts nothing."""
+    totals: dict[str, int] = {}
+    for stage in (job.map_stage, job.reduce_stage):
+        for task in stage.tasks if stage else ():
+            for name, value in task.counters.items():
+                totals[name] = totals.get(name, 0) + value
+    return totals
