@@ -17,8 +17,8 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.charts import sparkline
+from cli.keeper import Keeper
 from cli.output import console
-from cli.progress import Keeper
 from minimr.observe.sentences import count, duration, sentence, size
 from minimr.observe.view import JobView, StageView, View, WorkerView, fold
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+from cli.keeper import Keeper
 from cli.output import say, stderr_draws
 from minimr.observe.sentences import count, duration, sentence
 from minimr.observe.view import JobView, StageView, View, fold
@@ -41,38 +42,6 @@ def progress() -> Iterator[Progress]:
             yield live
     else:
         yield PlainProgress(say)
-
-
-class Keeper:
-    """Chooses what stays on the screen after the run: prints, lost workers, failures of user code.
-
-    A task that fails again and again is told once, since the error that ends the job says the
-    rest. What a lost worker drags along (its attempts, its outputs) is left to the event log.
-    """
-
-    def __init__(self) -> None:
-        self._told: set[tuple[str, str]] = set()
-
-    def line(self, event: Event) -> str | None:
-        """The line about this event, if it is to be kept."""
-        match event["event"]:
-            case "task_printed":
-                lines = event["text"].splitlines()
-                return "\n".join(f"[{event['task']}] {line}" for line in lines)
-            case "worker_lost":
-                return f"{sentence(event)}; its tasks run again elsewhere"
-            case "attempt_failed" if event["charged"]:
-                return self._first_failure(event)
-            case "note":
-                return sentence(event)
-        return None
-
-    def _first_failure(self, event: Event) -> str | None:
-        task = (event["job"], event["task"])
-        if task in self._told:
-            return None
-        self._told.add(task)
-        return sentence(event)
 
 
 class PlainProgress:

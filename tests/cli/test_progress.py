@@ -1,7 +1,8 @@
 import pytest
 
+from cli.keeper import Keeper
 from cli.output import stderr_draws
-from cli.progress import Keeper, PlainProgress
+from cli.progress import PlainProgress
 from tests.observe.story import Story
 
 
