@@ -146,6 +146,17 @@ def test_whatever_else_a_stranger_says_is_a_protocol_error(server, data):
     assert isinstance(server.finish(), ProtocolError)
 
 
+def test_a_stranger_who_hangs_up_is_noticed_at_once(server):
+    server.caller.shutdown(socket.SHUT_WR)
+    assert "closed the connection" in str(server.finish())
+
+
+def test_the_server_waits_without_a_deadline_for_those_it_admitted(server):
+    greet(server.caller, TOKEN, "worker")
+    server._thread.join(10)
+    assert server._sock.gettimeout() is None
+
+
 def test_a_stranger_who_says_nothing_is_sent_away(monkeypatch):
     monkeypatch.setattr(handshake, "HELLO_TIMEOUT_S", 0.05)
     outcome = Server().finish()

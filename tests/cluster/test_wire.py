@@ -149,6 +149,19 @@ def test_a_reference_to_a_blob_that_is_not_there():
         decoded(framed(head))
 
 
+@pytest.mark.parametrize(("code", "data"), [(2, b"\0\0"), (wire.BLOB_CODE, b"\0"), (5, b"")])
+def test_any_other_extension_is_refused(code, data):
+    with pytest.raises(ProtocolError, match="unknown extension"):
+        decoded(framed(msgpack.packb(msgpack.ExtType(code, data))))
+
+
+def test_too_many_bytes_beside_the_head_are_our_own_error_too(monkeypatch):
+    monkeypatch.setattr(wire, "BLOB_BYTES_MAX", 2000)
+    encode_frame(1, [Blob(bytes(1000)), Blob(bytes(1000))])
+    with pytest.raises(FrameTooLarge, match="2001 bytes in one message"):
+        encode_frame(1, [Blob(bytes(1000)), Blob(bytes(1001))])
+
+
 def test_a_message_that_is_too_large_is_our_own_error():
     with pytest.raises(FrameTooLarge):
         encode_frame(1, "x" * (wire.HEAD_BYTES_MAX + 1))
