@@ -3,25 +3,42 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from minimr.scheduler.events import LeaseTimer
-from minimr.scheduler.state import AttemptId, Location
+from minimr.scheduler.events import Timer
+from minimr.scheduler.journal import Record as JournalRecord
+from minimr.scheduler.state import AttemptId
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """Write these down and sync them to the disk once, before any action that follows.
+
+    It comes first among the actions of its event: what the others tell the world must be true after
+    a crash, too.
+    """
+
+    records: tuple[JournalRecord, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Assign:
     """Run this attempt on this worker.
 
-    For a reduce attempt, `announce` lists the map outputs on disk that this worker has not been
-    told of before (every worker learns each location once per job, so that no message grows with
-    M x R), and `inline` holds this partition's segments of the map outputs that travelled inline,
-    as (map index, segment).
+    For a reduce attempt, `announce` is the range of `job.locations` (map outputs on disk) that this
+    worker has not been told of before: every worker learns each location once per job, so that no
+    message grows with M x R. `inline` holds this partition's segments of the map outputs that
+    travelled inline, as (map index, segment, digest).
+
+    A `careful` attempt publishes the position of every record before it calls user code, and
+    records at the positions in `skip` are left out.
     """
 
     worker: str
     attempt: AttemptId
     cause: str
-    announce: tuple[Location, ...] = ()
-    inline: tuple[tuple[int, Any], ...] = ()
+    announce: range = range(0)
+    inline: tuple[tuple[int, Any, str | None], ...] = ()
+    careful: bool = False
+    skip: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +66,17 @@ class DropWorker:
 
 
 @dataclass(frozen=True, slots=True)
+class ReleaseWorker:
+    """A worker that wanted to leave may go: nothing that it holds is needed."""
+
+    worker: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
 class SetTimer:
     at: float
-    timer: LeaseTimer
+    timer: Timer
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +87,7 @@ class Publish:
     winners: tuple[AttemptId, ...]
     parts: tuple[dict[str, Any], ...]
     counters: dict[str, int]
+    skipped: tuple[dict[str, Any], ...]
     cause: str
 
 
@@ -88,4 +114,15 @@ class Record:
     fields: dict[str, Any] = field(default_factory=dict)
 
 
-Action = Assign | CancelAttempt | ForgetJob | DropWorker | SetTimer | Publish | JobEnded | Record
+Action = (
+    Journal
+    | Assign
+    | CancelAttempt
+    | ForgetJob
+    | DropWorker
+    | ReleaseWorker
+    | SetTimer
+    | Publish
+    | JobEnded
+    | Record
+)

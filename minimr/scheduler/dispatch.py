@@ -7,9 +7,12 @@ take turns, one task each, so that a short stage spreads over all of them.
 from collections import deque
 
 from minimr.scheduler import policy
-from minimr.scheduler.actions import Action, Assign, Record
-from minimr.scheduler.state import AttemptId, Job, Location, Stage, State, Task, Worker
-from minimr.scheduler.tables import TASK_TABLE, JobState, Step, move
+from minimr.scheduler.actions import Assign, SetTimer
+from minimr.scheduler.events import BackupTimer
+from minimr.scheduler.running import enter
+from minimr.scheduler.state import AttemptId, Job, Stage, State, Task, Worker
+from minimr.scheduler.tables import TASK_TABLE, JobState, Step, TaskState, move
+from minimr.scheduler.turn import Turn
 
 
 def enqueue(task: Task, first: bool = False) -> None:
@@ -28,18 +31,22 @@ def enqueue(task: Task, first: bool = False) -> None:
         queue.append(task.index)
 
 
-def dispatch(state: State, hungry: list[Worker], cause: str) -> list[Action]:
-    """Assign ready tasks to the workers in `hungry` until each is full or finds nothing."""
-    result: list[Action] = []
+def dispatch(turn: Turn) -> None:
+    """Assign ready tasks to the workers that woke up until each is full or finds nothing."""
+    state = turn.state
     jobs = [job for job in state.jobs.values() if _has_work(job)]
-    turn = deque(sorted(hungry, key=lambda worker: len(worker.attempts)))
-    while turn and jobs:
-        worker = turn.popleft()
-        task = _next_task(state, jobs, worker)
-        if task is not None:
-            result += _assign(task, worker, cause)
-            turn.append(worker)
-    return result
+    if not jobs:
+        return
+    names = state.workers if turn.all_woken else turn.woken
+    hungry = [worker for name in names if (worker := state.workers.get(name))]
+    if state.excluded or any(worker.draining for worker in hungry):
+        hungry = [worker for worker in hungry if policy.gets_work(worker, state)]
+    queue = deque(sorted(hungry, key=lambda worker: len(worker.attempts)))
+    while queue and jobs:
+        worker = queue.popleft()
+        if (task := _next_task(state, jobs, worker)) is not None:
+            _assign(turn, task, worker)
+            queue.append(worker)
 
 
 def _has_work(job: Job) -> bool:
@@ -47,9 +54,11 @@ def _has_work(job: Job) -> bool:
     if job.state is not JobState.RUNNING:
         return False
     maps, reduces = job.map_stage, job.reduce_stage
-    if maps.ready or any(maps.pinned.values()):
+    if maps.ready or maps.backups or any(maps.pinned.values()):
         return True
-    return reduces is not None and bool(reduces.ready) and maps.complete
+    if reduces is None or not maps.complete:
+        return False
+    return bool(reduces.ready or reduces.backups)
 
 
 def _next_task(state: State, jobs: list[Job], worker: Worker) -> Task | None:
@@ -64,10 +73,12 @@ def _take(state: State, stage: Stage, worker: Worker) -> Task | None:
     """The next task of this stage for this worker, taken out of its queue."""
     if pinned := stage.pinned.get(worker.name):
         return stage.tasks[pinned.popleft()]
-    if not stage.ready or len(worker.attempts) >= policy.queue_limit(worker, stage):
-        return None
     job = stage.job
     if stage is job.reduce_stage and not job.map_stage.complete:
+        return None
+    if not stage.ready:
+        return _take_backup(state, stage, worker) if stage.backups else None
+    if len(worker.attempts) >= policy.queue_limit(worker, stage):
         return None
     has_room = stage.kind != "load" or _has_room(state, stage, worker)
     for position, index in enumerate(stage.ready):
@@ -91,40 +102,58 @@ def _has_room(state: State, stage: Stage, worker: Worker) -> bool:
     return held < quota
 
 
-def _assign(task: Task, worker: Worker, cause: str) -> list[Action]:
+def _take_backup(state: State, stage: Stage, worker: Worker) -> Task | None:
+    """A task that runs elsewhere for too long, if this worker could start it at once."""
+    if len(worker.attempts) >= worker.slots:
+        return None
+    for position, index in enumerate(stage.backups):
+        task = stage.tasks[index]
+        elsewhere = all(each.worker != worker.name for each in task.running.values())
+        if elsewhere and policy.may_run_on(task, worker.name, state.workers):
+            del stage.backups[position]
+            return task if task.state is TaskState.RUNNING else _take(state, stage, worker)
+    return None
+
+
+def _assign(turn: Turn, task: Task, worker: Worker) -> None:
     stage, job = task.stage, task.stage.job
     attempt = AttemptId(job.plan.job, stage.kind, task.index, task.attempts)
+    backup = task.state is TaskState.RUNNING
     task.attempts += 1
     task.state = move(TASK_TABLE, task.state, Step.ASSIGNED)
-    task.running[attempt] = worker.name
-    worker.attempts[attempt] = None
-    job.running += 1
-    job.workers.add(worker.name)
-    assign = Assign(worker.name, attempt, cause)
+    enter(turn, task, worker, attempt, backup)
+    announce, inline, skip = range(0), _inline(job, task), tuple(task.skip)
     if stage is job.reduce_stage:
-        announce, inline = _news(job, worker), _inline(job, task.index)
-        assign = Assign(worker.name, attempt, cause, announce, inline)
-    fields = {
-        "task": task.name,
-        "stage": stage.kind,
-        "index": task.index,
-        "attempt": attempt.number,
-        "worker": worker.name,
-        "cause": cause,
-    }
-    return [assign, Record("attempt_started", job.plan.job, fields)]
+        job.read = True
+        announce = _news(job, worker)
+    turn.emit(Assign(worker.name, attempt, turn.cause, announce, inline, task.careful, skip))
+    fields = {"backup": True} if backup else {}
+    turn.record_attempt("attempt_started", attempt, worker.name, cause=turn.cause, **fields)
+    if job.plan.survives and not stage.ready:
+        watch(turn, stage)
 
 
-def _news(job: Job, worker: Worker) -> tuple[Location, ...]:
+def watch(turn: Turn, stage: Stage) -> None:
+    """Nothing waits any more: from now on, look for attempts that take too long."""
+    if not stage.backups_watched and stage.job.plan.backups:
+        stage.backups_watched = True
+        at = turn.now + policy.BACKUP_CHECK_S
+        turn.emit(SetTimer(at, BackupTimer(stage.job.plan.job, stage.kind)))
+
+
+def _news(job: Job, worker: Worker) -> range:
     """The map outputs that this worker has not been told of yet."""
     known = job.told.get(worker.name, 0)
     job.told[worker.name] = len(job.locations)
-    return tuple(job.locations[known:])
+    return range(known, len(job.locations))
 
 
-def _inline(job: Job, partition: int) -> tuple[tuple[int, object], ...]:
+def _inline(job: Job, reduce: Task) -> tuple[tuple[int, object, str | None], ...]:
+    """What a reduce task needs of the map outputs that travelled inline."""
+    if reduce.stage is not job.reduce_stage:
+        return ()
     return tuple(
-        (task.index, task.output.inline[partition])
-        for task in job.map_stage.tasks
-        if task.output and task.output.inline is not None
+        (index, task.output.inline[reduce.index], task.digest)
+        for index, task in job.inlined.items()
+        if task.output is not None and task.output.inline is not None
     )

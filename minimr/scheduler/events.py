@@ -12,11 +12,24 @@ class JobSubmitted:
 
 @dataclass(frozen=True, slots=True)
 class WorkerJoined:
-    """A worker registered. Its name is new: a worker that comes back comes back as another."""
+    """A worker registered. Its name is new: a worker that was given up comes back as another.
+
+    Only after a restart of the coordinator a worker keeps its name, and says which map outputs it
+    holds and which attempts it runs (or has not been able to report).
+    """
 
     worker: str
     slots: int
     address: tuple[str, int]
+    holds: tuple[AttemptId, ...] = ()
+    running: tuple[AttemptId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerDraining:
+    """A worker was asked to leave: it gets no more work and is released when it can be spared."""
+
+    worker: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +77,26 @@ class LeaseTimer:
 
 
 @dataclass(frozen=True, slots=True)
+class BackupTimer:
+    """The timer that looks for attempts of a stage that run for too long."""
+
+    job: str
+    stage: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExclusionTimer:
+    """The end of a worker's exclusion."""
+
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnTimer:
+    """After a restart: the workers of the last epoch had their time to come back."""
+
+
+@dataclass(frozen=True, slots=True)
 class CancelRequested:
     job: str
 
@@ -83,15 +116,18 @@ class DatasetDropped:
     job: str
 
 
+Timer = LeaseTimer | BackupTimer | ExclusionTimer | ReturnTimer
+
 Event = (
     JobSubmitted
     | WorkerJoined
+    | WorkerDraining
     | Heartbeat
     | AttemptDone
     | AttemptFailed
     | FetchFailed
     | ConnectionLost
-    | LeaseTimer
+    | Timer
     | CancelRequested
     | Published
     | DatasetDropped

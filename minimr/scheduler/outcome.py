@@ -28,6 +28,13 @@ def parts(job: Job) -> tuple[dict[str, Any], ...]:
     return tuple(output.part for output in outputs if output and output.part)
 
 
+def skipped(job: Job) -> tuple[dict[str, Any], ...]:
+    """The records that the winning attempts left out, maps first, in the order of the tasks."""
+    stages = (job.map_stage, job.reduce_stage)
+    tasks = (task for stage in stages if stage for task in stage.tasks)
+    return tuple(each for task in tasks for each in task.skipped)
+
+
 def results(job: Job) -> tuple[Any, ...]:
     """What the reduce tasks sent along instead of writing files, in their order."""
     tasks = job.reduce_stage.tasks if job.reduce_stage else ()

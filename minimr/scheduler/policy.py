@@ -6,12 +6,19 @@ Changing one of these changes how well the system runs, never whether its answer
 from collections.abc import Iterable
 from math import ceil
 
-from minimr.scheduler.state import Failure, Job, Stage, Task, Worker
+from minimr.scheduler.state import Failure, Job, Stage, State, Task, Worker
 
 LEASE_S = 10.0
 HEARTBEAT_S = 1.0
 ATTEMPTS_MAX = 4
 LOSSES_MAX = 20
+BACKUP_MIN_S = 0.25
+BACKUP_FACTOR = 1.5
+BACKUP_CHECK_S = 0.25
+BLAME_MAX = 3
+EXCLUDE_S = 60.0
+PROGRESS_TIMEOUT_S = 600.0
+RETURN_S = LEASE_S
 SHORT_TASK_S = 0.01
 LONG_TASK_S = 0.5
 # Failures that say nothing about the task: they are not charged to it, only capped.
@@ -43,7 +50,26 @@ def placement_quota(partitions: int, slots: int, slots_total: int) -> int:
 
 def may_run_on(task: Task, worker: str, workers: dict[str, Worker]) -> bool:
     """A task that failed on a worker is tried elsewhere, if there is an elsewhere."""
-    return worker not in task.failed_on or task.failed_on.issuperset(workers)
+    if not task.failed_on and task.avoid is None:
+        return True
+    bad = task.failed_on | {task.avoid}
+    return worker not in bad or bad.issuperset(workers)
+
+
+def gets_work(worker: Worker, state: State) -> bool:
+    """A worker that leaves gets nothing; an excluded one only if there is no other."""
+    if worker.draining:
+        return False
+    return worker.name not in state.excluded or len(state.excluded) >= len(state.workers)
+
+
+def backup_after_s(mean_s: float) -> float:
+    """For how long an attempt may run before a second one is worth a slot that has no other work.
+
+    The paper starts backups "when a MapReduce operation is close to completion" (section 3.6); here
+    that is when nothing waits any more, and for those attempts that are clearly late.
+    """
+    return max(BACKUP_MIN_S, BACKUP_FACTOR * mean_s)
 
 
 def gives_up(task: Task, failure: Failure) -> str | None:
@@ -55,8 +81,18 @@ def gives_up(task: Task, failure: Failure) -> str | None:
         if task.losses >= LOSSES_MAX:
             return f"{task.name} was lost {task.losses} times; the cluster is not stable enough"
         return None
-    if failure.position is not None and task.positions.count(failure.position) >= 2:
-        return f"{task.name} failed twice at the same record"
+    if failure.position is not None:
+        if max(task.positions.count(failure.position), task.skip.count(failure.position)) >= 2:
+            return f"{task.name} failed twice at the same record"
+        skipped = sum("+" not in place.rpartition(":")[2] for place in task.skip)
+        if skipped > task.stage.job.plan.skip_max:  # A "+" names a block to be read by records.
+            return skipped_too_many(skipped, task.stage.job.plan.skip_max)
     if task.failures >= ATTEMPTS_MAX:
         return f"{task.name} failed {task.failures} times"
     return None
+
+
+def skipped_too_many(skipped: int, skip_max: int) -> str:
+    return (
+        f"{skipped} records were bad, and --skip-bad-records (skip_bad_records) allows {skip_max}"
+    )

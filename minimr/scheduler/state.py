@@ -2,6 +2,10 @@
 
 Sizes matter: a job has M map tasks and R reduce tasks, and nothing here is of size M x R (the
 paper's section 3.5 keeps O(M + R) decisions and warns about the product).
+
+An epoch is one life of the coordinator. It counts up at every restart, and attempts are numbered
+from `epoch * EPOCH_ATTEMPTS`: an attempt that was started before a crash and one started after it
+never share a name, so neither can pass for the other or write into the other's file.
 """
 
 from collections import deque
@@ -9,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from minimr.scheduler.tables import JobState, TaskState
+
+EPOCH_ATTEMPTS = 1000
 
 
 class AttemptId(NamedTuple):
@@ -34,7 +40,8 @@ class JobPlan:
     `kind` is "job", "round" or "load". A load keeps its map output at the workers as a dataset
     and has no reduce tasks. `source` names the dataset whose partition i feeds map task i, which
     then must run at the worker that holds it. `publishes` says that reduce output is files, which
-    one rename makes visible after the last commit.
+    one rename makes visible after the last commit. `skip_max` records may be left out if user code
+    fails on them (section 4.6 of the paper).
     """
 
     job: str
@@ -44,6 +51,13 @@ class JobPlan:
     reduces: int
     source: str | None = None
     publishes: bool = False
+    skip_max: int = 0
+    backups: bool = True
+
+    @property
+    def survives(self) -> bool:
+        """Does the job outlive its client and, with a journal, the coordinator?"""
+        return self.kind == "job"
 
 
 @dataclass(slots=True)
@@ -53,12 +67,19 @@ class Output:
     `inline` holds small results that travel with the message: for a map task one item per
     partition, for a reduce task one item. `stats` are numbers for people (records, bytes,
     seconds), `counters` are the user's, `part` describes a written part file.
+
+    `digest` is a map output's: equal for every attempt of a map that keeps its promise to depend on
+    its input alone. `inputs` is a reduce attempt's: the digests of all that it read, in map order,
+    as one. `skipped` describes the records that were left out.
     """
 
     inline: tuple[Any, ...] | None = None
     stats: dict[str, Any] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
     part: dict[str, Any] | None = None
+    digest: str | None = None
+    inputs: str | None = None
+    skipped: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +92,15 @@ class Failure:
 
 
 @dataclass(slots=True)
+class Running:
+    """Where an attempt runs, and since when: None while it waits behind another on its worker."""
+
+    worker: str
+    started_at: float | None = None
+    backup: bool = False
+
+
+@dataclass(slots=True)
 class Task:
     stage: "Stage"
     index: int
@@ -80,12 +110,20 @@ class Task:
     losses: int = 0
     failed_on: set[str] = field(default_factory=set)
     positions: list[str] = field(default_factory=list)
-    running: dict[AttemptId, str] = field(default_factory=dict)
+    running: dict[AttemptId, Running] = field(default_factory=dict)
     winner: AttemptId | None = None
     worker: str | None = None
     output: Output | None = None
     # The last winner's; they outlive its output, which a reducer may have read before it was lost.
     counters: dict[str, int] = field(default_factory=dict)
+    digest: str | None = None
+    skipped: tuple[dict[str, Any], ...] = ()
+    # A slot died on this task: the next attempts say at which record they are, before each call.
+    careful: bool = False
+    # Records that kill the slot and are left out by the next attempts.
+    skip: list[str] = field(default_factory=list)
+    # The worker whose output of this task could not be fetched: make it elsewhere.
+    avoid: str | None = None
 
     @property
     def name(self) -> str:
@@ -97,7 +135,8 @@ class Stage:
     """The tasks of one half of a job. `kind` is "map", "reduce" or "load".
 
     A task waits in `ready` when any worker may run it, in `pinned[worker]` when only the holder
-    of its input partition may, and in neither while its input does not exist.
+    of its input partition may, and in neither while its input does not exist. One that runs for
+    too long waits in `backups` for a second attempt.
     """
 
     job: "Job"
@@ -105,6 +144,8 @@ class Stage:
     tasks: list[Task] = field(default_factory=list)
     ready: deque[int] = field(default_factory=deque)
     pinned: dict[str, deque[int]] = field(default_factory=dict)
+    backups: deque[int] = field(default_factory=deque)
+    backups_watched: bool = False
     done: int = 0
     seconds: float = 0.0
     timed: int = 0
@@ -126,6 +167,7 @@ class Location:
     worker: str
     address: tuple[str, int]
     size_bytes: int
+    digest: str | None = None
 
 
 @dataclass(slots=True)
@@ -133,6 +175,7 @@ class Job:
     plan: JobPlan
     order: int
     started_at: float
+    first_attempt: int = 0
     state: JobState = JobState.RUNNING
     map_stage: Stage = field(init=False)
     reduce_stage: Stage | None = field(init=False, default=None)
@@ -142,6 +185,11 @@ class Job:
     # Every map output on a disk, in the order of completion; a lost one is followed by its heir.
     locations: list[Location] = field(default_factory=list)
     told: dict[str, int] = field(default_factory=dict)
+    # The map tasks whose output came along with the message, by index.
+    inlined: dict[int, Task] = field(default_factory=dict)
+    skipped: int = 0
+    # A reduce attempt was started: what maps made from now on must equal what it may have read.
+    read: bool = False
     workers: set[str] = field(default_factory=set)
     announced: bool = False
     dropped: bool = False
@@ -149,10 +197,15 @@ class Job:
     def __post_init__(self) -> None:
         kind = "load" if self.plan.kind == "load" else "map"
         self.map_stage = Stage(self, kind)
-        self.map_stage.tasks = [Task(self.map_stage, i) for i in range(self.plan.maps)]
+        first = self.first_attempt
+        self.map_stage.tasks = [
+            Task(self.map_stage, i, attempts=first) for i in range(self.plan.maps)
+        ]
         if self.plan.kind != "load":
             self.reduce_stage = Stage(self, "reduce")
-            self.reduce_stage.tasks = [Task(self.reduce_stage, i) for i in range(self.plan.reduces)]
+            self.reduce_stage.tasks = [
+                Task(self.reduce_stage, i, attempts=first) for i in range(self.plan.reduces)
+            ]
 
     @property
     def last_stage(self) -> Stage:
@@ -176,13 +229,30 @@ class Worker:
     slots: int
     address: tuple[str, int]
     expires_at: float
-    attempts: dict[AttemptId, None] = field(default_factory=dict)
+    # In the order in which they were sent: the first `slots` of them run, the others wait.
+    attempts: dict[AttemptId, Running] = field(default_factory=dict)
     # Completed map tasks whose output lives only on this worker, as (job, index).
     holds: dict[tuple[str, int], None] = field(default_factory=dict)
+    # It wants to leave: it gets no work, and goes when nothing of it is needed any more.
+    draining: bool = False
+    # Tasks that failed here and then succeeded elsewhere, since the worker was last excluded.
+    blame: int = 0
 
 
 @dataclass(slots=True)
 class State:
+    epoch: int = 0
     workers: dict[str, Worker] = field(default_factory=dict)
     jobs: dict[str, Job] = field(default_factory=dict)
     submitted: int = 0
+    # Workers that get no work until then, for they failed where others succeeded.
+    excluded: dict[str, float] = field(default_factory=dict)
+    # After a restart: what the workers of the last epoch held that have not come back yet.
+    awaited: dict[str, dict[tuple[str, int], None]] = field(default_factory=dict)
+    awaited_until: float = 0.0
+    # Names that may not return: they did already, or were given up.
+    fenced: set[str] = field(default_factory=set)
+
+    @property
+    def first_attempt(self) -> int:
+        return self.epoch * EPOCH_ATTEMPTS

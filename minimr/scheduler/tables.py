@@ -43,6 +43,8 @@ class Step(StrEnum):
 
 TASK_TABLE = {
     (TaskState.PENDING, Step.ASSIGNED): TaskState.RUNNING,
+    # A backup attempt beside one that takes too long (section 3.6).
+    (TaskState.RUNNING, Step.ASSIGNED): TaskState.RUNNING,
     (TaskState.RUNNING, Step.SUCCEEDED): TaskState.DONE,
     (TaskState.RUNNING, Step.ATTEMPT_OVER): TaskState.PENDING,
     (TaskState.RUNNING, Step.GAVE_UP): TaskState.FAILED,

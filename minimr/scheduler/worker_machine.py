@@ -5,6 +5,10 @@ one job: modules of two jobs never meet in one interpreter, so a slot that must 
 replaced by a fresh one. Attempts wait inside a busy slot's pipe, one behind a long one and several
 behind short ones, so that a slot never idles while its worker and the coordinator talk.
 
+A worker that loses the coordinator works on and tries to come back. A coordinator that was
+restarted takes it back with all that it holds; the same one has given it up meanwhile, so that the
+worker must forget everything and begin as a new one.
+
 Like the scheduler it takes events and returns actions, and touches nothing else.
 """
 
@@ -12,11 +16,13 @@ from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from minimr.scheduler.policy import SHORT_TASK_S
+from minimr.scheduler.policy import PROGRESS_TIMEOUT_S, SHORT_TASK_S
 from minimr.scheduler.state import AttemptId, Failure
 
 PIPELINE = 2
 PIPELINE_SHORT = 16
+RECONNECT_FIRST_S = 0.1
+RECONNECT_PAUSE_MAX_S = 2.0
 
 
 class SlotState(StrEnum):
@@ -35,6 +41,9 @@ class Slot:
     attempts: deque[AttemptId] = field(default_factory=deque)
     reported: int = 0
     depth: int = PIPELINE
+    # The last sign of progress: a count that the slot keeps, and when it last changed.
+    count: int = -1
+    moved_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +75,56 @@ class SlotReported:
 
 @dataclass(frozen=True, slots=True)
 class SlotDied:
-    """`started` counts the attempts that the slot began: the last of them was running."""
+    """`started` counts the attempts that the slot began: the last of them was running, and was at
+    the record at `position` if it was a careful one."""
 
     slot: int
     text: str
     started: int
+    position: str | None = None
 
 
-MachineEvent = Assigned | CancelOrdered | SlotReady | SlotReported | SlotDied
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """With every heartbeat: how many records each slot has seen, by its number."""
+
+    now: float
+    counts: dict[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """The coordinator is gone, or an attempt to reach it again failed."""
+
+    now: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """Registered; `kept` says that this worker still has its name and what it holds. From now on
+    it waits for a coordinator that is gone for `patience_s`."""
+
+    kept: bool
+    patience_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class DrainOrdered:
+    """Somebody asked this worker to leave."""
+
+
+MachineEvent = (
+    Assigned
+    | CancelOrdered
+    | SlotReady
+    | SlotReported
+    | SlotDied
+    | Looked
+    | Disconnected
+    | Connected
+    | DrainOrdered
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +149,50 @@ class ReportFailure:
     failure: Failure
 
 
-MachineAction = SpawnSlot | KillSlot | StartAttempt | ReportFailure
+@dataclass(frozen=True, slots=True)
+class Reconnect:
+    after_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """End this worker; `text` says why, if it is not by order."""
+
+    text: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SayDraining:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class DropEverything:
+    """Delete map outputs and datasets, and forget every job."""
+
+
+MachineAction = (
+    SpawnSlot
+    | KillSlot
+    | StartAttempt
+    | ReportFailure
+    | Reconnect
+    | Leave
+    | SayDraining
+    | DropEverything
+)
 
 
 class WorkerMachine:
     """`start()` once, then `handle(event)`; both return what the worker process must do."""
 
-    def __init__(self, slots: int) -> None:
+    def __init__(self, slots: int, progress_timeout_s: float = PROGRESS_TIMEOUT_S) -> None:
         self.slots = {number: Slot(number) for number in range(slots)}
+        self._progress_timeout_s = progress_timeout_s
+        self._gone_since: float | None = None
+        self._pause_s = RECONNECT_FIRST_S
+        self._patience_s = 0.0
+        self._draining = False
         self.queue: deque[Assigned] = deque()
         # Attempts inside slots; the queue needs them back when a slot dies.
         self._inside: dict[AttemptId, Assigned] = {}
@@ -117,7 +204,8 @@ class WorkerMachine:
         actions: list[MachineAction] = []
         match event:
             case Assigned():
-                self.queue.append(event)
+                if event.attempt not in self._inside and event not in self.queue:
+                    self.queue.append(event)  # An order that comes twice is one order.
             case CancelOrdered(attempt):
                 actions += self._cancel(attempt)
             case SlotReady(number):
@@ -128,8 +216,19 @@ class WorkerMachine:
                 slot.reported += 1
                 short = seconds is not None and seconds < SHORT_TASK_S
                 slot.depth = PIPELINE_SHORT if short else PIPELINE
-            case SlotDied(number, text, started):
-                actions += self._died(self.slots[number], text, started)
+            case SlotDied(number):
+                actions += self._died(self.slots[number], event)
+            case Looked(now, counts):
+                for number, count in counts.items():
+                    actions += self._look(self.slots[number], count, now)
+            case Disconnected(now, text):
+                actions += self._disconnected(now, text)
+            case Connected(kept, patience_s):
+                self._patience_s = patience_s
+                actions += self._connected(kept)
+            case DrainOrdered():
+                actions.append(Leave(None) if self._draining else SayDraining())
+                self._draining = True
         return actions + self._place()
 
     def _finish(self, slot: Slot, attempt: AttemptId) -> None:
@@ -158,20 +257,54 @@ class WorkerMachine:
             self.queue.appendleft(self._inside.pop(attempt))
         slot.attempts.clear()
 
-    def _died(self, slot: Slot, text: str, started: int) -> list[MachineAction]:
+    def _died(self, slot: Slot, death: SlotDied) -> list[MachineAction]:
         """Blame the attempt that ran, not those that waited behind it.
 
         Those before it had finished, but their answers died with the slot: they run again.
         """
         actions: list[MachineAction] = []
         if slot.attempts:
-            unreported = max(0, started - slot.reported - 1)
+            unreported = max(0, death.started - slot.reported - 1)
             victim = slot.attempts[min(unreported, len(slot.attempts) - 1)]
             self._finish(slot, victim)
-            actions.append(ReportFailure(victim, Failure("died", text)))
+            actions.append(ReportFailure(victim, Failure("died", death.text, death.position)))
         self._take_back(slot)
         self.slots[slot.number] = Slot(slot.number)
         return [*actions, SpawnSlot(slot.number)]
+
+    def _look(self, slot: Slot, count: int, now: float) -> list[MachineAction]:
+        """Heartbeats say that a worker lives; only progress says that an attempt does."""
+        if count != slot.count or not slot.attempts:
+            slot.count, slot.moved_at = count, now
+            return []
+        if now - slot.moved_at < self._progress_timeout_s:
+            return []
+        victim = slot.attempts[0]
+        self._finish(slot, victim)
+        text = f"no progress for {self._progress_timeout_s:g} s; its slot was killed"
+        return [ReportFailure(victim, Failure("stuck", text)), *self._stop(slot)]
+
+    def _disconnected(self, now: float, text: str) -> list[MachineAction]:
+        if self._draining:
+            return [Leave(None)]
+        if self._gone_since is None:
+            self._gone_since, self._pause_s = now, RECONNECT_FIRST_S
+        if now - self._gone_since >= self._patience_s:
+            return [Leave(f"the coordinator is gone ({text}); this worker ends")]
+        pause_s, self._pause_s = self._pause_s, min(2 * self._pause_s, RECONNECT_PAUSE_MAX_S)
+        return [Reconnect(pause_s)]
+
+    def _connected(self, kept: bool) -> list[MachineAction]:
+        self._gone_since = None
+        if kept:
+            return []
+        self.queue.clear()
+        actions: list[MachineAction] = []
+        for slot in self.slots.values():
+            if slot.attempts:
+                actions += self._stop(slot)
+        self.queue.clear()
+        return [*actions, DropEverything()]
 
     def _place(self) -> list[MachineAction]:
         actions: list[MachineAction] = []

@@ -2,7 +2,7 @@
 
 import pytest
 
-from minimr.scheduler import events, policy
+from minimr.scheduler import actions, events, policy
 from minimr.scheduler.state import AttemptId, Failure, Output
 from tests.scheduler.world import World, chaos, plan
 
@@ -185,11 +185,11 @@ def test_and_of_an_heir_later():
     world = started(workers=1, maps=1, reduces=1)
     world.finish(*world.attempts()[0])
     name, reducer = world.attempts()[0]
-    (first,) = world.assigned[reducer].announce
+    (first,) = world.announced(reducer)
     world.running[name].remove(reducer)
     world.feed(events.FetchFailed(name, reducer, (first.attempt,), "no answer"))
     world.finish(*world.attempts()[0])
-    (heir,) = world.assigned[world.attempts()[0][1]].announce
+    (heir,) = world.announced(world.attempts()[0][1])
     assert (heir.attempt.index, heir.attempt.number) == (0, 1)
 
 
@@ -199,7 +199,7 @@ def test_inline_segments_reach_the_reducer_of_their_partition():
     world.feed(events.JobSubmitted(plan(maps=2, reduces=2)))
     world.run_to_end()
     assign = world.assigned[AttemptId("job-1", "reduce", 1, 0)]
-    assert assign.inline == ((0, "job-1/map-0/0/1"), (1, "job-1/map-1/0/1"))
+    assert assign.inline == ((0, "job-1/map-0/0/1", None), (1, "job-1/map-1/0/1", None))
 
 
 def test_a_failed_fetch_makes_the_map_again_and_blames_no_reducer():
@@ -289,9 +289,10 @@ def test_a_silent_worker_is_given_up_when_its_lease_ends():
     world.now = policy.LEASE_S / 2
     world.feed(events.Heartbeat("worker-1"))
     world.now = policy.LEASE_S
-    world.feed(world.timers[-1].timer)
+    lease = events.LeaseTimer("worker-1")
+    world.feed(lease)
     assert world.dropped == []
-    assert world.timers[-1].at == policy.LEASE_S * 1.5
+    assert world.timers[-1] == actions.SetTimer(policy.LEASE_S * 1.5, lease)
     world.now = policy.LEASE_S * 1.5
     world.feed(world.timers[-1].timer)
     assert world.dropped == ["worker-1"]
@@ -326,7 +327,7 @@ def test_how_a_job_ended_is_in_the_log_and_in_the_answer():
     done, failed, cancelled = started(maps=1, reduces=1), started(maps=1), started(maps=1)
     done.now = 7.5
     done.run_to_end()
-    assert done.named("job_done") == [{"counters": {"seen": 2}, "seconds": 7.5}]
+    assert done.named("job_done") == [{"counters": {"seen": 2}, "seconds": 7.5, "skipped": 0}]
     for number in range(4):
         failed.fail(*failed.attempts()[0], position=f"f:{number}")
     assert failed.named("job_failed") == [{"error": failed.ended["job-1"].error}]
@@ -395,6 +396,8 @@ def test_the_log_tells_the_whole_story():
         ("attempt_started", "job-1", "reduce-0"),
         ("attempt_done", "job-1", "reduce-0"),
         ("commit_granted", "job-1", "reduce-0"),
+        ("job_publishing", "job-1", None),
+        ("job_published", "job-1", None),
         ("job_done", "job-1", None),
     ]
     assert world.named("worker_joined") == [

@@ -7,7 +7,8 @@ hold. A seeded random source decides what happens next, so a failure can be repe
 import random
 from dataclasses import dataclass, field
 
-from minimr.scheduler import actions, events, policy
+from minimr.scheduler import actions, events, journal, policy
+from minimr.scheduler.recovery import durable, restore
 from minimr.scheduler.scheduler import Scheduler
 from minimr.scheduler.state import AttemptId, Failure, JobPlan, Output
 
@@ -36,18 +37,24 @@ class World:
     timers: list[actions.SetTimer] = field(default_factory=list)
     publishing: list[actions.Publish] = field(default_factory=list)
     joined: int = 0
+    journaled: list[journal.Record] = field(default_factory=list)
+    replayed: int = 0
+    released: list[str] = field(default_factory=list)
 
     def feed(self, event):
-        for action in self.scheduler.handle(event, self.now):
-            PERFORM[type(action)](self, action)
+        self.perform(self.scheduler.handle(event, self.now))
         self.check()
+
+    def perform(self, todo):
+        for action in todo:
+            PERFORM[type(action)](self, action)
 
     def assign(self, action):
         assert action.worker in self.running, "work for a worker that is gone"
         assert action.attempt not in self.assigned, "an attempt was assigned twice"
         self.assigned[action.attempt] = action
         self.running[action.worker].append(action.attempt)
-        for location in action.announce:
+        for location in self.scheduler.locations(action.attempt.job, action.announce):
             key = (location.attempt.job, location.attempt.index)
             self.known[action.worker][key] = location.attempt
 
@@ -57,6 +64,12 @@ class World:
 
     def forget_job(self, action):
         self.forgotten.append((action.worker, action.job))
+
+    def journal(self, action):
+        self.journaled += action.records
+
+    def release_worker(self, action):
+        self.released.append(action.worker)
 
     def drop_worker(self, action):
         self.dropped.append(action.worker)
@@ -124,12 +137,19 @@ class World:
             self.finish(*waiting[0])
         raise AssertionError("the job does not end")
 
+    def announced(self, attempt):
+        return self.scheduler.locations(attempt.job, self.assigned[attempt].announce)
+
     def named(self, event):
         return [record.fields for record in self.records if record.event == event]
 
     def check(self):
         """What must hold after every event."""
         state = self.scheduler.state
+        if len(self.journaled) != self.replayed:
+            self.replayed = len(self.journaled)
+            heir, _ = restore(self.journaled, 0, self.now)
+            assert durable(heir.state) == durable(state), "the journal lost a decision"
         for worker in state.workers.values():
             assert set(worker.attempts) == set(self.running[worker.name])
         for job in state.jobs.values():
@@ -139,7 +159,7 @@ class World:
                 task.winner is not None for task in job.map_stage.tasks
             )
             for task in tasks:
-                assert set(task.running.values()) <= set(state.workers)
+                assert {each.worker for each in task.running.values()} <= set(state.workers)
                 assert task.losses <= policy.LOSSES_MAX
                 assert task.failures <= policy.ATTEMPTS_MAX
 
@@ -149,6 +169,8 @@ PERFORM = {
     actions.CancelAttempt: World.cancel_attempt,
     actions.ForgetJob: World.forget_job,
     actions.DropWorker: World.drop_worker,
+    actions.Journal: World.journal,
+    actions.ReleaseWorker: World.release_worker,
     actions.SetTimer: World.set_timer,
     actions.Publish: World.publish,
     actions.JobEnded: World.job_ended,

@@ -1,0 +1,51 @@
+"""Attempts that run: which worker has them, since when, and how one is taken off its list."""
+
+from itertools import islice
+
+from minimr.scheduler.actions import CancelAttempt
+from minimr.scheduler.state import AttemptId, Job, Running, Task, Worker
+from minimr.scheduler.turn import Turn
+
+
+def enter(turn: Turn, task: Task, worker: Worker, attempt: AttemptId, backup: bool) -> None:
+    """This attempt is with this worker from now on."""
+    job = task.stage.job
+    running = Running(worker.name, backup=backup)
+    task.running[attempt] = worker.attempts[attempt] = running
+    job.running += 1
+    job.workers.add(worker.name)
+    _start_clocks(turn, worker)
+
+
+def release(turn: Turn, task: Task, attempt: AttemptId) -> str:
+    """This attempt runs no more. Returns the worker that ran it, which may be gone."""
+    name = task.running.pop(attempt).worker
+    task.stage.job.running -= 1
+    if worker := turn.state.workers.get(name):
+        worker.attempts.pop(attempt, None)
+        _start_clocks(turn, worker)
+        turn.wake(name)
+    return name
+
+
+def _start_clocks(turn: Turn, worker: Worker) -> None:
+    """An attempt that waits behind others does not run yet, and is not slow."""
+    for running in islice(worker.attempts.values(), worker.slots):
+        if running.started_at is None:
+            running.started_at = turn.now
+
+
+def cancel(turn: Turn, task: Task, attempt: AttemptId) -> None:
+    """Nobody needs this attempt any more."""
+    name = release(turn, task, attempt)
+    if name in turn.state.workers:
+        turn.emit(CancelAttempt(name, attempt, turn.cause))
+        turn.record_attempt("attempt_cancelled", attempt, name, cause=turn.cause)
+
+
+def stop_attempts(turn: Turn, job: Job) -> None:
+    for stage in (job.map_stage, job.reduce_stage):
+        for task in stage.tasks if stage else ():
+            for attempt in list(task.running):
+                cancel(turn, task, attempt)
+    turn.wake_all()
