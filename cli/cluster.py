@@ -70,11 +70,18 @@ def down(address: Path | None) -> None:
     show_default=True,
     help="The TCP port; 0 takes a free one.",
 )
+@click.option(
+    "--journal",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Write every decision there, and resume what a killed coordinator left there.",
+)
 @address_option(WRITTEN)
-def coordinator(port: int, address: Path | None) -> None:
+def coordinator(port: int, journal: Path | None, address: Path | None) -> None:
     """Run a coordinator in this shell until Ctrl-C.
 
-    It prints the command that starts a worker; paste that into other shells.
+    It prints the command that starts a worker; paste that into other shells. With --journal it can
+    be killed and started again: workers and waiting clients come back, finished work stays done.
     """
     from minimr.session import serve_coordinator
 
@@ -85,7 +92,7 @@ def coordinator(port: int, address: Path | None) -> None:
         print_lines([_command("worker", address_file)])
         say("Ctrl-C stops it")
 
-    serve_coordinator(address_file, port, workers=0, slots=1, on_ready=on_ready)
+    serve_coordinator(address_file, port, workers=0, slots=1, on_ready=on_ready, journal=journal)
 
 
 @click.command()
@@ -94,7 +101,7 @@ def coordinator(port: int, address: Path | None) -> None:
 def worker(address: Path | None, slots: int) -> None:
     """Run a worker in this shell until Ctrl-C.
 
-    It ends by itself when its coordinator ends.
+    It ends by itself when its coordinator ends; SIGTERM lets it finish or hand back its work.
     """
     from minimr.session import serve_worker
 
@@ -123,6 +130,9 @@ def status(address: Path | None, as_json: bool) -> None:
             *_table(["JOB", "NAME", "STATE", "MAPS", "REDUCES", "TIME"], state["jobs"], _job),
         ]
     )
+    for job in state["jobs"]:
+        if job.get("log_error"):
+            say(f"{job['job']}: {job['log_error']}")
 
 
 def _command(name: str, address: Path | None) -> str:

@@ -46,6 +46,7 @@ NEXT_STEPS = {
     "minimr run wordcount FILE... -o counts": "the result as files, with the run's event log",
     "minimr logs counts.log": "that run, event by event",
     "minimr train linear DATA --step 0.1 --intercept": "the same for data of your own, as libsvm",
+    "minimr logs ~/.minimr/logs/FILE": "what you saw here, by the logs that every run leaves there",
     "minimr up": "a cluster that stands and takes many jobs",
 }
 

@@ -16,7 +16,7 @@ from minimr.errors import MinimrError
 
 SECTIONS = {
     "First steps": {"demo": "cli.demo"},
-    "Jobs": {"run": "cli.run", "jobs": "cli.jobs"},
+    "Jobs": {"run": "cli.run", "jobs": "cli.jobs", "check-log": "cli.check_log", "sim": "cli.sim"},
     "Machine learning": {"train": "cli.train", "predict": "cli.train"},
     "A standing cluster": {
         "up": "cli.cluster",
@@ -27,6 +27,7 @@ SECTIONS = {
         "submit": "cli.submit",
         "cancel": "cli.submit",
         "logs": "cli.logs",
+        "chaos": "cli.chaos",
     },
 }
 """The commands, as the help lists them, each with the module that holds it under its own name."""
@@ -45,7 +46,7 @@ class Application(click.Group):
     def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(COMMANDS[name]), name)
+        command: click.Command = getattr(import_module(COMMANDS[name]), name.replace("-", "_"))
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -104,7 +105,7 @@ def report(error: BaseException) -> int:
             _show(f"{error.format_message()}\nTry: {where} --help")
             return error.exit_code
         case MinimrError():
-            _show(str(error))
+            _show("\n".join([str(error), *getattr(error, "__notes__", [])]))
             return error.exit_code
         case OSError() if error.filename is not None:
             _show(f"{error.filename}: {error.strerror}")

@@ -47,6 +47,14 @@ REQUEST_OPTIONS = (
         show_default=True,
         help="What to do with bytes that the encoding does not know: keep, replace, drop, stop.",
     ),
+    click.option(
+        "--skip-bad-records",
+        type=click.IntRange(min=0),
+        metavar="N",
+        default=0,
+        show_default=True,
+        help="Leave out up to N records on which the job fails, and say so in OUT/_skipped.jsonl.",
+    ),
     click.option("--overwrite", is_flag=True, help="Replace OUT once the new result is complete."),
 )
 

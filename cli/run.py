@@ -1,5 +1,6 @@
 """`minimr run`: run one job and wait for its result."""
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -31,7 +32,11 @@ from minimr.observe.sentences import count, duration, size
     help="serial runs every task in this process, one after the other.",
 )
 @address_option("Run on the cluster with this connection file, not on workers of one's own.")
-@click.option("--log", metavar="FILE", help="Where to write the event log.  [default: OUT.log]")
+@click.option(
+    "--log",
+    metavar="FILE",
+    help="Where to write the event log.  [default: OUT.log, without -o one of ~/.minimr/logs]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print a summary of the run as JSON.")
 def run(job: str, as_json: bool, **request: Any) -> None:
     """Run a job and wait for its result.
@@ -53,8 +58,12 @@ def run(job: str, as_json: bool, **request: Any) -> None:
         result = run_job(job_class, on_event=shown.on_event, options=options, **request)
     if request["output"] is None:
         print_result(result, request["output_format"])
+        say_skipped(result)
+        if request["log"] is None:
+            say_log(result.log)
     elif as_json:
         print_json(summary(result))
+        say_skipped(result)
     else:
         say_summary(result)
 
@@ -94,6 +103,7 @@ def summary(result: Any) -> dict[str, Any]:
             for part in result.parts
         ],
         "counters": result.counters,
+        "skipped": len(result.skipped),
     }
 
 
@@ -104,3 +114,22 @@ def say_summary(result: Any) -> None:
     say(f"{result.output}: {records}, {total} in {parts}, {duration(result.seconds)}")
     for name, value in sorted(result.counters.items()):
         say(f"  {name} = {value:,}")
+    say_skipped(result)
+
+
+def say_log(path: Path | None) -> None:
+    """Where a log lies that was given no place."""
+    if path is not None:
+        say(f"event log: {path}")
+
+
+def say_skipped(result: Any) -> None:
+    """How many bad records were left out, if any, and where to read about them."""
+    if not result.skipped:
+        return
+    number = count(len(result.skipped), "record")
+    first = result.skipped[0]
+    where = f"see {result.output}/_skipped.jsonl"
+    if result.output is None:
+        where = f"the first at {first['position']} ({first['error']})"
+    say(f"{number} {'was' if len(result.skipped) == 1 else 'were'} skipped, {where}")

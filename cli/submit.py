@@ -19,7 +19,7 @@ def submit(job: str, inputs: tuple[str, ...], address: Path | None, **request: A
     """Hand a job to a standing cluster and do not wait.
 
     Prints the job's id, for `minimr status`, `minimr logs` and `minimr cancel`. JOB and INPUT are
-    those of `minimr run`; paths are read by the workers.
+    those of `minimr run`; paths are read by the workers. The job's event log grows in OUT.log.
 
     \b
     Example:

@@ -12,6 +12,7 @@ from cli.address import address_option, refuse_own_workers
 from cli.charts import sparkline
 from cli.output import print_json, print_lines, say
 from cli.progress import Progress, progress
+from cli.run import say_log
 
 if TYPE_CHECKING:
     from ml import LabeledData, LinearRegressionModel, RegressionMetrics
@@ -68,6 +69,12 @@ def train() -> None:
 @click.option("--seed", type=int, default=42, help="For split and fraction.", **NUMBER)
 @click.option("--partitions", type=COUNT, default=8, help="Pieces of the data.", **NUMBER)
 @click.option("--model", "model_path", metavar="OUT.json", help="Where to save the model.")
+@click.option(
+    "--log",
+    metavar="FILE",
+    help="Where to write the event log; a round that went well is one line."
+    "  [default: OUT.json.log, without --model one of ~/.minimr/logs]",
+)
 @workers_option
 @address_here
 @click.option("--json", "as_json", is_flag=True, help="Print the model and its metrics as JSON.")
@@ -79,6 +86,7 @@ def linear(
     split: list[float] | None,
     seed: int,
     model_path: str | None,
+    log: str | None,
     as_json: bool,
     **settings: Any,
 ) -> None:
@@ -95,9 +103,10 @@ def linear(
     from minimr.session import Cluster
     from ml import evaluate, load_libsvm
 
+    place = log or (f"{model_path}.log" if model_path else None)
     with (
         progress() as shown,
-        Cluster(workers, address=address, on_event=shown.on_event) as cluster,
+        Cluster(workers, address=address, log=place, on_event=shown.on_event) as cluster,
     ):
         rows = load_libsvm(data, partitions=partitions, cluster=cluster)
         parts = rows.random_split(split, seed=seed) if split else [rows]
@@ -110,6 +119,8 @@ def linear(
         print_json(_as_json(model, metrics))
     else:
         print_lines(_report(model, metrics))
+    if place is None:
+        say_log(cluster.log)
 
 
 @click.command()
@@ -140,10 +151,11 @@ def predict(model: str, data: str, workers: int, address: Path | None, as_json: 
         metrics = evaluate(loaded, rows)
     if as_json:
         print_json({"predictions": predictions, "metrics": _figures(metrics)})
-        return
-    print_lines(map(repr, predictions))
-    error = f"root mean squared error {metrics.rootMeanSquaredError:.6g}"
-    say(f"{metrics.rows:,} rows, {error}, r2 {metrics.r2:.4f}")
+    else:
+        print_lines(map(repr, predictions))
+        error = f"root mean squared error {metrics.rootMeanSquaredError:.6g}"
+        say(f"{metrics.rows:,} rows, {error}, r2 {metrics.r2:.4f}")
+    say_log(cluster.log)
 
 
 def fit(

@@ -41,5 +41,9 @@ class CorruptData(MinimrError):
     """Bytes from a file or a peer do not have the form they must have."""
 
 
+class DiskFull(MinimrError):
+    """There is no room left where we write; another machine may have some."""
+
+
 class ProtocolError(MinimrError):
     """A peer broke the protocol: bad frame, over a limit, out of order. Close the connection."""

@@ -8,20 +8,22 @@ import atexit
 import os
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
 from minimr.cluster import messages as m
 from minimr.cluster.address import default_address_file, read_address
-from minimr.cluster.client import Client
+from minimr.cluster.client import Client, Watched
+from minimr.cluster.come_back import come_back
 from minimr.cluster.local import LocalCluster
 from minimr.cluster.standing import serve_coordinator, serve_worker, start_detached, stop
-from minimr.errors import UsageError
+from minimr.errors import JobFailed, MinimrError, NoCoordinator, UsageError
 from minimr.formats.splits import plan_splits
 from minimr.job import Job
 from minimr.runners import cluster as cluster_runner
-from minimr.runners.request import Request, Result, new_request
+from minimr.runners.request import Request, Result, log_beside, new_request
 from minimr.runners.story import OnEvent, Story
 from minimr.source.find import load_job
 from minimr.source.load import stop_if_loading
@@ -63,25 +65,28 @@ def run(
     Without `address` it runs on `workers` of its own, started for it; with the `address` of a
     connection file on a standing cluster; with runner="serial" in this process, one task after
     the other. The bytes of the result are the same. `output` is a directory that must not exist;
-    without it the result is kept in a temporary place as long as the returned object.
+    without it the result is kept in a temporary place as long as the returned object. The event
+    log goes to the file `log`, by default OUTPUT.log, or without an output one of the last twenty
+    in ~/.minimr/logs; `Result.log` names it.
 
     `settings` are those of `Request`: reducers, output_format, encoding, errors, overwrite,
-    options. Raises UsageError for a request that cannot be carried out, JobFailed when the job
-    fails, NoCoordinator when there is no cluster at `address`.
+    skip_bad_records, options. Raises UsageError for a request that cannot be carried out, JobFailed
+    when the job fails, NoCoordinator when there is no cluster at `address`.
     """
     stop_if_loading()
-    if runner == "serial":
-        from minimr.runners.serial import run_request
-
-        request = new_request(job, _paths(inputs), output, **settings)
-        with Story(on_event, _log_path(log, output)) as story, request:
-            return run_request(request, story.add)
-    if runner != "cluster":
+    if runner not in ("cluster", "serial"):
         raise UsageError(f"no runner is called {runner!r}; there are: cluster, serial")
-    # Everything that can be refused is refused before a process is started.
     request = new_request(job, _paths(inputs), output, **settings)
-    with request, Cluster(workers, address=address, on_event=on_event) as cluster:
-        return cluster.run_request(request, log)
+    # Everything that can be refused is refused before a process is started.
+    with request, _story(request, on_event, log) as story:
+        if runner == "serial":
+            from minimr.runners.serial import run_request
+
+            result = run_request(request, story.add)
+            result.log = story.log_path
+            return result
+        with Cluster(workers, address=address, on_event=on_event) as cluster:
+            return cluster._run(request, story)
 
 
 class Cluster:
@@ -89,6 +94,10 @@ class Cluster:
 
     With `address` it is a standing cluster's connection file, otherwise `workers` processes are
     started here, and end with this object.
+
+    Its datasets and rounds write one event log, to the file `log`, by default one of the last
+    twenty in ~/.minimr/logs. A round in which nothing went wrong is one line in it. Every job that
+    it runs has an event log of its own.
     """
 
     def __init__(
@@ -96,21 +105,30 @@ class Cluster:
         workers: int = DEFAULT_WORKERS,
         *,
         address: str | os.PathLike[str] | None = None,
+        log: str | os.PathLike[str] | None = None,
         on_event: OnEvent | None = None,
     ) -> None:
         stop_if_loading()
         if workers < 1:
             raise UsageError(f"a cluster needs at least one worker, not {workers}")
         self._on_event = on_event
+        self._story = None if log is None else Story(on_event, Path(log))
+        self._story_lock = threading.Lock()
         self._local: LocalCluster | None = None
-        if address is None:
-            self._local = LocalCluster(workers)
-            self._address = self._local.address
-        else:
-            self._address = read_address(Path(address))
+        self._address_file = None if address is None else Path(address)
         self._workers = workers if address is None else 1
         self._closed = False
-        self._client = Client(self._address)
+        try:
+            if self._address_file is None:
+                self._local = LocalCluster(workers)
+                self._address = self._local.address
+            else:
+                self._address = read_address(self._address_file)
+            self._client = Client(self._address)
+        except BaseException:
+            if self._story is not None:
+                self._story.close()
+            raise
 
     def run(
         self,
@@ -122,21 +140,25 @@ class Cluster:
         **settings: Any,
     ) -> Result:
         """Like `minimr.run`, on this cluster."""
-        with new_request(job, _paths(inputs), output, **settings) as request:
-            return self.run_request(request, log)
+        request = new_request(job, _paths(inputs), output, **settings)
+        with request, _story(request, self._on_event, log) as story:
+            return self._run(request, story)
 
-    def run_request(self, request: Request, log: str | os.PathLike[str] | None = None) -> Result:
-        """Run what `new_request` prepared."""
-        with Story(self._on_event, _log_path(log, request.final)) as story:
-            submission = cluster_runner.submission(self._client, request, watch=True)
-            watched = self._client.submit(submission)
-            ended = self._cancel_if_interrupted(watched.job, lambda: watched.wait(story.add))
-        return request.result(ended.parts, ended.counters, story.seconds)
+    def _run(self, request: Request, story: Story) -> Result:
+        submission = cluster_runner.submission(self._client, request, watch=True)
+        watched = self._client.submit(submission)
+        ended = self._cancel_if_interrupted(watched.job, lambda: self._wait(watched, story.add))
+        result = request.result(ended.parts, ended.counters, story.seconds)
+        result.log = story.log_path
+        return result
 
     def submit(
         self, job: AnyJob, inputs: Inputs, output: str | os.PathLike[str], **settings: Any
     ) -> str:
-        """Start a job and return its name at once; the job needs nobody to wait for it."""
+        """Start a job and return its name at once; the job needs nobody to wait for it.
+
+        The coordinator writes its event log to OUTPUT.log.
+        """
         with new_request(job, _paths(inputs), output, **settings) as request:
             submission = cluster_runner.submission(self._client, request, watch=False)
             job_id = self._client.submit(submission).job
@@ -147,7 +169,18 @@ class Cluster:
         """Block until the job has ended. Raises JobFailed or JobCancelled if it ended badly."""
         watched = self._client.watch(job_id)
         with Story(self._on_event) as story:
-            watched.wait(story.add)
+            self._wait(watched, story.add)
+
+    def _wait(self, watched: Watched, on_event: OnEvent) -> m.Ended:
+        """Wait for a job's end, through a restart of a coordinator that keeps a journal."""
+        while True:
+            try:
+                return watched.wait(on_event)
+            except NoCoordinator:
+                if self._address_file is None or not self._address.resumes:
+                    raise
+            self._client = come_back(self._address_file)
+            watched = self._client.watch(watched.job)
 
     def load(self, path: Inputs, format: str = "text", partitions: int = 8) -> "Dataset":
         """Parse files once and keep them at the workers, cut into about `partitions` partitions.
@@ -180,6 +213,11 @@ class Cluster:
             client.close()
 
     @property
+    def log(self) -> Path | None:
+        """The event log of the datasets and rounds; None if there is none, or none yet."""
+        return self._story.log_path if self._story is not None else None
+
+    @property
     def worker_pids(self) -> list[int]:
         """Process ids of the workers that this object started."""
         return self._local.worker_pids if self._local else []
@@ -190,6 +228,8 @@ class Cluster:
             return
         self._closed = True
         self._client.close()
+        if self._story is not None:
+            self._story.close()
         if self._local is not None:
             self._local.close()
 
@@ -205,17 +245,25 @@ class Cluster:
         self.close()
 
     def _finish(self, submission: m.Submit) -> m.Ended:
-        """Submit, wait for the end, and pass events on if anybody wants them."""
-        with Story(self._on_event) as story:
-            watched = self._client.submit(submission)
-            return self._cancel_if_interrupted(watched.job, lambda: watched.wait(story.add))
+        """Submit something of a dataset, wait for the end, and pass its events on."""
+        with self._story_lock:
+            self._story = self._story or Story(self._on_event, name="rounds")
+        add = self._story.add
+        watched = self._client.submit(submission)
+        try:
+            return self._cancel_if_interrupted(watched.job, lambda: self._wait(watched, add))
+        except JobFailed as error:
+            self._story.point_out(error)
+            raise
 
     def _cancel_if_interrupted(self, job_id: str, wait: Callable[[], Waited]) -> Waited:
         """Ctrl-C ends the job, not only our waiting for it."""
         try:
             return wait()
         except KeyboardInterrupt:
-            self.cancel(job_id)
+            with suppress(MinimrError):  # It may have ended at this very moment.
+                self.cancel(job_id)
+                wait()  # Its last events belong to its log.
             raise
 
 
@@ -286,10 +334,10 @@ def _instance(job: AnyJob) -> Job:
     return job() if isinstance(job, type) else job
 
 
-def _log_path(
-    log: str | os.PathLike[str] | None, output: str | os.PathLike[str] | None
-) -> Path | None:
-    """The event log's place: as asked for, or beside the output."""
-    if log is not None:
-        return Path(log)
-    return Path(f"{Path(output)}.log") if output is not None else None
+def _story(
+    request: Request, on_event: OnEvent | None, log: str | os.PathLike[str] | None
+) -> Story:
+    """With the event log where it was asked for, beside the output, or at the default place."""
+    if log is None and request.final is not None:
+        log = log_beside(request.final)
+    return Story(on_event, None if log is None else Path(log), type(request.job).__name__)

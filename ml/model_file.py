@@ -42,7 +42,7 @@ def read_model(path: str | os.PathLike[str]) -> dict[str, Any]:
         fields = json.loads(Path(path).read_bytes())
     except OSError as error:
         raise mr.UsageError(f"Cannot read the model {path}: {error.strerror}.") from error
-    except ValueError:  # bad JSON and bad UTF-8 alike
+    except (ValueError, RecursionError):  # bad JSON, bad UTF-8, lists within lists without end
         raise mr.UsageError(f"{path} is not a model: it is not JSON text.") from None
     if not isinstance(fields, dict) or fields.get("format") != FORMAT:
         raise mr.UsageError(f"{path} is not a model: its format is not {FORMAT!r}.")
@@ -60,6 +60,11 @@ def read_model(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def _are_finite_numbers(values: object) -> bool:
-    return isinstance(values, list) and all(
-        type(value) in NUMBERS and math.isfinite(value) for value in values
-    )
+    return isinstance(values, list) and all(map(_is_finite_number, values))
+
+
+def _is_finite_number(value: object) -> bool:
+    try:
+        return isinstance(value, NUMBERS) and type(value) in NUMBERS and math.isfinite(value)
+    except OverflowError:  # an int that no float holds
+        return False

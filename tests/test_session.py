@@ -1,6 +1,8 @@
 """What a user calls, on real workers: results, datasets, rounds, logs, refusals."""
 
 import json
+import os
+import signal
 from collections import Counter
 from hashlib import sha256
 from itertools import pairwise
@@ -95,6 +97,70 @@ def test_the_log_lies_beside_the_output_and_tells_the_story(cluster, tmp_path):
     assert (names["job_submitted"], names["job_done"]) == (1, 1)
     assert events[-1]["event"] == "job_done"
     assert all(first["t"] <= second["t"] for first, second in pairwise(events))
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    place = tmp_path / "home"
+    place.mkdir()
+    monkeypatch.setenv("HOME", str(place))
+    return place
+
+
+@pytest.fixture
+def line(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text("1 2\n2\n")
+    return path
+
+
+@pytest.mark.parametrize("runner", ["cluster", "serial"])
+class TestLogs:
+    def test_a_result_names_the_log_beside_the_output(self, runner, line, tmp_path):
+        result = mr.run(Typed, [line], tmp_path / "out", runner=runner, workers=1)
+        assert result.log == tmp_path / "out.log"
+        assert [each["event"] for each in read_log(result.log)][-1] == "job_done"
+
+    def test_a_log_goes_where_it_was_asked_for(self, runner, home, line, tmp_path):
+        log = tmp_path / "mine.log"
+        result = mr.run(Typed, [line], tmp_path / "out", runner=runner, workers=1, log=log)
+        assert result.log == log
+        assert log.exists()
+        assert not (tmp_path / "out.log").exists()
+        assert not (home / ".minimr").exists()
+
+    def test_without_an_output_it_lies_at_the_default_place(self, runner, home, line):
+        result = mr.run(Typed, [line], runner=runner, workers=1)
+        assert list((home / ".minimr" / "logs").iterdir()) == [result.log]
+        assert result.log.name.startswith("Typed-")
+        assert [each["event"] for each in read_log(result.log)][-1] == "job_done"
+
+    def test_a_default_place_that_cannot_be_written_is_said(self, runner, home, line, capfd):
+        (home / ".minimr").write_text("in the way")
+        result = mr.run(Typed, [line], runner=runner, workers=1)
+        assert result.records == 2
+        assert result.log is None
+        (said,) = [each for each in capfd.readouterr().err.splitlines() if "log" in each]
+        assert said == "no event log: ~/.minimr/logs cannot be written (File exists)"
+
+    def test_a_place_that_was_asked_for_is_checked_before_any_work(self, runner, line, tmp_path):
+        events = []
+        with pytest.raises(mr.UsageError, match="cannot be written"):
+            mr.run(
+                Typed, [line], tmp_path / "out", runner=runner, log=tmp_path / "no" / "run.log",
+                on_event=events.append,
+            )  # fmt: skip
+        assert events == []
+        assert sorted(each.name for each in tmp_path.iterdir()) == ["text.txt"]
+
+    def test_a_failed_job_names_its_log(self, runner, home, tmp_path):
+        path = tmp_path / "text.txt"
+        path.write_text("not a number\n")
+        with pytest.raises(mr.JobFailed) as caught:
+            mr.run(Typed, [path], runner=runner, workers=1)
+        (log,) = (home / ".minimr" / "logs").iterdir()
+        assert caught.value.__notes__ == [f"The event log: {log}"]
+        assert [each["event"] for each in read_log(log)][-1] == "job_failed"
 
 
 def test_an_existing_output_is_refused_before_any_work(cluster, tmp_path):
@@ -228,6 +294,87 @@ class TestDatasets:
     def test_an_unknown_format(self, cluster, numbers):
         with pytest.raises((mr.UsageError, mr.JobFailed), match="parquet"):
             cluster.load(numbers, "parquet")
+
+
+class Chatty(mr.Job):
+    def map_block(self, block):
+        print("rows", len(block))
+        yield 0, len(block)
+
+    reduce = mr.Sum()
+
+
+def named(log):
+    return [event["event"] for event in read_log(log)]
+
+
+class TestLogsOfRounds:
+    @pytest.fixture
+    def events(self):
+        return []
+
+    @pytest.fixture
+    def logged(self, tmp_path, events):
+        with mr.Cluster(2, log=tmp_path / "rounds.log", on_event=events.append) as each:
+            yield each
+
+    def test_loads_in_full_and_a_line_a_round(self, logged, numbers, tmp_path, events):
+        with logged.load(numbers, "libsvm", partitions=4) as dataset:
+            loaded = len(named(logged.log))
+            for _ in range(3):
+                dataset.round(Total, state=1.0)
+        log = list(read_log(tmp_path / "rounds.log"))
+        assert [each["event"] for each in log[:loaded]].count("attempt_done") == 4
+        assert [each["event"] for each in log[loaded:]] == ["round_done"] * 3
+        assert (log[-1]["name"], log[-1]["maps"], log[-1]["reduces"]) == ("Total", 4, 1)
+        assert 0 < log[-1]["seconds"] <= log[-1]["t"]
+        assert all(first["t"] <= second["t"] for first, second in pairwise(log))
+        assert events == log
+
+    def test_a_round_that_fails_in_full(self, logged, numbers):
+        with logged.load(numbers, "libsvm", partitions=2) as dataset:
+            dataset.round(Total, state=1.0)
+            with pytest.raises(mr.JobFailed) as caught:
+                dataset.round(Total, state="not a number")
+        assert caught.value.__notes__ == [f"The event log: {logged.log}"]
+        after = named(logged.log)[named(logged.log).index("round_done") + 1 :]
+        assert after[0] == "job_submitted"
+        assert "attempt_failed" in after
+        assert after[-1] == "job_failed"
+
+    def test_what_a_round_prints_reaches_the_user(self, logged, numbers, events):
+        with logged.load(numbers, "libsvm", partitions=2) as dataset:
+            dataset.round(Chatty)
+        printed = [each["text"] for each in events if each["event"] == "task_printed"]
+        assert sum(int(text.split()[1]) for text in printed) == 100
+
+    def test_a_worker_that_is_lost_between_two_rounds(self, logged, numbers):
+        with logged.load(numbers, "libsvm", partitions=4) as dataset:
+            before = dataset.round(Total, state=1.0)
+            os.kill(logged.worker_pids[0], signal.SIGKILL)
+            assert dataset.round(Total, state=1.0) == before
+            dataset.round(Total, state=1.0)
+        log = named(logged.log)
+        told = log[log.index("round_done") + 1 :]
+        assert told.count("worker_lost") == 1
+        assert "output_lost" in told
+        assert told[-1] == "round_done"
+
+    def test_without_a_file_they_lie_at_the_default_place(self, home, numbers):
+        with mr.Cluster(1) as cluster:
+            assert cluster.log is None
+            cluster.load(numbers, "libsvm", partitions=2).round(Where)
+            assert cluster.log.parent == home / ".minimr" / "logs"
+            assert named(cluster.log)[-1] == "round_done"
+        assert len(list(cluster.log.parent.iterdir())) == 1
+
+    def test_a_cluster_without_datasets_leaves_no_log(self, home):
+        mr.Cluster(1).close()
+        assert list(home.iterdir()) == []
+
+    def test_a_file_that_cannot_be_written_is_refused_before_a_process_is_started(self, tmp_path):
+        with pytest.raises(mr.UsageError, match="cannot be written"):
+            mr.Cluster(1, log=tmp_path / "missing" / "rounds.log")
 
 
 class Words(mr.Job):

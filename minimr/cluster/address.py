@@ -19,6 +19,8 @@ class Address:
     token: str
     pid: int
     version: int = FILE_VERSION
+    # The coordinator keeps a journal: if it is gone, it is worth waiting for.
+    resumes: bool = False
 
     @property
     def secret(self) -> bytes:

@@ -9,6 +9,7 @@ from typing import Any
 from minimr.cluster import messages as m
 from minimr.cluster.address import Address
 from minimr.cluster.connect import connect
+from minimr.cluster.connection import Connection
 from minimr.errors import JobCancelled, JobFailed, NoCoordinator, ProtocolError, UsageError
 
 OnEvent = Callable[[dict[str, Any]], None]
@@ -19,7 +20,7 @@ class Client:
     """Thread-safe. A reader thread sorts what arrives into the queues of those who wait for it."""
 
     def __init__(self, address: Address) -> None:
-        self._connection = connect(address, "client")
+        self._connection = Connection(connect(address, "client"))
         self._numbers = count(1)
         self._lock = threading.Lock()
         self._waiting: dict[int, SimpleQueue[Answer]] = {}

@@ -1,17 +1,16 @@
-"""The way in: from a connection file's content to a connection that passed the gate."""
+"""The way in: from a connection file's content to a socket that passed the gate."""
 
 import socket
 
 from minimr.cluster.address import Address
-from minimr.cluster.connection import Connection
 from minimr.cluster.handshake import greet
 from minimr.errors import MinimrError, NoCoordinator
 
 CONNECT_TIMEOUT_S = 5.0
 
 
-def connect(address: Address, role: str) -> Connection:
-    """A connection that passed the gate. Raises NoCoordinator if there is no way in."""
+def connect(address: Address, role: str) -> socket.socket:
+    """A socket that passed the gate. Raises NoCoordinator if there is no way in."""
     try:
         sock = socket.create_connection((address.host, address.port), CONNECT_TIMEOUT_S)
     except OSError as error:
@@ -24,4 +23,4 @@ def connect(address: Address, role: str) -> Connection:
     except MinimrError:
         sock.close()
         raise
-    return Connection(sock)
+    return sock

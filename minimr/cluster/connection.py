@@ -1,8 +1,8 @@
-"""One connection after the handshake: messages in, messages out.
+"""One connection after the handshake, for those who have nothing to do but wait: messages in,
+messages out. (A loop, which must not wait, has channels.)
 
-Reading blocks and belongs to one thread. Writing never blocks the caller: the loop that owns the
-state must not wait for a peer that has stopped reading. What the kernel does not take at once goes
-to a backlog that a writer thread drains; a peer that lets it grow too far is cut off.
+Reading blocks and belongs to one thread. Writing never blocks the caller: what the kernel does not
+take at once goes to a backlog that a writer thread drains.
 """
 
 import socket
@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from minimr.cluster.messages import Message, from_wire, to_wire
-from minimr.cluster.wire import Buffer, FrameTooLarge, Limits, encode_frame, read_frame
+from minimr.cluster.wire import Buffer, Frame, FrameTooLarge, Limits, encode_frame, read_frame
 from minimr.errors import ProtocolError
 
 MESSAGES_KIND = 1
@@ -25,22 +25,18 @@ class Connection:
     ProtocolError, the end of the stream EOFError."""
 
     def __init__(self, sock: socket.socket) -> None:
-        if sock.family in (socket.AF_INET, socket.AF_INET6):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        no_delay(sock)
         self.sock = sock
         self._file = sock.makefile("rb")
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)
-        self._backlog: deque[memoryview] = deque()
+        self._backlog: deque[Buffer] = deque()
         self._backlog_bytes = 0
         self._writer: threading.Thread | None = None
         self._closed = False
 
     def receive(self) -> list[Message]:
-        frame = read_frame(self.read, Limits())
-        if frame.kind != MESSAGES_KIND or not isinstance(frame.value, list):
-            raise ProtocolError("a frame of this kind has no place here")
-        return [from_wire(each) for each in frame.value]
+        return decode_messages(read_frame(self.read, Limits()))
 
     def read(self, size: int) -> Buffer:
         """Exactly `size` raw bytes."""
@@ -60,17 +56,17 @@ class Connection:
 
     def send(self, messages: Sequence[Message]) -> None:
         """Queue messages, as one frame if they fit. A broken connection shows at the reader."""
-        pieces = _frames(messages)
+        pieces = encode_messages(messages)
         with self._lock:
             if self._closed:
                 return
-            views = [memoryview(piece).cast("B") for piece in pieces if len(piece)]
+            views: list[Buffer] = [piece for piece in pieces if len(piece)]
             if not self._backlog:
                 views = self._send_now(views)
             if views:
                 self._defer(views)
 
-    def _send_now(self, views: list[memoryview]) -> list[memoryview]:
+    def _send_now(self, views: list[Buffer]) -> list[Buffer]:
         """Give the kernel what it takes without waiting; return the rest."""
         while views:
             try:
@@ -80,10 +76,10 @@ class Connection:
             except OSError:
                 self._shut()
                 return []
-            views = _after(views, sent)
+            views = after(views, sent)
         return views
 
-    def _defer(self, views: list[memoryview]) -> None:
+    def _defer(self, views: list[Buffer]) -> None:
         self._backlog.extend(views)
         self._backlog_bytes += sum(map(len, views))
         if self._backlog_bytes > BACKLOG_BYTES_MAX:
@@ -135,20 +131,34 @@ class Connection:
         self.sock.close()
 
 
-def _frames(messages: Sequence[Message]) -> list[Buffer]:
-    """One frame, or several if one would be over the limits of its head."""
+def no_delay(sock: socket.socket) -> None:
+    """Messages are whole and wanted now: TCP must not wait for more to send with them."""
+    if sock.family in (socket.AF_INET, socket.AF_INET6):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def decode_messages(frame: Frame) -> list[Message]:
+    """What `encode_messages` put into a frame. Raises ProtocolError."""
+    if frame.kind != MESSAGES_KIND or not isinstance(frame.value, list):
+        raise ProtocolError("a frame of this kind has no place here")
+    return [from_wire(each) for each in frame.value]
+
+
+def encode_messages(messages: Sequence[Message]) -> list[Buffer]:
+    """The pieces of one frame, or of several if one would be over the limits of its head."""
     try:
         return encode_frame(MESSAGES_KIND, [to_wire(each) for each in messages])
     except FrameTooLarge:
         if len(messages) < 2:
             raise
         half = len(messages) // 2
-        return _frames(messages[:half]) + _frames(messages[half:])
+        return encode_messages(messages[:half]) + encode_messages(messages[half:])
 
 
-def _after(views: list[memoryview], sent: int) -> list[memoryview]:
-    for index, view in enumerate(views):
-        if sent < len(view):
-            return [view[sent:], *views[index + 1 :]]
-        sent -= len(view)
+def after(pieces: list[Buffer], sent: int) -> list[Buffer]:
+    """What is left of the pieces behind the bytes that were sent."""
+    for index, piece in enumerate(pieces):
+        if sent < len(piece):
+            return [memoryview(piece)[sent:], *pieces[index + 1 :]]
+        sent -= len(piece)
     return []

@@ -4,9 +4,9 @@ It is the master of the paper (Dean and Ghemawat, OSDI 2004, section 3.1), and i
 what it does not do: it never imports user code, and never opens the data. A job's code, parameters
 and inputs pass through it as blobs; shuffled data flows from worker to worker.
 
-Readers post what arrives; the loop turns it into scheduler events and performs the actions. The
-order within one event matters and is the scheduler's: for instance workers hear of a new job
-before they hear of its tasks.
+The loop turns what arrives into scheduler events and performs the actions. The order within one
+event matters and is the scheduler's: for instance workers hear of a new job before they hear of its
+tasks. Only what blocks has threads: the handshake with strangers, and the last rename of a job.
 """
 
 import socket
@@ -18,57 +18,86 @@ from typing import Any
 
 from minimr.cluster import messages as m
 from minimr.cluster.address import Address, new_token
-from minimr.cluster.connection import Connection
+from minimr.cluster.channel import Channel
 from minimr.cluster.jobs import JobBook, JobEntry
+from minimr.cluster.journal import Journal
 from minimr.cluster.listener import Listener
 from minimr.cluster.loop import Loop
 from minimr.cluster.peers import Outboxes, Peer
 from minimr.cluster.performer import Performer
-from minimr.errors import ProtocolError
-from minimr.scheduler import events
+from minimr.cluster.recall import recall
+from minimr.errors import MinimrError, ProtocolError
+from minimr.scheduler import actions, events
+from minimr.scheduler.recovery import restore
 from minimr.scheduler.scheduler import Scheduler
 from minimr.scheduler.state import Failure, Output
+from minimr.scheduler.workers import may_return
+
+PATIENCE_S = 60.0
+PATIENCE_WITHOUT_JOURNAL_S = 2.0
+"""For how long a worker looks for a coordinator that is gone. Without a journal none comes back,
+and only a broken connection can be mended."""
 
 
 @dataclass(frozen=True, slots=True)
-class Arrived:
-    peer: Peer
-    messages: list[m.Message]
+class Admitted:
+    """Somebody passed the gate; from here on the socket is the loop's."""
+
+    sock: socket.socket
+    role: str
 
 
-@dataclass(frozen=True, slots=True)
-class Gone:
-    peer: Peer
-    text: str
-
-
-Item = Arrived | Gone | events.LeaseTimer | events.Published | Callable[[], None]
+Item = Admitted | events.Timer | events.Published | Callable[[], None]
 
 
 class Coordinator:
     """`start()` opens the port and returns; `stop()` ends everything. Thread-safe."""
 
-    def __init__(self, host: str = "127.0.0.1", port: int = 0, token: str | None = None) -> None:
-        self._token = token or new_token()
+    def __init__(
+        self, host: str = "127.0.0.1", port: int = 0, journal: Journal | None = None
+    ) -> None:
+        """With a journal, resume the cluster that it remembers: same token, same port, next epoch.
+
+        Raises UsageError if the port is taken, BadRecord if the records make no sense.
+        """
+        identity = journal.identity if journal else None
+        self._token = identity.token if identity else new_token()
+        self._epoch = identity.epoch if identity else 0
+        self._resumes = journal is not None
+        self._patience_s = PATIENCE_S if journal else PATIENCE_WITHOUT_JOURNAL_S
+        self._book = JobBook(self._epoch)
         self._scheduler = Scheduler()
-        self._book = JobBook()
+        self._todo: list[actions.Action] = []
+        if journal and self._epoch:
+            records = recall(journal.records, self._book)
+            self._scheduler, self._todo = restore(records, self._epoch, time.monotonic())
+        self.failed: MinimrError | None = None
         self._peers: dict[Peer, None] = {}
         self._workers: dict[str, Peer] = {}
         self._worker_count = 0
         self._awaiting: list[tuple[Peer, m.AwaitWorkers]] = []
         self._outboxes = Outboxes()
         self._stopped = threading.Event()
+        roles = ("worker", "client")
+        port = port or (identity.port if identity else 0)
+        self._listener = Listener(bytes.fromhex(self._token), roles, self._admitted, host, port)
+        if journal:
+            journal.keep_port(self._listener.address[1])
         self._loop: Loop[Item] = Loop(self._handle, self._outboxes.flush)
         self._performer = Performer(
-            self._book, self._workers, self._outboxes, self._loop.at, self._loop.post
+            self._book,
+            self._workers,
+            self._outboxes,
+            self._loop.at,
+            self._loop.post,
+            self._scheduler.locations,
+            journal,
         )
-        roles = ("worker", "client")
-        self._listener = Listener(bytes.fromhex(self._token), roles, self._serve, host, port)
         self._thread = threading.Thread(target=self._run, name="coordinator", daemon=True)
 
     def address(self, pid: int) -> Address:
         host, port = self._listener.address
-        return Address(host, port, self._token, pid)
+        return Address(host, port, self._token, pid, resumes=self._resumes)
 
     def start(self) -> None:
         self._listener.start()
@@ -87,53 +116,63 @@ class Coordinator:
         """No worker will ever come: whoever waits gets this error instead of waiting on."""
         self._loop.post(lambda: self._fail_all(text))
 
-    # The edges: one thread per connection reads and posts
-
-    def _serve(self, sock: socket.socket, role: str) -> None:
-        peer = Peer(Connection(sock), role)
-        try:
-            while True:
-                self._loop.post(Arrived(peer, peer.connection.receive()))
-        except (EOFError, OSError) as error:
-            self._loop.post(Gone(peer, str(error) or "connection closed"))
-        except ProtocolError as error:
-            self._loop.post(Gone(peer, f"it broke the protocol: {error}"))
-        finally:
-            peer.connection.close()
+    def _admitted(self, sock: socket.socket, role: str) -> None:
+        """From the thread of the handshake."""
+        if not self._loop.post(Admitted(sock, role)):
+            sock.close()
 
     # The loop
 
     def _run(self) -> None:
         try:
+            for job in self._scheduler.state.jobs:
+                self._performer.open_log(self._book.entries[job], resume=True)
+            for action in self._todo:
+                self._performer.perform(action)
             self._loop.run()
+        except MinimrError as error:
+            self.failed = error  # The journal's disk; what it holds is safe.
         finally:
             self._listener.close()
             for peer in self._peers:
-                peer.connection.shut()
+                peer.connection.close()
+            for item in self._loop.close():
+                if isinstance(item, Admitted):
+                    item.sock.close()
+            self._performer.finish_logs()
             self._stopped.set()
 
     def _handle(self, item: Item) -> None:
         match item:
-            case Arrived(peer, messages):
-                self._peers[peer] = None
-                try:
-                    for message in messages:
-                        self._receive(peer, message)
-                except ProtocolError as error:
-                    self._gone(peer, f"it broke the protocol: {error}")
-            case Gone(peer, text):
-                self._gone(peer, text)
-            case events.LeaseTimer() | events.Published():
+            case Admitted(sock, role):
+                self._welcome(sock, role)
+            case events.Published():
+                self._feed(item)
+            case _ if isinstance(item, events.Timer):
                 self._feed(item)
             case _:
                 item()
+
+    def _welcome(self, sock: socket.socket, role: str) -> None:
+        connection = Channel(
+            sock,
+            self._loop,
+            lambda messages: self._arrived(peer, messages),
+            lambda text: self._gone(peer, text),
+        )
+        peer = Peer(connection, role)
+        self._peers[peer] = None
+
+    def _arrived(self, peer: Peer, messages: list[m.Message]) -> None:
+        for message in messages:
+            self._receive(peer, message)
 
     def _feed(self, event: events.Event) -> None:
         for action in self._scheduler.handle(event, time.monotonic()):
             self._performer.perform(action)
 
     def _gone(self, peer: Peer, text: str) -> None:
-        peer.connection.shut()
+        peer.connection.close()
         self._peers.pop(peer, None)
         if peer.role == "worker":
             if self._workers.pop(peer.name, None):
@@ -146,6 +185,7 @@ class Coordinator:
         self._book.sweep(self._scheduler.state)
 
     def _leave(self) -> None:
+        self._performer.leave()
         for peer in self._peers:
             if peer.role == "worker":
                 self._outboxes.tell(peer, m.Stop())
@@ -175,15 +215,35 @@ class Coordinator:
     def _register(self, peer: Peer, message: m.Register) -> None:
         if peer.name or not 1 <= message.slots <= 1024:
             raise ProtocolError("a registration that makes no sense")
-        self._worker_count += 1
-        peer.name, peer.pid = f"worker-{self._worker_count}", message.pid
+        kept = self._may_keep_its_name(message)
+        peer.name, peer.pid = message.name if kept else self._new_name(), message.pid
         self._workers[peer.name] = peer
-        self._outboxes.tell(peer, m.Registered(peer.name))
+        self._outboxes.tell(peer, m.Registered(peer.name, self._epoch, kept, self._patience_s))
+        for job in message.jobs if kept else ():
+            if job not in self._scheduler.state.jobs:
+                self._outboxes.tell(peer, m.Forget(job))
+        holds, running = (message.holds, message.running) if kept else ([], [])
         address = (message.host, message.port)
-        self._feed(events.WorkerJoined(peer.name, message.slots, address))
+        self._feed(
+            events.WorkerJoined(peer.name, message.slots, address, tuple(holds), tuple(running))
+        )
         awaiting, self._awaiting = self._awaiting, []
         for each in awaiting:
             self._await_workers(*each)
+
+    def _may_keep_its_name(self, message: m.Register) -> bool:
+        """Only a worker of an earlier epoch may: this one gave up whoever was cut off."""
+        if not message.name or message.epoch >= self._epoch:
+            return False
+        return may_return(self._scheduler.state, message.name, time.monotonic())
+
+    def _new_name(self) -> str:
+        self._worker_count += 1
+        epoch = f"{self._epoch}." if self._epoch else ""
+        return f"worker-{epoch}{self._worker_count}"
+
+    def _draining(self, peer: Peer, _: m.Draining) -> None:
+        self._feed(events.WorkerDraining(peer.name))
 
     def _await_workers(self, peer: Peer, message: m.AwaitWorkers) -> None:
         if len(self._workers) >= message.count:
@@ -198,7 +258,15 @@ class Coordinator:
 
     def _done(self, peer: Peer, message: m.Done) -> None:
         inline = None if message.segments is None else tuple(message.segments)
-        output = Output(inline, message.stats, message.counters, message.part)
+        output = Output(
+            inline,
+            message.stats,
+            message.counters,
+            message.part,
+            message.digest,
+            message.inputs,
+            tuple(message.skipped),
+        )
         self._printed(peer, message)
         self._feed(events.AttemptDone(peer.name, message.attempt, output))
 
@@ -229,6 +297,10 @@ class Coordinator:
         if (message.reduces < 1) != (message.kind == "load"):
             raise ProtocolError("a job needs reduce tasks, a load has none")
         entry = self._book.add(message)
+        self._performer.open_log(entry)
+        if entry.file is not None:
+            for line in self._workers_now(self._performer.clock()):
+                entry.file.add(line)
         self._outboxes.tell(peer, m.Reply(message.request, entry.plan.job, None))
         if message.watch:
             peer.jobs.add(entry.plan.job)
@@ -250,15 +322,15 @@ class Coordinator:
     def _watch_entry(self, peer: Peer, entry: JobEntry, wants_events: bool) -> None:
         entry.watchers[peer] = wants_events
         if wants_events:
-            for line in (*self._workers_now(), *entry.log):
+            began_at = entry.log[0]["t"] if entry.log else self._performer.clock()
+            for line in (*self._workers_now(began_at), *entry.log):
                 self._outboxes.tell_event(peer, entry.plan.job, line)
 
-    def _workers_now(self) -> list[dict[str, Any]]:
+    def _workers_now(self, began_at: float) -> list[dict[str, Any]]:
         """A log that starts late still says which workers there are."""
-        now = self._performer.clock()
         return [
             {
-                "t": now,
+                "t": began_at,
                 "event": "worker_joined",
                 "job": None,
                 "worker": worker.name,
@@ -317,6 +389,7 @@ class Coordinator:
 FROM_WORKER: dict[type, Callable[[Coordinator, Peer, Any], None]] = {
     m.Register: Coordinator._register,
     m.Beat: Coordinator._beat,
+    m.Draining: Coordinator._draining,
     m.Done: Coordinator._done,
     m.Failed: Coordinator._failed,
     m.FetchMissed: Coordinator._fetch_missed,

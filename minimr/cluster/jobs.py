@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
+from minimr.cluster.job_log import JobLog
 from minimr.cluster.messages import Ended, Submit
 from minimr.cluster.wire import Blob
 from minimr.scheduler.state import Job, JobPlan, State
@@ -12,6 +13,18 @@ from minimr.scheduler.state import Job, JobPlan, State
 KEPT_MAX = 100
 LOG_LINES_MAX = 200_000
 NAMES = {"job": "job", "round": "round", "load": "data"}
+WORTH_A_STORY = {
+    "attempt_failed",
+    "attempt_cancelled",
+    "worker_lost",
+    "worker_excluded",
+    "output_lost",
+    "stale_message",
+    "task_printed",
+    "note",
+}
+"""A round in which none of these happened, to it or its datasets, is told in one line."""
+BETWEEN_MAX = 1000
 
 
 @dataclass(eq=False, slots=True)
@@ -24,42 +37,71 @@ class JobEntry:
     # Who watches, and whether they want the event log as it grows.
     watchers: dict[Any, bool] = field(default_factory=dict)
     log: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=LOG_LINES_MAX))
+    # The log beside the output, if the coordinator writes it, and what became of that.
+    file: JobLog | None = None
+    file_error: str | None = None
+    eventful: bool = False
     ended: Ended | None = None
     blamed: str | None = None
     summary: dict[str, Any] = field(default_factory=dict)
 
-    def is_followed(self) -> bool:
-        """Does anybody want this job's events? Rounds are many and short, and keep no log."""
-        return self.plan.kind != "round" or any(self.watchers.values())
-
     def note(self, line: dict[str, Any]) -> None:
-        """Keep a log line. Those of rounds go to the watchers only."""
-        if self.plan.kind != "round":
-            self.log.append(line)
+        """Keep a log line."""
+        self.log.append(line)
+        self.eventful |= line["event"] in WORTH_A_STORY or line["job"] not in (None, self.plan.job)
+        if self.file is not None:
+            self.file.add(line)
+
+    def told(self, ended: Ended) -> list[dict[str, Any]]:
+        """A round for its watchers, who hear of it when it is over: its log if that tells them
+        something, else one line. Rounds are many, short and mostly alike."""
+        if self.eventful or not ended.ok:
+            return list(self.log)
+        done = self.log[-1]
+        line = {
+            "t": done["t"],
+            "event": "round_done",
+            "job": self.plan.job,
+            "name": self.plan.name,
+            "maps": self.plan.maps,
+            "reduces": self.plan.reduces,
+            "seconds": done["seconds"],
+        }
+        return [line | {"counters": ended.counters}] if ended.counters else [line]
 
 
 class JobBook:
     """Every job that runs, and the last ones that ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, epoch: int = 0) -> None:
         self.entries: dict[str, JobEntry] = {}
+        # After a restart names carry the epoch, so that none is given twice.
+        self._epoch = f"{epoch}." if epoch else ""
         self._numbers = count(1)
         self._ended: deque[str] = deque()
+        # What befell workers and loaded datasets while no round heard of it.
+        self._between: deque[dict[str, Any]] = deque(maxlen=BETWEEN_MAX)
 
     def add(self, message: Submit) -> JobEntry:
         prefix = NAMES.get(message.kind, "job")
         plan = JobPlan(
-            f"{prefix}-{next(self._numbers)}",
+            f"{prefix}-{self._epoch}{next(self._numbers)}",
             message.name,
             message.kind,
             message.maps,
             message.reduces,
             message.source,
             message.output is not None,
+            (message.output or {}).get("skip_max", 0),
         )
         inputs: list[Blob | None] = [*message.inputs] or [None] * plan.maps
         entry = JobEntry(plan, message.code, message.spec, inputs, message.output)
         self.entries[plan.job] = entry
+        if plan.kind == "round":
+            for line in self._between:
+                if line["job"] is None or self._stands_on(entry, line["job"]):
+                    entry.note(line)
+            self._between.clear()
         return entry
 
     def blame(self, job: str, text: str) -> None:
@@ -69,6 +111,32 @@ class JobBook:
 
     def running(self) -> list[JobEntry]:
         return [entry for entry in self.entries.values() if entry.ended is None]
+
+    def concerned(self, line: dict[str, Any]) -> list[JobEntry]:
+        """Whose log the line belongs to: its job's, or if it names none, that of all that run.
+
+        When a loaded dataset loses a partition and makes it again, that is part of the story of the
+        round that waits for it, or of the next one.
+        """
+        job = line["job"]
+        if job is None:
+            entries = self.running()
+        elif self.entries[job].ended is None:
+            return [self.entries[job]]
+        else:
+            over = (entry for entry in self.running() if self._stands_on(entry, job))
+            entries = [self.entries[job], *over]
+        if not any(entry.plan.kind == "round" for entry in entries):
+            self._between.append(line)
+        return entries
+
+    def _stands_on(self, entry: JobEntry, dataset: str) -> bool:
+        """Is the job a round over this dataset, or over one that was derived from it?"""
+        source = entry.plan.source
+        while source is not None and source != dataset:
+            above = self.entries.get(source)
+            source = above.plan.source if above else None
+        return source is not None
 
     def end(self, entry: JobEntry, ended: Ended) -> None:
         """Keep the story of the last jobs; a round leaves nothing, a dataset keeps its cargo."""
@@ -96,6 +164,8 @@ class JobBook:
                 entry.summary = _progress(job, now)
             elif entry.ended is not None:
                 entry.summary = _outcome(entry)
+            if entry.summary and entry.file is not None:
+                entry.summary |= {"log": str(entry.file.path), "log_error": entry.file_error}
         return [entry.summary for entry in self.entries.values() if entry.summary]
 
 

@@ -36,6 +36,7 @@ class LocalWorkers:
         self._lock = threading.Lock()
         self._closing = False
         self._replacements = 0
+        self._slots_here = count * slots
         self._processes: list[subprocess.Popen[bytes]] = []
         for _ in range(count):
             self._launch()
@@ -65,6 +66,7 @@ class LocalWorkers:
     def _launch(self) -> None:
         command = [sys.executable, "-P", "-m", "minimr.cluster.worker"]
         command += ["--address", str(self._address_file), "--slots", str(self._slots)]
+        command += ["--slots-here", str(self._slots_here)]
         process = subprocess.Popen(
             [*command, "--base", str(self._base)],
             stdin=subprocess.PIPE,

@@ -14,7 +14,10 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class Listener:
-    """Accepts, admits, and calls `serve(sock, role)` in a thread of its own per connection."""
+    """Accepts, admits, and calls `serve(sock, role)` in the thread of the handshake.
+
+    Each handshake has a thread of its own: a stranger who dawdles keeps nobody waiting.
+    """
 
     def __init__(
         self,

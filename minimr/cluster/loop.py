@@ -1,44 +1,70 @@
-"""The one loop that owns the state: take an event, react, and look at the timers in between.
+"""The one loop that owns the state: wait for something to happen, react, look at the timers.
 
-Reader threads put what arrives into the mailbox; only the loop's thread handles it. So the state
-needs no lock, and a run is one sequence of events that can be written down.
+It owns the sockets, too. Nothing that it does may block: a socket is read when the selector says
+that bytes are there, and what a peer does not take at once waits in a backlog (see channel). So one
+thread is enough, the state needs no lock, and a run is one sequence of events that can be written
+down. Other threads, which exist for what does block, hand over their results with `post`.
 
 A machine that slept (a closed lid, SIGSTOP) wakes up with old timers and unread sockets. Judging by
-the timers first would declare every worker dead, so a loop that is late gives the readers time to
-deliver before it believes a timer.
+the timers first would declare every worker dead. So a timer is believed only when all that had
+arrived has been read, and a loop that is late gives its peers time to speak up first.
 """
 
 import heapq
+import selectors
+import socket
 import time
+from collections import deque
 from collections.abc import Callable
 from itertools import count
-from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
+Ready = Callable[[int], bool]
+"""Called with the events of `selectors` that a socket is ready for. False: there may be more."""
 
-BATCH_MAX = 256
 LATE_S = 1.0
 GRACE_S = 3.0
 
 
 class Loop(Generic[Item]):
-    """`handle(item)` for everything posted, `flush()` after each batch, timers when idle."""
+    """`handle(item)` for what is posted and for timers, `flush()` after each batch."""
 
     def __init__(self, handle: Callable[[Item], None], flush: Callable[[], None]) -> None:
         self._handle, self._flush = handle, flush
-        self._mailbox: SimpleQueue[Item] = SimpleQueue()
+        self._mailbox: deque[Item] = deque()
         self._timers: list[tuple[float, int, Item]] = []
         self._order = count()
-        self._stopped = False
+        self._stopped = self._closed = False
+        self._selector = selectors.DefaultSelector()
+        self._alarm, self._bell = socket.socketpair()
+        self._alarm.setblocking(False)
+        self._bell.setblocking(False)
+        self.watch(self._bell, self._woken)
 
-    def post(self, item: Item) -> None:
-        """From any thread."""
-        self._mailbox.put(item)
+    def post(self, item: Item) -> bool:
+        """From any thread, and from signal handlers: handle `item` soon. False: it is too late."""
+        self._mailbox.append(item)
+        try:
+            self._alarm.send(b"!")
+        except OSError:
+            pass  # It rings already, or the loop is closed.
+        return not self._closed
 
     def at(self, when: float, item: Item) -> None:
         """From the loop's own thread: handle `item` at this time of the monotonic clock."""
         heapq.heappush(self._timers, (when, next(self._order), item))
+
+    def watch(self, sock: socket.socket, ready: Ready, writing: bool = False) -> None:
+        """Call `ready` when there is something to read; with `writing`, also when there is room."""
+        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if writing else 0)
+        if sock in self._selector.get_map():
+            self._selector.modify(sock, wanted, ready)
+        else:
+            self._selector.register(sock, wanted, ready)
+
+    def unwatch(self, sock: socket.socket) -> None:
+        self._selector.unregister(sock)
 
     def stop(self) -> None:
         """From the loop's own thread: leave after this batch."""
@@ -46,20 +72,32 @@ class Loop(Generic[Item]):
 
     def run(self) -> None:
         while not self._stopped:
-            if self._drain():
+            if self._take():
                 self._fire_timers()
             self._flush()
 
-    def _drain(self) -> bool:
-        """Wait for the mailbox or the next timer, then handle what came. True if all is handled."""
+    def close(self) -> list[Item]:
+        """After `run`: give the descriptors back. Returns what was posted and not handled."""
+        self._closed = True
+        self._selector.close()
+        self._alarm.close()
+        self._bell.close()
+        return list(self._mailbox)
+
+    def _take(self) -> bool:
+        """Wait for sockets, posts or the next timer, and handle what came. True if that is all."""
         wait_s = max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
-        try:
-            self._handle(self._mailbox.get(timeout=wait_s))
-            for _ in range(BATCH_MAX):
-                self._handle(self._mailbox.get_nowait())
-        except Empty:
-            return True
-        return False
+        finished = True
+        for key, events in self._selector.select(wait_s):
+            ready: Ready = key.data
+            finished &= ready(events)
+        for _ in range(len(self._mailbox)):
+            self._handle(self._mailbox.popleft())
+        return finished
+
+    def _woken(self, _events: int) -> bool:
+        self._bell.recv(4096)
+        return True
 
     def _fire_timers(self) -> None:
         now = time.monotonic()

@@ -4,7 +4,10 @@ A message travels as [name, field, field, ...]. Decoding checks the name, the nu
 the type of each against the dataclass, so that no handler meets a value it did not ask for.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from functools import partial
+from operator import attrgetter
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -20,10 +23,23 @@ Fields = dict[str, Any]
 
 @dataclass(slots=True)
 class Register:
+    """A worker that was registered before says as whom, in which epoch, and what it has: map
+    outputs, attempts that it runs or has not reported yet, and the jobs that it knows."""
+
     slots: int
     host: str
     port: int
     pid: int
+    name: str = ""
+    epoch: int = 0
+    holds: list[AttemptId] = field(default_factory=list)
+    running: list[AttemptId] = field(default_factory=list)
+    jobs: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Draining:
+    """This worker was asked to leave; a `Stop` will tell it when it can be spared."""
 
 
 @dataclass(slots=True)
@@ -41,6 +57,9 @@ class Done:
     counters: Fields
     part: Fields | None
     printed: str
+    digest: str | None = None
+    inputs: str | None = None
+    skipped: list[Fields] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -64,7 +83,13 @@ class FetchMissed:
 
 @dataclass(slots=True)
 class Registered:
+    """`kept`: this worker still has its name and what it holds. It waits for a coordinator that
+    is gone for `patience_s`."""
+
     worker: str
+    epoch: int = 0
+    kept: bool = False
+    patience_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -78,7 +103,7 @@ class JobCargo:
 
 @dataclass(slots=True)
 class MapsAt:
-    """Where outputs of map tasks are: lists of attempts, workers, hosts and ports, aligned."""
+    """Where outputs of map tasks are, and their digests: lists that are aligned."""
 
     job: str
     attempts: list[AttemptId]
@@ -86,16 +111,21 @@ class MapsAt:
     hosts: list[str]
     ports: list[int]
     sizes: list[int]
+    digests: list[str]
 
 
 @dataclass(slots=True)
 class Run:
-    """`cargo` is the task's input; `maps` and `segments` are inline map outputs, aligned."""
+    """`cargo` is the task's input; `maps`, `segments` and `digests` are inline map outputs,
+    aligned. A `careful` attempt says at which record it is; those in `skip` are left out."""
 
     attempt: AttemptId
     cargo: Blob | None
     maps: list[int] = field(default_factory=list)
     segments: list[Blob] = field(default_factory=list)
+    digests: list[str] = field(default_factory=list)
+    careful: bool = False
+    skip: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -237,7 +267,7 @@ class Segments:
 
 
 Message = (
-    Register | Beat | Done | Failed | FetchMissed
+    Register | Draining | Beat | Done | Failed | FetchMissed
     | Registered | JobCargo | MapsAt | Run | Cancel | Forget | Stop
     | Submit | CancelJob | DropDataset | GetStatus | AwaitWorkers | GetLog | Watch | Shutdown
     | Reply | Events | Ended
@@ -245,13 +275,8 @@ Message = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class _Schema:
-    """How one class of messages looks on the wire: its fields, and what each may be."""
-
-    cls: type
-    names: tuple[str, ...]
-    kinds: tuple["_Kind", ...]
+Convert = Callable[[Any], Any]
+"""Makes a field's value of what came; TypeError if it cannot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +286,95 @@ class _Kind:
     types: frozenset[type]
     item: type | None = None
     anything: bool = False
+
+    def conversion(self, came: type) -> Convert | None:
+        """What makes a field of a value of this type; None if the value may stay as it is."""
+        if self.anything:
+            return None
+        if came is list and self.item is not None:
+            return LIST_OF.get(self.item) or partial(_plain_list, self.item)
+        if came in self.types:
+            return None
+        for wanted, convert in ((AttemptId, _attempt), (Blob, Blob)):
+            if wanted in self.types and came is (list if wanted is AttemptId else bytes):
+                return convert
+        raise TypeError(f"a field holds a {came.__name__}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Schema:
+    """How one class of messages looks on the wire.
+
+    `shapes` are the types that the fields of a message had, for messages met so far, with the
+    fields that had to be converted: most messages look like one that came before. A field may have
+    few types, so there are few shapes.
+    """
+
+    cls: type
+    values: Callable[[Any], tuple[Any, ...]]
+    kinds: tuple[_Kind, ...]
+    shapes: dict[tuple[type, ...], list[tuple[int, Convert]]] = field(default_factory=dict)
+
+    def conversions(self, shape: tuple[type, ...]) -> list[tuple[int, Convert]]:
+        """Which fields to convert, and how. TypeError if they cannot have these types."""
+        if shape not in self.shapes:
+            if len(shape) != len(self.kinds):
+                raise TypeError(f"{len(shape)} fields, not {len(self.kinds)}")
+            found = [kind.conversion(came) for kind, came in zip(self.kinds, shape, strict=True)]
+            self.shapes[shape] = [(at, each) for at, each in enumerate(found) if each is not None]
+        return self.shapes[shape]
+
+
+def to_wire(message: Message) -> tuple[Any, ...]:
+    """(name, field, field, ...): msgpack data with blobs. An attempt, a tuple, becomes a list."""
+    name = type(message).__name__
+    return (name, *_SCHEMAS[name].values(message))
+
+
+def from_wire(value: Any) -> Message:
+    """The message in a decoded head. Raises ProtocolError for anything else."""
+    named = isinstance(value, list) and value and isinstance(value[0], str)
+    if not named or value[0] not in _SCHEMAS:
+        raise ProtocolError("a frame holds no message that this minimr knows")
+    name, *values = value
+    schema = _SCHEMAS[name]
+    try:
+        for at, convert in schema.conversions(tuple(map(type, values))):
+            values[at] = convert(values[at])
+    except TypeError as error:
+        raise ProtocolError(f"{name}: {error}") from None
+    message: Message = schema.cls(*values)
+    return message
+
+
+ATTEMPT_SHAPE = (str, str, int, int)
+
+
+def _attempt(came: list[Any]) -> AttemptId:
+    if tuple(map(type, came)) != ATTEMPT_SHAPE:
+        raise TypeError("a list stands where an AttemptId should")
+    return AttemptId._make(came)
+
+
+def _attempts(came: list[Any]) -> list[AttemptId]:
+    _plain_list(list, came)
+    return [_attempt(each) for each in came]
+
+
+def _blobs(came: list[Any]) -> list[Blob]:
+    """Small blobs come as bytes, see the frame."""
+    blobs = [Blob(each) if type(each) is bytes else each for each in came]
+    return _plain_list(Blob, blobs)
+
+
+def _plain_list(item: type, came: list[Any]) -> list[Any]:
+    for each in came:
+        if type(each) is not item:
+            raise TypeError(f"a {type(each).__name__} stands where {item.__name__} should")
+    return came
+
+
+LIST_OF: dict[type, Convert] = {AttemptId: _attempts, Blob: _blobs}
 
 
 def _kind(annotation: Any) -> _Kind:
@@ -278,57 +392,11 @@ def _kind(annotation: Any) -> _Kind:
 
 def _schema(cls: type) -> _Schema:
     hints = get_type_hints(cls)
-    names = tuple(each.name for each in fields(cls))
-    return _Schema(cls, names, tuple(_kind(hints[name]) for name in names))
+    names = [each.name for each in fields(cls)]
+    kinds = tuple(_kind(hints[name]) for name in names)
+    if len(names) > 1:
+        return _Schema(cls, attrgetter(*names), kinds)
+    return _Schema(cls, lambda message: tuple(getattr(message, name) for name in names), kinds)
 
 
 _SCHEMAS = {cls.__name__: _schema(cls) for cls in get_args(Message)}
-
-
-def to_wire(message: Message) -> list[Any]:
-    """[name, field, field, ...]: msgpack data with blobs. An attempt, a tuple, becomes a list."""
-    name = type(message).__name__
-    return [name, *[getattr(message, each) for each in _SCHEMAS[name].names]]
-
-
-def from_wire(value: Any) -> Message:
-    """The message in a decoded head. Raises ProtocolError for anything else."""
-    named = isinstance(value, list) and value and isinstance(value[0], str)
-    if not named or value[0] not in _SCHEMAS:
-        raise ProtocolError("a frame holds no message that this minimr knows")
-    schema = _SCHEMAS[value[0]]
-    if len(value) - 1 != len(schema.kinds):
-        raise ProtocolError(f"{value[0]} has {len(value) - 1} fields, not {len(schema.kinds)}")
-    try:
-        checked = [_check(*each) for each in zip(schema.kinds, value[1:], strict=True)]
-    except TypeError as error:
-        raise ProtocolError(f"{value[0]}: {error}") from None
-    message: Message = schema.cls(*checked)
-    return message
-
-
-def _check(kind: _Kind, value: Any) -> Any:
-    """The field's value, or TypeError."""
-    if kind.anything:
-        return value
-    if kind.item is not None and type(value) is list:
-        return [_convert(kind.item, each) for each in value]
-    if type(value) in kind.types:
-        return value
-    for wanted in (AttemptId, Blob):
-        if wanted in kind.types:
-            return _convert(wanted, value)
-    raise TypeError(f"a field holds a {type(value).__name__}")
-
-
-def _convert(wanted: type, value: Any) -> Any:
-    """An item of a list, or a field that looks different on the wire."""
-    if type(value) is wanted:
-        return value
-    if wanted is Blob and type(value) is bytes:
-        return Blob(value)
-    if wanted is AttemptId and type(value) is list and len(value) == 4:
-        job, stage, index, number = value
-        if type(job) is type(stage) is str and type(index) is type(number) is int:
-            return AttemptId(job, stage, index, number)
-    raise TypeError(f"a {type(value).__name__} stands where {wanted.__name__} should")

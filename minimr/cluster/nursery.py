@@ -34,16 +34,17 @@ SlotMain = Callable[[socket.socket], None]
 
 
 class Nursery:
-    """The worker's end. `spawn` and `kill` ask; `read_report` waits for the next death."""
+    """The worker's end. `spawn` and `kill` ask; `read_report` waits for the next death, and `sock`
+    is readable when there is one."""
 
     def __init__(self, slot_main: SlotMain, directory: Path) -> None:
         """Fork. Must run while the process has one thread."""
-        self._sock, theirs = socket.socketpair()
+        self.sock, theirs = socket.socketpair()
         self.pid = os.fork()
         if self.pid == 0:
             status = 1
             try:
-                self._sock.close()
+                self.sock.close()
                 _Keeper(theirs, slot_main, directory).run()
                 status = 0
             finally:
@@ -53,15 +54,15 @@ class Nursery:
     def spawn(self, serial: int, sock: socket.socket, output: int) -> None:
         """A new slot that talks through `sock` and prints into the descriptor `output`."""
         request = REQUEST.pack(SPAWN, serial)
-        socket.send_fds(self._sock, [request], [sock.fileno(), output])
+        socket.send_fds(self.sock, [request], [sock.fileno(), output])
 
     def kill(self, serial: int) -> None:
         """End a slot and all that it started. Its death is reported like any other."""
-        self._sock.sendall(REQUEST.pack(KILL, serial))
+        self.sock.sendall(REQUEST.pack(KILL, serial))
 
     def read_report(self) -> tuple[int, str] | None:
         """(serial, how it died), or None when the nursery itself is gone."""
-        data = self._sock.recv(REPORT.size, socket.MSG_WAITALL)
+        data = self.sock.recv(REPORT.size, socket.MSG_WAITALL)
         if len(data) < REPORT.size:
             return None
         serial, status = REPORT.unpack(data)
@@ -70,11 +71,11 @@ class Nursery:
     def close(self) -> None:
         """The nursery ends every slot, cleans up and leaves; wait for it."""
         try:
-            self._sock.shutdown(socket.SHUT_WR)
+            self.sock.shutdown(socket.SHUT_WR)
         except OSError:
             pass  # It is gone already.
         os.waitpid(self.pid, 0)
-        self._sock.close()
+        self.sock.close()
 
 
 def describe_exit(status: int) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from minimr.cluster import messages as m
-from minimr.cluster.connection import Connection
+from minimr.cluster.channel import Channel
 
 LINES_MAX = 100
 SHORT_CHARACTERS = 4096
@@ -14,7 +14,7 @@ SHORT_CHARACTERS = 4096
 class Peer:
     """A worker or a client. `outbox` leaves as one frame when the loop has handled its batch."""
 
-    connection: Connection
+    connection: Channel
     role: str
     name: str = ""
     pid: int = 0

@@ -1,5 +1,6 @@
 """The coordinator's hands: they perform what the scheduler decides, and decide nothing."""
 
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -7,13 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from minimr.cluster import messages as m
+from minimr.cluster.job_log import JobLog
 from minimr.cluster.jobs import JobBook, JobEntry
+from minimr.cluster.journal import Journal
 from minimr.cluster.peers import Outboxes, Peer
+from minimr.cluster.recall import written
 from minimr.cluster.wire import Blob
 from minimr.errors import MinimrError
 from minimr.formats import committer
 from minimr.formats.output import PartInfo
 from minimr.scheduler import actions, events
+from minimr.scheduler.state import Location
+
+LAST_LINES_S = 5.0
+"""How long a coordinator that leaves waits for the disks of its jobs' logs."""
 
 
 class Performer:
@@ -24,12 +32,16 @@ class Performer:
         book: JobBook,
         workers: dict[str, Peer],
         outboxes: Outboxes,
-        at: Callable[[float, events.LeaseTimer], None],
-        post: Callable[[events.Published], None],
+        at: Callable[[float, events.Timer], None],
+        post: Callable[[events.Published | Callable[[], None]], object],
+        locations: Callable[[str, range], list[Location]],
+        journal: Journal | None = None,
     ) -> None:
         self._book, self._workers, self._outboxes = book, workers, outboxes
-        self._at, self._post = at, post
+        self._at, self._post, self._locations = at, post, locations
+        self._journal_file = journal
         self._started_at = time.monotonic()
+        self._leaving = False
 
     def perform(self, action: actions.Action) -> None:
         PERFORM[type(action)](self, action)
@@ -42,11 +54,16 @@ class Performer:
             peer.cargo.add(attempt.job)
             self._outboxes.tell(peer, m.JobCargo(attempt.job, entry.code, entry.spec))
         if action.announce:
-            self._outboxes.tell(peer, maps_at(attempt.job, action.announce))
+            news = self._locations(attempt.job, action.announce)
+            self._outboxes.tell(peer, maps_at(attempt.job, news))
         cargo = None if attempt.stage == "reduce" else entry.inputs[attempt.index]
-        maps = [index for index, _ in action.inline]
-        segments = [segment for _, segment in action.inline]
-        self._outboxes.tell(peer, m.Run(attempt, cargo, maps, segments))
+        maps = [index for index, _, _ in action.inline]
+        segments = [segment for _, segment, _ in action.inline]
+        digests = [digest or "" for _, _, digest in action.inline]
+        skip = list(action.skip)
+        self._outboxes.tell(
+            peer, m.Run(attempt, cargo, maps, segments, digests, action.careful, skip)
+        )
 
     def _cancel_attempt(self, action: actions.CancelAttempt) -> None:
         self._outboxes.tell(self._workers[action.worker], m.Cancel(action.attempt))
@@ -58,7 +75,16 @@ class Performer:
 
     def _drop_worker(self, action: actions.DropWorker) -> None:
         if peer := self._workers.pop(action.worker, None):
-            peer.connection.shut()  # Its reader will say that it is gone.
+            peer.connection.shut()  # The loop will hear that it is gone.
+
+    def _release_worker(self, action: actions.ReleaseWorker) -> None:
+        if peer := self._workers.get(action.worker):
+            self._outboxes.tell(peer, m.Stop())
+
+    def _journal(self, action: actions.Journal) -> None:
+        """Raises MinimrError if the disk fails: the coordinator must stop, and can be resumed."""
+        if self._journal_file is not None:
+            self._journal_file.append([written(each, self._book) for each in action.records])
 
     def _set_timer(self, action: actions.SetTimer) -> None:
         self._at(action.at, action.timer)
@@ -82,6 +108,7 @@ class Performer:
                     output_format=output["format"],
                     overwrite=output["overwrite"],
                     counters=action.counters,
+                    skipped=action.skipped,
                 )
             except (MinimrError, OSError) as problem:
                 error = str(problem)
@@ -100,25 +127,62 @@ class Performer:
             action.job, action.ok, cancelled, error, action.counters, list(action.parts), results
         )
         self._book.end(entry, ended)
-        for peer in entry.watchers:
+        if entry.file is None or self._leaving:
+            self._tell_end(entry, ended)
+        else:
+            # Whoever waits for the job finds its log complete.
+            entry.file.close(lambda: self._post(lambda: self._tell_end(entry, ended)))
+
+    def _tell_end(self, entry: JobEntry, ended: m.Ended) -> None:
+        for peer, wants_events in entry.watchers.items():
+            if entry.plan.kind == "round" and not wants_events:
+                for line in entry.told(ended):
+                    self._outboxes.tell_event(peer, ended.job, line)
             self._outboxes.tell(peer, ended)
             if entry.plan.kind != "load":
-                peer.jobs.discard(action.job)
+                peer.jobs.discard(ended.job)
 
     def _record(self, action: actions.Record) -> None:
         self.record(action.event, action.job, action.fields)
 
     def record(self, event: str, job: str | None, fields: dict[str, Any]) -> None:
         """Add a line to a job's log, or to the logs of all that run if it names none."""
-        entries = self._book.running() if job is None else [self._book.entries[job]]
-        if not any(map(JobEntry.is_followed, entries)):
-            return
         line = {"t": self.clock(), "event": event, "job": job, **fields}
-        for entry in entries:
+        for entry in self._book.concerned(line):
             entry.note(line)
             for peer, wants_events in entry.watchers.items():
                 if wants_events:
                     self._outboxes.tell_event(peer, entry.plan.job, line)
+
+    def open_log(self, entry: JobEntry, resume: bool = False) -> None:
+        """Begin the log beside a job's output, or go on with it, if the job asked for one."""
+        path = (entry.output or {}).get("log")
+        if path is not None:
+
+            def on_error(text: str) -> None:
+                self._post(lambda: self._log_broke(entry, text))
+
+            entry.file = JobLog(Path(path), on_error, resume)
+
+    def _log_broke(self, entry: JobEntry, text: str) -> None:
+        job = entry.plan.job
+        entry.file_error = text
+        print(f"{job}: {text}", file=sys.stderr, flush=True)
+        if job in self._book.entries:
+            self.record("note", job, {"text": text})
+
+    def leave(self) -> None:
+        """From now on the ends of jobs are told at once: nothing can be told later."""
+        self._leaving = True
+
+    def finish_logs(self) -> None:
+        """When the loop is over: let the last lines reach the files."""
+        files = [entry.file for entry in self._book.entries.values() if entry.file is not None]
+        for file in files:
+            file.close()
+        deadline = time.monotonic() + LAST_LINES_S
+        for file in files:
+            file.join(max(0.0, deadline - time.monotonic()))
 
     def clock(self) -> float:
         return round(time.monotonic() - self._started_at, 6)
@@ -133,7 +197,7 @@ def _abort(staging: Path) -> str:
     return ""
 
 
-def maps_at(job: str, locations: tuple[Any, ...]) -> m.MapsAt:
+def maps_at(job: str, locations: list[Location]) -> m.MapsAt:
     """The locations as columns, which msgpack packs tighter than records."""
     return m.MapsAt(
         job,
@@ -142,6 +206,7 @@ def maps_at(job: str, locations: tuple[Any, ...]) -> m.MapsAt:
         [each.address[0] for each in locations],
         [each.address[1] for each in locations],
         [each.size_bytes for each in locations],
+        [each.digest or "" for each in locations],
     )
 
 
@@ -150,6 +215,8 @@ PERFORM: dict[type, Callable[[Performer, Any], None]] = {
     actions.CancelAttempt: Performer._cancel_attempt,
     actions.ForgetJob: Performer._forget_job,
     actions.DropWorker: Performer._drop_worker,
+    actions.ReleaseWorker: Performer._release_worker,
+    actions.Journal: Performer._journal,
     actions.SetTimer: Performer._set_timer,
     actions.Publish: Performer._publish,
     actions.JobEnded: Performer._job_ended,

@@ -1,8 +1,10 @@
 """Where a worker keeps things inside its directory. Worker, slots and shuffle server agree here.
 
-A round asks once per partition, so a path is made in one piece: joining it costs four times that.
+A path is made in one piece, for joining it costs four times that; and those of partitions, for
+which every round asks, are remembered.
 """
 
+from functools import lru_cache
 from pathlib import Path
 
 from minimr.scheduler.state import AttemptId
@@ -14,6 +16,7 @@ def output_path(directory: Path, attempt: AttemptId) -> Path:
     return Path(f"{directory}/jobs/{attempt.job}/{name}")
 
 
+@lru_cache(maxsize=1024)
 def dataset_path(directory: Path, dataset: str, partition: int) -> Path:
     """Where a worker keeps a partition of a dataset."""
     return Path(f"{directory}/datasets/{dataset}/{partition:05d}.block")

@@ -18,13 +18,16 @@ from typing import Any
 from minimr.cluster import messages as m
 from minimr.cluster.connection import Connection
 from minimr.cluster.fetch import Fetcher, FetchError, Source
+from minimr.cluster.limits import limit_memory
 from minimr.cluster.places import dataset_path, output_path, scratch_path
 from minimr.cluster.started import StartedCounter
+from minimr.cluster.whereabouts import Whereabouts
 from minimr.cluster.wire import Blob
-from minimr.errors import MinimrError
+from minimr.errors import DiskFull, MinimrError
 from minimr.job import Job
 from minimr.scheduler.state import AttemptId
 from minimr.shuffle import codec
+from minimr.shuffle.digest import inputs_digest
 from minimr.shuffle.segments import read_segment_bytes
 from minimr.source.load import load
 from minimr.source.pack import Code
@@ -48,13 +51,17 @@ class SlotJob:
         self.keep: bool = cargo["keep"]
         self.directory: str = cargo["directory"]
         self.maps: dict[int, Source] = {}
+        self.digests: dict[int, str] = {}
         self.size_bytes = 0
 
     def learn(self, news: m.MapsAt) -> None:
         """A later location of the same map task replaces the earlier one."""
-        rows = zip(news.attempts, news.workers, news.hosts, news.ports, news.sizes, strict=True)
-        for attempt, worker, host, port, size_bytes in rows:
+        places = zip(news.attempts, news.workers, news.hosts, news.ports, strict=True)
+        for (attempt, worker, host, port), digest, size_bytes in zip(
+            places, news.digests, news.sizes, strict=True
+        ):
             self.maps[attempt.index] = Source(attempt, worker, (host, port))
+            self.digests[attempt.index] = digest
             self.size_bytes += size_bytes
 
 
@@ -67,6 +74,7 @@ class Slot:
         self._fetcher = Fetcher(token, directory)
         self._jobs: dict[str, SlotJob] = {}
         self._started = StartedCounter(self._scratch)
+        self._whereabouts = Whereabouts(self._scratch)
         self._answers: list[m.Message] = []
         self._answered_at = 0.0
         self._worker = ""
@@ -108,6 +116,7 @@ class Slot:
                 self._jobs[message.job].learn(message)
             case m.Run():
                 self._started.next()
+                self._whereabouts.begin()
                 self._answers.append(self._attempt(message))
             case m.Forget(job):
                 self._jobs.pop(job, None)
@@ -129,7 +138,8 @@ class Slot:
         except FetchError as error:
             return m.FetchMissed(attempt, error.missing, str(error))
         except (MinimrError, OSError) as error:
-            return m.Failed(attempt, "system", str(error), None, take_printed())
+            reason = "disk_full" if isinstance(error, DiskFull) else "system"
+            return m.Failed(attempt, reason, str(error), None, take_printed())
         done.stats["seconds"] = round(time.perf_counter() - started, 6)
         done.printed = take_printed()
         return done
@@ -154,8 +164,11 @@ class Slot:
         keep = dataset_path(self._directory, attempt.job, attempt.index) if job.keep else None
         if keep is not None:
             keep.parent.mkdir(parents=True, exist_ok=True)
-        task = job.spec.map_task(attempt.index, source, str(keep) if keep else None)
-        result = run_map(user_job, task, self._scratch)
+        kept = str(keep) if keep else None
+        task = job.spec.map_task(
+            attempt.index, source, kept, careful=order.careful, skip=order.skip
+        )
+        result = run_map(user_job, task, self._scratch, self._whereabouts)
         if result.path is not None and keep is None:
             target = output_path(self._directory, attempt)
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -172,8 +185,10 @@ class Slot:
         in_order = [segments[index] for index in sorted(segments)]
         expected_bytes = job.size_bytes // job.spec.partitions
         in_memory = expected_bytes * IN_MEMORY_SHARE <= job.spec.memory_bytes
-        task = job.spec.reduce_task(attempt.index, attempt.number)
-        result = run_reduce(user_job, task, in_order, in_memory)
+        task = job.spec.reduce_task(
+            attempt.index, attempt.number, careful=order.careful, skip=order.skip
+        )
+        result = run_reduce(user_job, task, in_order, in_memory, self._whereabouts)
         pairs = None if result.pairs is None else [Blob(result.pairs)]
         part = None if result.part is None else result.part.to_dict()
         stats = {
@@ -181,7 +196,11 @@ class Slot:
             "records_out": result.records_out,
             "bytes_out": result.bytes_out,
         }
-        return m.Done(attempt, pairs, stats, result.counters, part, "")
+        done = m.Done(attempt, pairs, stats, result.counters, part, "", skipped=[*result.skipped])
+        if part is not None:  # A round's result is gone with its message; nobody asks later.
+            inline_digests = dict(zip(order.maps, order.digests, strict=True))
+            done.inputs = inputs_digest(job.digests | inline_digests)
+        return done
 
 
 def _map_done(attempt: AttemptId, result: MapResult) -> m.Done:
@@ -191,7 +210,16 @@ def _map_done(attempt: AttemptId, result: MapResult) -> m.Done:
         "records_out": result.records_out,
         "bytes_out": result.bytes_out,
     }
-    return m.Done(attempt, segments, stats, result.counters, None, "")
+    return m.Done(
+        attempt,
+        segments,
+        stats,
+        result.counters,
+        None,
+        "",
+        digest=result.digest,
+        skipped=[*result.skipped],
+    )
 
 
 class CappedOutput(io.RawIOBase):
@@ -244,7 +272,8 @@ def capture_prints() -> None:
     faulthandler.enable(file=2, all_threads=False)
 
 
-def slot_main(sock: socket.socket, token: bytes, directory: Path) -> None:
+def slot_main(sock: socket.socket, token: bytes, directory: Path, memory_bytes: int) -> None:
     """The life of a slot, from fork to the end of its connection."""
+    limit_memory(memory_bytes)
     capture_prints()
     Slot(sock, token, directory).run()

@@ -19,6 +19,7 @@ from minimr.cluster import worker as worker_process
 from minimr.cluster.address import read_address, write_address
 from minimr.cluster.client import Client
 from minimr.cluster.coordinator import Coordinator
+from minimr.cluster.journal import Journal
 from minimr.cluster.launcher import LocalWorkers, environment
 from minimr.errors import MinimrError, NoCoordinator, UsageError
 
@@ -31,13 +32,22 @@ def serve_coordinator(
     workers: int = 0,
     slots: int = 1,
     on_ready: Callable[[], None] = lambda: None,
+    journal: Path | None = None,
 ) -> None:
     """Be the coordinator, with `workers` of its own, until a client or a signal says stop.
 
-    Raises UsageError if a cluster with this connection file is running, or the port is taken.
+    With a `journal` (a directory), resume the cluster that it remembers. Raises UsageError if a
+    cluster with this connection file is running, the port is taken or the journal in use, and
+    MinimrError if the journal's disk fails.
     """
     _refuse_second(address_file)
-    coordinator = Coordinator(port=port)
+    kept = Journal.open(journal) if journal is not None else None
+    try:
+        coordinator = Coordinator(port=port, journal=kept)
+    except BaseException:
+        if kept is not None:
+            kept.close()
+        raise
     base = Path(tempfile.mkdtemp(prefix="minimr-"))
     address = coordinator.address(os.getpid())
     own: LocalWorkers | None = None
@@ -52,12 +62,16 @@ def serve_coordinator(
         signal.signal(signal.SIGTERM, _interrupt)
         on_ready()
         coordinator.wait()
+        if coordinator.failed is not None:
+            raise coordinator.failed
     finally:
         if own:
             own.dismiss()
         coordinator.stop()
         if own:
             own.close()
+        if kept is not None:
+            kept.close()
         shutil.rmtree(base, ignore_errors=True)
         with suppress(NoCoordinator):
             if read_address(address_file) == address:

@@ -11,11 +11,15 @@ message travels as a frame that says how long it is:
 The checksum (CRC-32 over everything else) finds what TCP's 16 bits let through. A
 frame that breaks a rule or a limit closes the connection: after damage nobody knows where the next
 frame starts. Limits hold before memory is spent, since a few bytes of msgpack can ask for a lot.
+
+Nothing here touches a socket. The parser is a generator that asks for a number of bytes and is sent
+exactly those, so it can stop anywhere: who reads with blocking calls feeds it from `read`, and a
+loop that takes what is there feeds it through a `FrameDecoder`.
 """
 
 import struct
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +40,8 @@ BLOBS_MAX = 65_535
 BLOB_BYTES_MAX = 1 << 30
 ITEMS_MAX = 200_000
 
+BUFFER_BYTES = 1 << 16
+
 
 class FrameTooLarge(ProtocolError):
     """A message of ours is over the limits; it must be cut or written to a file."""
@@ -53,7 +59,7 @@ class Limits:
     blob_bytes: int = BLOB_BYTES_MAX
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Blob:
     """Bytes that travel beside the head, uncopied and unread by those who only pass them on."""
 
@@ -63,7 +69,7 @@ class Blob:
         return len(self.data)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Frame:
     kind: int
     value: Any
@@ -112,7 +118,78 @@ def read_frame(read: Callable[[int], Buffer], limits: Limits) -> Frame:
 
     Raises ProtocolError for anything that is no frame or over `limits`.
     """
-    start = bytes(read(HEADER.size + CHECKSUM.size))
+    parser = _parse(limits)
+    wanted = next(parser)
+    while True:
+        try:
+            wanted = parser.send(read(wanted))
+        except StopIteration as end:
+            frame: Frame = end.value
+            return frame
+
+
+class FrameDecoder:
+    """Frames from a stream that comes in pieces of any size.
+
+    Receive into `space()`, then tell `received` how many bytes came. Small things pass through one
+    buffer; what is larger is received into a buffer of its own, where it stays.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._shared = memoryview(bytearray(BUFFER_BYTES))
+        self._own: memoryview | None = None
+        # The bytes that came and that nobody took are [start, end) of the shared or own buffer.
+        self._start = self._end = 0
+        self._wanted = 0
+        self._begin()
+
+    def space(self) -> memoryview:
+        """Where the next bytes belong; never empty."""
+        return (self._shared if self._own is None else self._own)[self._end :]
+
+    def received(self, count: int) -> Iterator[Frame]:
+        """Yield the frames that `count` more bytes make whole. Raises ProtocolError.
+
+        To be used up before the next call.
+        """
+        self._end += count
+        while self._end - self._start >= self._wanted:
+            try:
+                self._wanted = self._parser.send(self._take())
+            except StopIteration as end:
+                self._begin()
+                yield end.value
+        self._make_room()
+
+    def _begin(self) -> None:
+        self._parser = _parse(self._limits)
+        self._wanted = next(self._parser)
+
+    def _take(self) -> Buffer:
+        if self._own is not None:
+            whole, self._own = self._own, None
+            self._start = self._end = 0
+            return whole
+        start, self._start = self._start, self._start + self._wanted
+        return bytes(self._shared[start : self._start])
+
+    def _make_room(self) -> None:
+        """Move what is left to the front of a buffer that holds all that the parser waits for."""
+        if self._own is not None:
+            return
+        rest = self._shared[self._start : self._end]
+        self._start, self._end = 0, len(rest)
+        if self._wanted > BUFFER_BYTES:
+            self._own = memoryview(bytearray(self._wanted))
+            self._own[: len(rest)] = rest
+        elif rest:
+            self._shared[: len(rest)] = rest
+
+
+def _parse(limits: Limits) -> Generator[int, Buffer, Frame]:
+    """Yield how many bytes to send next; return the frame. Raises ProtocolError."""
+    start = bytes((yield HEADER.size + CHECKSUM.size))
     header, (checksum,) = start[: HEADER.size], CHECKSUM.unpack(start[HEADER.size :])
     magic, version, kind, count, head_bytes = HEADER.unpack(header)
     if magic != MAGIC:
@@ -124,12 +201,15 @@ def read_frame(read: Callable[[int], Buffer], limits: Limits) -> Frame:
         )
     if count > limits.blobs or head_bytes > limits.head_bytes:
         raise ProtocolError(f"frame over the limit: {head_bytes} bytes of head, {count} blobs")
-    lengths = bytes(read(LENGTH.size * count)) if count else b""
+    lengths = bytes((yield LENGTH.size * count)) if count else b""
     sizes = [size for (size,) in LENGTH.iter_unpack(lengths)]
     if sum(sizes) > limits.blob_bytes:
         raise ProtocolError(f"frame over the limit: {sum(sizes)} bytes in blobs")
-    head = bytes(read(head_bytes))
-    blobs = [read(size) for size in sizes]
+    head = bytes((yield head_bytes))
+    blobs: list[Buffer] = []
+    for size in sizes:
+        blob = yield size
+        blobs.append(blob)
     if _checksum((header, lengths, head, *blobs)) != checksum:
         raise ProtocolError("frame damaged on its way: the checksum does not match")
     return Frame(kind, _decode_head(head, blobs))

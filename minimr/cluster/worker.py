@@ -21,19 +21,23 @@ from pathlib import Path
 
 from minimr.cluster import messages as m
 from minimr.cluster.address import Address, read_address
+from minimr.cluster.channel import Channel
 from minimr.cluster.connect import connect
-from minimr.cluster.connection import Connection
+from minimr.cluster.limits import slot_memory_bytes
 from minimr.cluster.loop import Loop
 from minimr.cluster.nursery import Nursery
 from minimr.cluster.places import output_path, scratch_path
 from minimr.cluster.shuffle_server import ShuffleServer
 from minimr.cluster.started import read_started
-from minimr.errors import MinimrError, NoCoordinator, ProtocolError
+from minimr.cluster.whereabouts import read_position, read_ticks
+from minimr.errors import MinimrError, NoCoordinator
 from minimr.scheduler import worker_machine as machine
 from minimr.scheduler.policy import HEARTBEAT_S
 from minimr.scheduler.state import AttemptId
 
 PRINTED_BYTES_MAX = 4096
+DRAIN_S = 60.0
+REPORTS = (m.Done, m.Failed, m.FetchMissed)
 
 
 @dataclass(slots=True)
@@ -41,29 +45,12 @@ class SlotHandle:
     """One living slot process. `cargo` and `told` say what of each job it has been sent."""
 
     serial: int
-    connection: Connection
+    connection: Channel
     output: int
     pid: int = 0
     cargo: set[str] = field(default_factory=set)
     told: dict[str, int] = field(default_factory=dict)
     outbox: list[m.Message] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Orders:
-    messages: list[m.Message]
-
-
-@dataclass(frozen=True, slots=True)
-class FromSlot:
-    serial: int
-    messages: list[m.Message]
-
-
-@dataclass(frozen=True, slots=True)
-class SlotExited:
-    serial: int
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,24 +65,63 @@ class HeartbeatTimer:
     pass
 
 
-Item = Orders | FromSlot | SlotExited | Leave | HeartbeatTimer
+@dataclass(frozen=True, slots=True)
+class ReconnectTimer:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A thread got through to the coordinator, with a socket that is the loop's from here on."""
+
+    sock: socket.socket
+
+
+@dataclass(frozen=True, slots=True)
+class StillGone:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """Somebody asked this worker to leave in good order."""
+
+
+Item = Leave | HeartbeatTimer | ReconnectTimer | Reached | StillGone | Drain
 
 
 class Worker:
     """Create it while the process has one thread, then `run()`, which blocks until the end."""
 
-    def __init__(self, address: Address, slots: int, directory: Path) -> None:
+    def __init__(
+        self,
+        address: Address,
+        slots: int,
+        directory: Path,
+        find: Callable[[], Address] | None = None,
+        slots_here: int | None = None,
+    ) -> None:
+        """`find` reads the connection file again: a restarted coordinator may have a new port.
+
+        `slots_here` slots share this machine's memory, by default ours alone.
+        """
         from minimr.cluster.slot import slot_main  # The slot's code; imported by the nursery too.
 
         self._address = address
+        self._find = find or (lambda: address)
         self._slots = slots
         self._directory = directory
         self.name = ""
+        self._epoch = 0
+        self._coordinator: Channel | None = None
         token = address.secret
-        self._nursery = Nursery(lambda sock: slot_main(sock, token, directory), directory)
+        memory_bytes = slot_memory_bytes(slots_here or slots)
+        self._nursery = Nursery(
+            lambda sock: slot_main(sock, token, directory, memory_bytes), directory
+        )
         self._machine = machine.WorkerMachine(slots)
         self._handles: dict[int, SlotHandle] = {}
-        self._serials: dict[int, int] = {}
+        self._numbers: dict[int, int] = {}
         self._serial = 0
         self._jobs: dict[str, m.JobCargo] = {}
         self._maps: dict[str, list[m.MapsAt]] = {}
@@ -111,16 +137,14 @@ class Worker:
         self._on_joined = on_joined
         try:
             self._server = ShuffleServer(self._address.secret, self._held.get)
-            self._coordinator = connect(self._address, "worker")
             self._server.start()
-            host, port = self._server.address
-            self._coordinator.send([m.Register(self._slots, host, port, os.getpid())])
-            self._start_thread("coordinator", self._read_coordinator)
-            self._start_thread("nursery", self._read_nursery)
+            self._register(connect(self._address, "worker"))
+            self._loop.watch(self._nursery.sock, self._read_nursery)
             self._perform(self._machine.start())
             self._loop.at(time.monotonic() + HEARTBEAT_S, HeartbeatTimer())
             self._loop.run()
         finally:
+            self._loop.close()
             self._nursery.close()
             shutil.rmtree(self._directory, ignore_errors=True)
         if self._left is not None and self._left.text is not None:
@@ -132,62 +156,101 @@ class Worker:
 
     # The edges
 
-    def _start_thread(self, name: str, target: Callable[[], None]) -> None:
-        threading.Thread(target=target, name=name, daemon=True).start()
+    def drain(self) -> None:
+        """From any thread and from signal handlers: leave when the cluster can spare us."""
+        self._loop.post(Drain())
 
-    def _read_coordinator(self) -> None:
+    def _register(self, sock: socket.socket) -> None:
+        """Say who we are. After a break: who we were, what we hold, and what we run."""
+        self._coordinator = Channel(sock, self._loop, self._obey_all, self._coordinator_gone)
+        host, port = self._server.address
+        unsent = [each.attempt for each in self._outbox if isinstance(each, REPORTS)]
+        self._coordinator.send(
+            [
+                m.Register(
+                    slots=self._slots,
+                    host=host,
+                    port=port,
+                    pid=os.getpid(),
+                    name=self.name,
+                    epoch=self._epoch,
+                    holds=list(self._held),
+                    running=[*self._runs, *unsent],
+                    jobs=list(self._jobs),
+                )
+            ]
+        )
+
+    def _coordinator_gone(self, text: str) -> None:
+        self._coordinator = None
+        self._perform(self._machine.handle(machine.Disconnected(time.monotonic(), text)))
+
+    def _reach(self) -> None:
+        """In a thread of its own, since it may block: look for the coordinator once."""
         try:
-            while True:
-                self._loop.post(Orders(self._coordinator.receive()))
-        except (EOFError, OSError, ProtocolError) as error:
-            self.leave(f"the coordinator is gone ({error}); this worker ends")
+            found: Item = Reached(connect(self._find(), "worker"))
+        except MinimrError as error:
+            found = StillGone(str(error))
+        if not self._loop.post(found) and isinstance(found, Reached):
+            found.sock.close()
 
-    def _read_nursery(self) -> None:
-        while (report := self._nursery.read_report()) is not None:
-            self._loop.post(SlotExited(*report))
-        self.leave("the nursery process died; this worker ends")
+    def _read_nursery(self, _events: int) -> bool:
+        report = self._nursery.read_report()
+        if report is None:
+            self._handle(Leave("the nursery process died; this worker ends"))
+        else:
+            self._exited(*report)
+        return report is None
 
-    def _read_slot(self, serial: int, connection: Connection) -> None:
+    def _slot_gone(self, serial: int) -> None:
+        """User code may have closed or misused the descriptor; the slot is of no use without."""
         try:
-            while True:
-                self._loop.post(FromSlot(serial, connection.receive()))
-        except (EOFError, OSError, ProtocolError):
-            # User code may have closed or misused the descriptor; the slot is of no use without.
-            try:
-                self._nursery.kill(serial)
-            except OSError:
-                pass  # The whole worker is leaving.
-        finally:
-            connection.close()
+            self._nursery.kill(serial)
+        except OSError:
+            pass  # The whole worker is leaving.
 
     # The loop
 
     def _handle(self, item: Item) -> None:
         match item:
-            case Orders(messages):
-                for message in messages:
-                    self._obey(message)
-            case FromSlot(serial, messages):
-                if (number := self._serials.get(serial)) is not None:
-                    for message in messages:
-                        self._hear(number, message)
-            case SlotExited(serial, text):
-                self._exited(serial, text)
             case HeartbeatTimer():
-                self._outbox.append(m.Beat())
+                if self._coordinator is not None:
+                    self._outbox.append(m.Beat())
+                self._look_for_progress()
                 self._loop.at(time.monotonic() + HEARTBEAT_S, item)
+            case ReconnectTimer():
+                threading.Thread(target=self._reach, name="reconnect", daemon=True).start()
+            case Reached(sock):
+                self._register(sock)
+            case StillGone(text):
+                self._coordinator_gone(text)
+            case Drain():
+                self._perform(self._machine.handle(machine.DrainOrdered()))
             case Leave():
                 self._left = self._left or item
                 self._loop.stop()
+
+    def _look_for_progress(self) -> None:
+        scratches = {
+            number: scratch_path(self._directory, handle.pid)
+            for number, handle in self._handles.items()
+            if handle.pid
+        }
+        counts = {number: read_ticks(scratch) for number, scratch in scratches.items()}
+        self._perform(self._machine.handle(machine.Looked(time.monotonic(), counts)))
 
     def _flush(self) -> None:
         for handle in self._handles.values():
             if handle.outbox:
                 handle.connection.send(handle.outbox)
                 handle.outbox = []
-        if self._outbox:
+        if self._outbox and self._coordinator is not None:
             self._coordinator.send(self._outbox)
             self._outbox = []
+
+    def _obey_all(self, messages: list[m.Message]) -> None:
+        for message in messages:
+            self._obey(message)
 
     def _obey(self, message: m.Message) -> None:
         match message:
@@ -204,11 +267,30 @@ class Worker:
                 self._perform(self._machine.handle(machine.CancelOrdered(attempt)))
             case m.Forget(job):
                 self._forget(job)
-            case m.Registered(name):
-                self.name = name
-                self._on_joined(name)
+            case m.Registered():
+                self._registered(message)
             case m.Stop():
                 self._handle(Leave())
+
+    def _registered(self, message: m.Registered) -> None:
+        """We have a name. If it is a new one for us, what we held counts for nothing."""
+        returning = bool(self.name)
+        self.name, self._epoch = message.worker, message.epoch
+        kept = message.kept or not returning
+        self._perform(self._machine.handle(machine.Connected(kept, message.patience_s)))
+        if not returning:
+            self._on_joined(message.worker)
+
+    def _drop_everything(self) -> None:
+        for job in list(self._jobs):
+            self._forget(job)
+        self._runs.clear()
+        self._outbox.clear()
+
+    def _hear_all(self, serial: int, messages: list[m.Message]) -> None:
+        if (number := self._numbers.get(serial)) is not None:
+            for message in messages:
+                self._hear(number, message)
 
     def _hear(self, number: int, message: m.Message) -> None:
         match message:
@@ -226,20 +308,21 @@ class Worker:
                 self._perform(self._machine.handle(event))
 
     def _exited(self, serial: int, text: str) -> None:
-        number = self._serials.pop(serial, None)
-        if number is None:
-            return
-        handle = self._handles.pop(number)
+        handle = self._handles[self._numbers[serial]]
+        while not handle.connection.receive():
+            pass  # Its last answers count: it died after them.
+        number = self._numbers.pop(serial)
+        del self._handles[number]
         printed = read_output(handle.output)
-        handle.connection.shut()
+        handle.connection.close()
         os.close(handle.output)
         scratch = scratch_path(self._directory, handle.pid)
-        started = read_started(scratch)
+        started, position = read_started(scratch), read_position(scratch)
         shutil.rmtree(scratch, ignore_errors=True)
         told = f"the slot process was {text}" if text.startswith("killed") else f"the slot {text}"
         if printed:
             told += f"; its last words:\n{printed}"
-        self._perform(self._machine.handle(machine.SlotDied(number, told, started)))
+        self._perform(self._machine.handle(machine.SlotDied(number, told, started, position)))
 
     def _forget(self, job: str) -> None:
         self._jobs.pop(job, None)
@@ -272,6 +355,15 @@ class Worker:
                     self._outbox.append(
                         m.Failed(attempt, failure.reason, failure.text, failure.position, "")
                     )
+                case machine.Reconnect(after_s):
+                    self._loop.at(time.monotonic() + after_s, ReconnectTimer())
+                case machine.Leave(text):
+                    self._handle(Leave(text))
+                case machine.SayDraining():
+                    self._outbox.append(m.Draining())
+                    self._loop.at(time.monotonic() + DRAIN_S, Leave())
+                case machine.DropEverything():
+                    self._drop_everything()
 
     def _spawn(self, number: int) -> None:
         ours, theirs = socket.socketpair()
@@ -279,11 +371,15 @@ class Worker:
         self._serial += 1
         self._nursery.spawn(self._serial, theirs, output)
         theirs.close()
-        handle = SlotHandle(self._serial, Connection(ours), output)
-        self._handles[number] = handle
-        self._serials[self._serial] = number
-        serial, connection = handle.serial, handle.connection
-        self._start_thread("slot", lambda: self._read_slot(serial, connection))
+        serial = self._serial
+        connection = Channel(
+            ours,
+            self._loop,
+            lambda messages: self._hear_all(serial, messages),
+            lambda _: self._slot_gone(serial),
+        )
+        self._handles[number] = SlotHandle(serial, connection, output)
+        self._numbers[serial] = number
 
     def _start(self, handle: SlotHandle, attempt: AttemptId) -> None:
         messages: list[m.Message] = []
@@ -324,15 +420,23 @@ def serve(
     base: Path | None = None,
     lifeline: int | None = None,
     on_joined: Callable[[str], None] = lambda _: None,
+    slots_here: int | None = None,
 ) -> None:
-    """Be a worker until told to stop.
+    """Be a worker until told to stop. SIGTERM finishes or hands back its work first; a second one
+    and SIGHUP end it at once.
 
     The end of the pipe `lifeline` ends the worker, too. If no last word came before it, the
     launcher was killed, and its directory `base` is ours to remove.
     """
-    worker = Worker(read_address(address_file), slots, make_directory(base))
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: worker.leave())
+    worker = Worker(
+        read_address(address_file),
+        slots,
+        make_directory(base),
+        lambda: read_address(address_file),
+        slots_here,
+    )
+    signal.signal(signal.SIGTERM, lambda *_: worker.drain())
+    signal.signal(signal.SIGHUP, lambda *_: worker.leave())
     orphaned = threading.Event()
     if lifeline is not None:
         follower = threading.Thread(target=_follow, args=(worker, lifeline, orphaned), daemon=True)
@@ -358,11 +462,18 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--address", type=Path, required=True)
     parser.add_argument("--slots", type=int, default=1)
+    parser.add_argument("--slots-here", type=int)
     parser.add_argument("--base", type=Path)
     options = parser.parse_args()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # The launcher says when to leave.
     try:
-        serve(options.address, options.slots, options.base, lifeline=sys.stdin.fileno())
+        serve(
+            options.address,
+            options.slots,
+            options.base,
+            lifeline=sys.stdin.fileno(),
+            slots_here=options.slots_here,
+        )
     except (MinimrError, OSError) as error:
         if select.select([sys.stdin], [], [], 0)[0]:
             return  # The launcher let go of us first; what failed then is no news.

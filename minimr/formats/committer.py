@@ -12,7 +12,8 @@ and an attempt that still writes late writes to a place that no longer matters.
     .out.job-1.staging/
         part-00000.attempt-1            the attempts' files
         part-00000.attempt-2
-        complete/                       the winners, under their final names, and _SUCCESS
+        complete/                       the winners, under their final names, and _SUCCESS;
+                                        _skipped.jsonl, if bad records were left out
         replaced/                       with overwrite: the former output, until the end
 
 `publish` may be cut off at any step and called again with the same arguments; it then goes on
@@ -31,6 +32,7 @@ from minimr.errors import CorruptData, MinimrError, UsageError
 from minimr.formats.output import PartInfo, cannot_write
 
 MANIFEST = "_SUCCESS"
+SKIPPED = "_skipped.jsonl"
 COMPLETE = "complete"
 REPLACED = "replaced"
 REMOVE_TRIES = 3
@@ -38,11 +40,14 @@ REMOVE_TRIES = 3
 
 @dataclass(frozen=True)
 class Manifest:
-    """What `_SUCCESS` says: the format, the parts in order, and the job's counters."""
+    """What `_SUCCESS` says: the format, the parts in order, the job's counters, and how many bad
+    records were skipped.
+    """
 
     format: str
     parts: tuple[PartInfo, ...]
     counters: dict[str, int] = field(default_factory=dict)
+    skipped: int = 0
 
     def to_json(self) -> str:
         fields = {
@@ -50,6 +55,7 @@ class Manifest:
             "format": self.format,
             "parts": [part.to_dict() for part in self.parts],
             "counters": dict(sorted(self.counters.items())),
+            "skipped": self.skipped,
         }
         return json.dumps(fields, indent=2) + "\n"
 
@@ -57,7 +63,7 @@ class Manifest:
     def from_json(cls, text: str) -> "Manifest":
         fields = json.loads(text)
         parts = tuple(PartInfo.from_dict(part) for part in fields["parts"])
-        return cls(fields["format"], parts, fields["counters"])
+        return cls(fields["format"], parts, fields["counters"], fields.get("skipped", 0))
 
 
 def part_name(partition: int) -> str:
@@ -78,6 +84,19 @@ def read_manifest(output: str | Path) -> Manifest:
     except OSError as error:
         raise UsageError(f"{output} is no complete output of minimr: {error.strerror}.") from error
     except (ValueError, KeyError, TypeError) as error:
+        raise CorruptData(f"{path} is damaged ({error!r}); run the job again.") from error
+
+
+def read_skipped(output: str | Path) -> list[dict[str, str]]:
+    """What a published output says of the records that were skipped: {"position", "record",
+    "error"} of each. Raises CorruptData if the file is damaged.
+    """
+    path = Path(output) / SKIPPED
+    try:
+        return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError) as error:
         raise CorruptData(f"{path} is damaged ({error!r}); run the job again.") from error
 
 
@@ -109,8 +128,11 @@ def publish(
     output_format: str,
     counters: Mapping[str, int],
     overwrite: bool = False,
+    skipped: Sequence[Mapping[str, str]] = (),
 ) -> Manifest:
     """Make the winners' files the output; (attempt's file name, its PartInfo) for each partition.
+
+    `skipped` are the bad records that the winners left out; they are saved beside the parts.
 
     Safe to call again after a crash at any point. Raises UsageError if an output appeared
     meanwhile, CorruptData if a winner's file is missing or has another size, MinimrError if the
@@ -118,10 +140,11 @@ def publish(
     says "Cannot remove" comes after the output is in its place.
     """
     output = Path(output).resolve()
-    manifest = Manifest(output_format, tuple(part for _, part in winners), dict(counters))
+    parts = tuple(part for _, part in winners)
+    manifest = Manifest(output_format, parts, dict(counters), len(skipped))
     try:
         if not _is_published(staging, output, winners, manifest):
-            _gather(staging, winners, manifest)
+            _gather(staging, winners, manifest, skipped)
             _rename_into_place(staging, output, overwrite)
     except OSError as error:
         raise cannot_write(Path(error.filename or output), error) from error
@@ -179,7 +202,12 @@ def _is_published(
         return False
 
 
-def _gather(staging: Path, winners: Sequence[tuple[str, PartInfo]], manifest: Manifest) -> None:
+def _gather(
+    staging: Path,
+    winners: Sequence[tuple[str, PartInfo]],
+    manifest: Manifest,
+    skipped: Sequence[Mapping[str, str]],
+) -> None:
     complete = staging / COMPLETE
     complete.mkdir(exist_ok=True)
     for name, part in winners:
@@ -187,11 +215,17 @@ def _gather(staging: Path, winners: Sequence[tuple[str, PartInfo]], manifest: Ma
         if not target.exists():  # else an earlier call has moved it
             _check_size(staging / name, part)
             (staging / name).rename(target)
-    with (complete / MANIFEST).open("w", encoding="utf-8") as file:
-        file.write(manifest.to_json())
+    if skipped:
+        _write_synced(complete / SKIPPED, "".join(json.dumps(each) + "\n" for each in skipped))
+    _write_synced(complete / MANIFEST, manifest.to_json())
+    _sync_directory(complete)
+
+
+def _write_synced(path: Path, text: str) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    _sync_directory(complete)
 
 
 def _check_size(path: Path, part: PartInfo) -> None:

@@ -24,7 +24,7 @@ from typing import Any
 
 import msgpack
 
-from minimr.errors import BadRecord, MinimrError, UsageError
+from minimr.errors import BadRecord, DiskFull, MinimrError, UsageError
 from minimr.keys import preview
 from minimr.shuffle import codec
 
@@ -252,4 +252,5 @@ def cannot_write(path: Path, error: OSError) -> MinimrError:
     """Our error for a failed write, which says what to do about a full disk."""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     advice = "; free some space there and run again" if full else ""
-    return MinimrError(f"Cannot write {path}: {error.strerror or error}{advice}.")
+    kind = DiskFull if full else MinimrError
+    return kind(f"Cannot write {path}: {error.strerror or error}{advice}.")

@@ -35,7 +35,7 @@ def read_part(path: str | Path, output_format: str, kinds: Kinds) -> Iterator[Pa
     path = Path(path)
     try:
         yield from READERS[output_format](path, kinds)
-    except (CorruptData, ValueError, TypeError, msgpack.UnpackException) as error:
+    except (CorruptData, ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
         raise CorruptData(f"{path} is damaged: {error}. Run the job again.") from error
     except OSError as error:
         raise MinimrError(f"Cannot read {path}: {error.strerror}.") from error

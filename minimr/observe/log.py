@@ -33,16 +33,25 @@ LOG_VERSION = 1
 class EventLog:
     """Writes a new log. `append` takes one batch of events, which reaches the file as a whole."""
 
-    def __init__(self, path: str | PathLike[str], wall: str | None = None) -> None:
-        """Start the log at `path`, replacing a file that is there.
+    def __init__(
+        self, path: str | PathLike[str], wall: str | None = None, append: bool = False
+    ) -> None:
+        """Start the log at `path`, replacing a file that is there, or go on with it: `append`.
 
         `wall` is the wall clock's time in ISO form, by default now; a simulated run gives its own.
         """
         self.path = Path(path)
-        self._file = self.path.open("w", encoding="utf-8")
+        # Without a buffer, a write that failed leaves nothing behind that fails again later.
+        self._file = self.path.open("ab" if append else "wb", buffering=0)
+        if append:
+            return
         wall = wall or datetime.now(UTC).isoformat(timespec="seconds")
         first = {"event": "log", "version": LOG_VERSION, "minimr": __version__, "wall": wall}
-        self._write([first])
+        try:
+            self._write([first])
+        except OSError:
+            self._file.close()
+            raise
 
     def append(self, events: Iterable[Mapping[str, Any]]) -> None:
         self._write(events)
@@ -50,8 +59,9 @@ class EventLog:
     def _write(self, lines: Iterable[Mapping[str, Any]]) -> None:
         # Escaping everything outside ASCII keeps lone surrogates, which a user's prints may hold.
         text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
-        self._file.write(text)
-        self._file.flush()
+        left = memoryview(text.encode("ascii"))
+        while left:
+            left = left[self._file.write(left) :]
 
     def close(self) -> None:
         self._file.close()
@@ -66,6 +76,42 @@ class EventLog:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+class Timeline:
+    """Gives events the log's clock: `t` counts from the first event, and never runs backwards.
+
+    The events of a run come from one coordinator's clock. One that was killed and started again has
+    another clock; the events go on after the last one that was there.
+    """
+
+    def __init__(self, last_t: float = 0.0) -> None:
+        """Start a timeline, or go on with one whose last event was at `last_t`."""
+        self.last_t = last_t
+        self._zero_t: float | None = None
+
+    def place(self, event: Mapping[str, Any]) -> Event:
+        """The event with its `t` on this timeline."""
+        t = event["t"]
+        restarted = event["event"] == "coordinator_started"
+        if self._zero_t is None or (restarted and t - self._zero_t < self.last_t):
+            self._zero_t = t - self.last_t
+        self.last_t = max(self.last_t, round(t - self._zero_t, 6))
+        return {**event, "t": self.last_t}
+
+
+def mend(path: str | PathLike[str]) -> float:
+    """Cut off half a line that a killed writer left at the end of a log, so that it can go on.
+
+    Returns the `t` of the last event. Raises BadRecord for a file that is no log, or a damaged one.
+    """
+    last_t = 0.0
+    for event in read_log(path):
+        last_t = event["t"]
+    with Path(path).open("r+b") as file:
+        whole = file.read().rfind(b"\n") + 1
+        file.truncate(whole)
+    return last_t
 
 
 def read_log(path: str | PathLike[str]) -> Iterator[Event]:
@@ -111,6 +157,6 @@ def _parse(line: bytes) -> Event | None:
 def _parse_object(line: bytes) -> dict[str, Any] | None:
     try:
         value = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):  # RecursionError: lists within lists without end
         return None
     return value if isinstance(value, dict) else None

@@ -72,7 +72,10 @@ def _worker_lost(event: Event) -> str:
 
 
 def _attempt_started(event: Event) -> str:
-    again = f", attempt {event['attempt'] + 1}" if event["attempt"] else ""
+    number = event["attempt"] % 1000  # Each life of the coordinator counts from a new thousand.
+    again = f", attempt {number + 1}" if number else ""
+    if event.get("backup"):
+        again = ", as a backup"
     return f"{event['task']} goes to {event['worker']}{again}"
 
 
@@ -114,12 +117,56 @@ def _commit_denied(event: Event) -> str:
     return f"{event['task']} may not commit on {event['worker']}: another attempt did"
 
 
+def _attempt_cancelled(event: Event) -> str:
+    return f"{event['task']} is stopped on {event['worker']}" + _because(event)
+
+
+def _attempt_adopted(event: Event) -> str:
+    return f"{event['task']} goes on on {event['worker']}, through the restart"
+
+
+def _coordinator_started(event: Event) -> str:
+    return f"the coordinator was restarted, epoch {event['epoch']}, and resumes"
+
+
+def _worker_returned(event: Event) -> str:
+    return (
+        f"{event['worker']} is back with {count(event['holds'], 'map output')} "
+        f"and {count(event['running'], 'attempt')}"
+    )
+
+
+def _worker_draining(event: Event) -> str:
+    return f"{event['worker']} was asked to leave, and gets no more work"
+
+
+def _worker_released(event: Event) -> str:
+    return f"{event['worker']} may leave"
+
+
+def _worker_excluded(event: Event) -> str:
+    return f"{event['worker']} gets no work for {duration(event['seconds'])}" + _because(event)
+
+
+def _job_restored(event: Event) -> str:
+    return f"{event['name']} is resumed"
+
+
+def _task_restored(event: Event) -> str:
+    return f"{event['task']} was done on {event['worker']} before the restart"
+
+
 def _task_printed(event: Event) -> str:
     return f"{event['task']} prints: {event['text'].rstrip()}"
 
 
 def _job_done(event: Event) -> str:
     return f"the job is done in {duration(event['seconds'])}"
+
+
+def _round_done(event: Event) -> str:
+    tasks = f"{count(event['maps'], 'map')} and {count(event['reduces'], 'reduce')}"
+    return f"{event['name']} is done, a round of {tasks}, in {duration(event['seconds'])}"
 
 
 def _job_failed(event: Event) -> str:
@@ -145,8 +192,20 @@ _SENTENCES: dict[str, Callable[[Event], str]] = {
     "output_lost": _output_lost,
     "commit_granted": _commit_granted,
     "commit_denied": _commit_denied,
+    "attempt_cancelled": _attempt_cancelled,
+    "attempt_adopted": _attempt_adopted,
+    "coordinator_started": _coordinator_started,
+    "worker_returned": _worker_returned,
+    "worker_draining": _worker_draining,
+    "worker_released": _worker_released,
+    "worker_excluded": _worker_excluded,
+    "job_restored": _job_restored,
+    "task_restored": _task_restored,
+    "job_publishing": lambda _: "all is committed; the output is put in its place",
+    "job_published": lambda _: "the output is in its place",
     "task_printed": _task_printed,
     "job_done": _job_done,
+    "round_done": _round_done,
     "job_failed": _job_failed,
     "job_cancelled": lambda _event: "the job was cancelled",
     "note": lambda event: str(event["text"]),

@@ -155,6 +155,16 @@ def _job_submitted(view: View, event: Event) -> None:
     view.jobs[job] = JobView(job, event["name"], event["kind"], stages, began_s=event["t"])
 
 
+def _job_restored(view: View, event: Event) -> None:
+    """A coordinator was restarted: a view that saw the job before keeps what it knows."""
+    if event["job"] not in view.jobs:
+        _job_submitted(view, event)
+
+
+def _attempt_cancelled(view: View, event: Event) -> None:
+    _stop(view, _attempt(event))
+
+
 def _worker_joined(view: View, event: Event) -> None:
     view.workers[event["worker"]] = WorkerView(event["worker"], event["slots"])
 
@@ -233,6 +243,11 @@ def _job_done(view: View, event: Event) -> None:
         job.counters = event["counters"]
 
 
+def _round_done(view: View, _event: Event) -> None:
+    """A round that went well is told when it is over, in one event."""
+    view.rounds_done += 1
+
+
 def _job_failed(view: View, event: Event) -> None:
     job = _end_job(view, event, "failed")
     if job is not None:
@@ -249,6 +264,8 @@ def _worth_telling(_view: View, _event: Event) -> None:
 
 _CHANGES: dict[str, Callable[[View, Event], None]] = {
     "job_submitted": _job_submitted,
+    "job_restored": _job_restored,
+    "attempt_cancelled": _attempt_cancelled,
     "worker_joined": _worker_joined,
     "worker_lost": _worker_lost,
     "attempt_started": _attempt_started,
@@ -260,6 +277,7 @@ _CHANGES: dict[str, Callable[[View, Event], None]] = {
     "task_printed": _worth_telling,
     "note": _worth_telling,
     "job_done": _job_done,
+    "round_done": _round_done,
     "job_failed": _job_failed,
     "job_cancelled": _job_cancelled,
 }

@@ -10,7 +10,7 @@ from minimr.cluster.client import Client
 from minimr.cluster.wire import Blob
 from minimr.formats.splits import Split
 from minimr.job import Job
-from minimr.runners.request import Request
+from minimr.runners.request import Request, log_beside
 from minimr.shuffle import codec
 from minimr.source.pack import Code, pack
 from minimr.tasks.spec import JobSpec
@@ -19,13 +19,16 @@ ROUND_INLINE_BYTES = 1 << 20
 
 
 def submission(client: Client, request: Request, watch: bool) -> m.Submit:
-    """A job from files to files."""
+    """A job from files to files. The log of one that nobody watches is the coordinator's to write,
+    beside the output."""
     code = pack(type(request.job))
     output = {
         "staging": str(request.staging),
         "final": str(request.target),
         "format": request.output_format,
         "overwrite": request.overwrite,
+        "skip_max": request.spec.skip_max,
+        "log": None if watch else str(log_beside(request.target)),
     }
     return m.Submit(
         request=client.next_request(),

@@ -24,6 +24,8 @@ from minimr.tasks.spec import INLINE_BYTES, JobSpec, files_output
 BYTES_PER_REDUCER = 64 << 20
 REDUCERS_MIN, REDUCERS_MAX = 2, 64
 INLINE_TOTAL_BYTES = 8 << 20
+SKIP_MAX = 1_000
+"""Bad records that a job may allow: each is described in messages and in the journal."""
 
 
 class TemporaryPlace:
@@ -60,8 +62,9 @@ class Request:
         self, parts: Sequence[dict[str, Any]], counters: dict[str, int], seconds: float
     ) -> "Result":
         infos = [PartInfo.from_dict(part) for part in parts]
+        skipped = committer.read_skipped(self.target) if self.spec.skip_max else []
         return Result(
-            self.final, infos, dict(counters), seconds, self.target, self.output_format,
+            self.final, infos, dict(counters), seconds, skipped, self.target, self.output_format,
             self.temporary,
         )  # fmt: skip
 
@@ -86,17 +89,21 @@ class Request:
 class Result:
     """What a job left: iterate for its (key, value) pairs, part by part.
 
-    `output` is the directory that was asked for, or None if the pairs are only here.
+    `output` is the directory that was asked for, or None if the pairs are only here. `skipped` has
+    a {"position", "record", "error"} for each bad record that was left out. `log` is the event log
+    of the run, or None if its place could not be written.
     """
 
     output: Path | None
     parts: list[PartInfo]
     counters: dict[str, int]
     seconds: float
+    skipped: list[dict[str, str]]
     _target: Path = field(repr=False)
     _format: str = field(repr=False)
     # Keeps a temporary result until nobody refers to this object.
     _temporary: "TemporaryPlace | None" = field(default=None, repr=False)
+    log: Path | None = field(default=None, kw_only=True)
 
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
         for part in self.parts:
@@ -118,9 +125,15 @@ def new_request(
     encoding: str = "utf-8",
     errors: str = "surrogateescape",
     overwrite: bool = False,
+    skip_bad_records: int = 0,
     options: dict[str, Any] | None = None,
 ) -> Request:
     """Check everything that can be checked before any work is done. Raises UsageError."""
+    if not 0 <= skip_bad_records <= SKIP_MAX:
+        raise UsageError(
+            f"a job may skip from 0 to {SKIP_MAX:,} bad records, not {skip_bad_records:,}; "
+            "let map leave out what is bad in every file"
+        )
     encoder(output_format)
     if isinstance(job, str):
         job = load_job(job)
@@ -144,8 +157,14 @@ def new_request(
         errors=errors,
         output=files_output(staging, output_format),
         inline_bytes=min(INLINE_BYTES, INLINE_TOTAL_BYTES // len(splits)),
+        skip_max=skip_bad_records,
     )
     return Request(instance, splits, spec, staging, final, output_format, overwrite, temporary)
+
+
+def log_beside(path: str | os.PathLike[str]) -> Path:
+    """Where the event log lies of a run that writes `path`."""
+    return Path(f"{os.fspath(path)}.log")
 
 
 def reducers_for(splits: Sequence[Split]) -> int:

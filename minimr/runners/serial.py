@@ -21,6 +21,7 @@ from minimr.errors import JobFailed, MinimrError
 from minimr.formats import committer
 from minimr.job import Job
 from minimr.runners.request import Request, Result
+from minimr.shuffle.digest import inputs_digest
 from minimr.shuffle.pairs import Pairs
 from minimr.shuffle.segments import MapOutputFile, read_segment_bytes
 from minimr.tasks.failure import TaskFailed
@@ -80,6 +81,7 @@ class _SerialRun:
         self._record = record
         self._started = time.monotonic()
         self._counters: dict[str, int] = {}
+        self._skipped: list[dict[str, str]] = []
 
     def result(self) -> Result:
         request, spec = self._request, self._request.spec
@@ -90,6 +92,7 @@ class _SerialRun:
             kind="job",
             maps=len(request.splits),
             reduces=spec.partitions,
+            skip_max=spec.skip_max,
         )
         with TemporaryDirectory(prefix="minimr-serial-") as directory:
             outputs = [self._map(index, Path(directory)) for index in range(len(request.splits))]
@@ -114,11 +117,17 @@ class _SerialRun:
         in_memory = expected_bytes * IN_MEMORY_SHARE <= spec.memory_bytes
         task = spec.reduce_task(index, ATTEMPT)
         segments = [output.segment(index) for output in outputs]
+        digests = {number: output.result.digest or "" for number, output in enumerate(outputs)}
         return self._attempt(
-            "reduce", index, lambda job: run_reduce(job, task, segments, in_memory)
+            "reduce",
+            index,
+            lambda job: run_reduce(job, task, segments, in_memory),
+            inputs_digest(digests),
         )
 
-    def _attempt(self, stage: str, index: int, run: Callable[[Job], Outcome]) -> Outcome:
+    def _attempt(
+        self, stage: str, index: int, run: Callable[[Job], Outcome], inputs: str | None = None
+    ) -> Outcome:
         """Run a task with a job of its own, and record how it went."""
         names = {"task": f"{stage}-{index}", "stage": stage, "index": index, "attempt": ATTEMPT}
         self.tell("attempt_started", **names, worker=WORKER, cause="its turn")
@@ -140,14 +149,26 @@ class _SerialRun:
             **names,
             worker=WORKER,
             seconds=round(time.monotonic() - started, 6),
-            records_in=outcome.records_in,
-            records_out=outcome.records_out,
-            bytes_out=outcome.bytes_out,
+            **_told(outcome),
+            **({} if inputs is None else {"inputs": inputs}),
         )
+        self._skip(outcome)
         if isinstance(outcome, ReduceResult) and outcome.part is not None:
             records, size_bytes = outcome.part.records, outcome.part.bytes
             self.tell("commit_granted", **names, worker=WORKER, records=records, bytes=size_bytes)
         return outcome
+
+    def _skip(self, outcome: Outcome) -> None:
+        """Keep what a task left out. Each task kept to the limit; so must all of them together."""
+        self._skipped += outcome.skipped
+        allowed = self._request.spec.skip_max
+        if outcome.skipped and len(self._skipped) > allowed:
+            last = self._skipped[-1]
+            raise MinimrError(
+                f"{len(self._skipped)} records were bad, and --skip-bad-records "
+                f"(skip_bad_records) allows {allowed}; the last is at {last['position']} "
+                f"({last['error']})."
+            )
 
     def _publish(self, reduced: list[ReduceResult]) -> Result:
         request = self._request
@@ -159,7 +180,21 @@ class _SerialRun:
             output_format=request.output_format,
             counters=self._counters,
             overwrite=request.overwrite,
+            skipped=self._skipped,
         )
         seconds = round(time.monotonic() - self._started, 6)
-        self.tell("job_done", counters=self._counters, seconds=seconds)
+        skipped = len(self._skipped)
+        self.tell("job_done", counters=self._counters, seconds=seconds, skipped=skipped)
         return request.result([part.to_dict() for part in parts], self._counters, seconds)
+
+
+def _told(outcome: MapResult | ReduceResult) -> dict[str, Any]:
+    """What the event of a finished attempt says of its outcome."""
+    told = {
+        "records_in": outcome.records_in,
+        "records_out": outcome.records_out,
+        "bytes_out": outcome.bytes_out,
+        "counters": outcome.counters,
+        "skipped": len(outcome.skipped),
+    }
+    return told | {"digest": outcome.digest} if isinstance(outcome, MapResult) else told

@@ -1,46 +1,73 @@
-"""The story of a run on its way to those who follow it: the event log, a view, or just stderr."""
+"""The story of a run on its way to those who follow it: the event log, a view, or just stderr.
+
+Whoever waits for a job writes its log. A job that nobody waits for, as `minimr submit` starts it,
+has its log written by the coordinator (`minimr/cluster/job_log.py`).
+"""
 
 import sys
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from minimr.errors import UsageError
-from minimr.observe.log import EventLog
+from minimr.errors import JobFailed, UsageError
+from minimr.observe.default_logs import new_log
+from minimr.observe.log import EventLog, Timeline
 
 OnEvent = Callable[[dict[str, Any]], None]
 
 
 class Story:
-    """`add` takes events as they come; their clock starts at the first one.
+    """`add` takes events as they come; their clock starts at the first one. Thread-safe.
 
-    Whoever gives no `on_event` still sees what the job's code prints, on stderr.
+    The log is the file `log`, or else one at the default place, called after `name`; without
+    either there is none. Raises UsageError if `log` cannot be written. A default place that cannot
+    be written, or a disk that fills up later, ends the log and not the run: a `note` says so.
+
+    Whoever gives no `on_event` still sees notes and what the job's code prints, on stderr.
     """
 
-    def __init__(self, on_event: OnEvent | None, log: Path | None = None) -> None:
-        self._on_event = on_event or show_prints
-        self._first_t: float | None = None
+    def __init__(
+        self, on_event: OnEvent | None, log: Path | None = None, name: str | None = None
+    ) -> None:
+        self._on_event = on_event or show_on_stderr
+        self._timeline = Timeline()
+        self._lock = threading.Lock()
         self._started = time.monotonic()
-        try:
-            self._log = EventLog(log) if log is not None else None
-        except OSError as error:
-            raise UsageError(
-                f"the event log {log} cannot be written: {error.strerror}; choose another file"
-            ) from None
+        self._log: EventLog | None = None
+        if log is not None:
+            self._log = _open(log)
+        elif name is not None:
+            self._open_default(name)
+        self.log_path = self._log.path if self._log is not None else None
 
     @property
     def seconds(self) -> float:
         return time.monotonic() - self._started
 
     def add(self, event: dict[str, Any]) -> None:
-        if self._first_t is None:
-            self._first_t = event["t"]
-        event["t"] = round(event["t"] - self._first_t, 6)
-        if self._log is not None:
-            self._log.append([event])
-        self._on_event(event)
+        with self._lock:
+            placed = self._timeline.place(event)
+            problem = self._write(placed)
+        self._on_event(placed)
+        if problem is not None:
+            self._on_event(problem)
+
+    def point_out(self, error: JobFailed) -> None:
+        """Let the error say where the log is."""
+        if self.log_path is not None:
+            error.add_note(f"The event log: {self.log_path}")
+
+    def close(self) -> None:
+        log, self._log = self._log, None
+        if log is not None:
+            try:
+                log.close()
+            except OSError as error:  # On some file systems a write fails that late.
+                self._on_event(self._end_of_log(error))
 
     def __enter__(self) -> "Story":
         return self
@@ -51,12 +78,53 @@ class Story:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._log is not None:
-            self._log.close()
+        if isinstance(error, JobFailed):
+            self.point_out(error)
+        self.close()
+
+    def _open_default(self, name: str) -> None:
+        try:
+            self._log = new_log(name)
+        except (OSError, RuntimeError) as error:
+            why = error.strerror if isinstance(error, OSError) else str(error)
+            self._on_event(_note(0.0, f"no event log: ~/.minimr/logs cannot be written ({why})"))
+
+    def _write(self, event: dict[str, Any]) -> dict[str, Any] | None:
+        """Returns a note of what went wrong, once."""
+        if self._log is None:
+            return None
+        try:
+            self._log.append([event])
+        except OSError as error:
+            with suppress(OSError):
+                self._log.close()
+            self._log = None
+            return self._end_of_log(error)
+        return None
+
+    def _end_of_log(self, error: OSError) -> dict[str, Any]:
+        text = f"the event log {self.log_path} ends too early: {error.strerror}"
+        return _note(self._timeline.last_t, text)
 
 
-def show_prints(event: dict[str, Any]) -> None:
-    """What user code printed, marked with its task."""
-    if event["event"] == "task_printed":
-        for line in event["text"].splitlines():
-            print(f"[{event['task']}] {line}", file=sys.stderr)
+def show_on_stderr(event: dict[str, Any]) -> None:
+    """What user code printed, marked with its task, and notes."""
+    match event["event"]:
+        case "task_printed":
+            for line in event["text"].splitlines():
+                print(f"[{event['task']}] {line}", file=sys.stderr)
+        case "note":
+            print(event["text"], file=sys.stderr)
+
+
+def _open(path: Path) -> EventLog:
+    try:
+        return EventLog(path)
+    except OSError as error:
+        raise UsageError(
+            f"the event log {path} cannot be written: {error.strerror}; choose another file"
+        ) from None
+
+
+def _note(t: float, text: str) -> dict[str, Any]:
+    return {"t": t, "event": "note", "job": None, "text": text}

@@ -89,18 +89,23 @@ def accept(job: Job, task: Task, worker: str, attempt: AttemptId, output: Output
 
 
 def _record_done(turn: Turn, event: events.AttemptDone) -> None:
-    output = event.output
+    fields = done_fields(event.output)
+    turn.record_attempt("attempt_done", event.attempt, event.worker, **fields)
+
+
+def done_fields(output: Output) -> dict[str, Any]:
+    """What the event log says of an attempt's success."""
     extra = {"digest": output.digest, "inputs": output.inputs, "counters": output.counters}
     fields: dict[str, Any] = {name: value for name, value in extra.items() if value}
     if output.skipped:
         fields["skipped"] = len(output.skipped)
-    turn.record_attempt("attempt_done", event.attempt, event.worker, **output.stats, **fields)
+    return output.stats | fields
 
 
 def _record_commit(turn: Turn, event: events.AttemptDone) -> None:
     if part := event.output.part:
-        sizes = {"records": part["records"], "bytes": part["bytes"]}
-        turn.record_attempt("commit_granted", event.attempt, event.worker, **sizes)
+        told = {name: part[name] for name in ("records", "bytes", "sha256") if name in part}
+        turn.record_attempt("commit_granted", event.attempt, event.worker, **told)
 
 
 def map_done(turn: Turn, job: Job, task: Task, worker: Worker) -> None:

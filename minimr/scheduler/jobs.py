@@ -1,11 +1,13 @@
 """A job's life: accepted, all committed, published, ended, forgotten."""
 
+from typing import Any
+
 from minimr.scheduler import events, outcome, policy
 from minimr.scheduler.actions import ForgetJob, Publish
 from minimr.scheduler.dispatch import enqueue
 from minimr.scheduler.journal import JobAccepted, JobClosed, Publishing
 from minimr.scheduler.running import stop_attempts
-from minimr.scheduler.state import Job
+from minimr.scheduler.state import Job, JobPlan
 from minimr.scheduler.tables import ENDED, JOB_TABLE, JobState, Step, move
 from minimr.scheduler.turn import Turn
 
@@ -16,19 +18,7 @@ def submitted(turn: Turn, event: events.JobSubmitted) -> None:
     state.submitted += 1
     state.jobs[plan.job] = job
     turn.write(job, JobAccepted(plan, job.order))
-    turn.record(
-        "job_submitted",
-        job,
-        name=plan.name,
-        kind=plan.kind,
-        maps=plan.maps,
-        reduces=plan.reduces,
-        source=plan.source,
-        publishes=plan.publishes,
-        skip_max=plan.skip_max,
-        attempts_max=policy.ATTEMPTS_MAX,
-        losses_max=policy.LOSSES_MAX,
-    )
+    turn.record("job_submitted", job, **submitted_fields(plan))
     if plan.source is not None:
         source = state.jobs.get(plan.source)
         if source is None or source.state is JobState.FAILED or source.dropped:
@@ -40,6 +30,21 @@ def submitted(turn: Turn, event: events.JobSubmitted) -> None:
         for task in stage.tasks if stage else ():
             enqueue(task)
     turn.wake_all()
+
+
+def submitted_fields(plan: JobPlan) -> dict[str, Any]:
+    """What the event log says of a job that begins."""
+    return {
+        "name": plan.name,
+        "kind": plan.kind,
+        "maps": plan.maps,
+        "reduces": plan.reduces,
+        "source": plan.source,
+        "publishes": plan.publishes,
+        "skip_max": plan.skip_max,
+        "attempts_max": policy.ATTEMPTS_MAX,
+        "losses_max": policy.LOSSES_MAX,
+    }
 
 
 def all_done(turn: Turn, job: Job) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from minimr.errors import BadRecord
 from minimr.scheduler import events, jobs, outcome, policy
 from minimr.scheduler.actions import Action, SetTimer
-from minimr.scheduler.attempts import accept, locate, lose
+from minimr.scheduler.attempts import accept, done_fields, locate, lose
 from minimr.scheduler.dispatch import enqueue
 from minimr.scheduler.journal import (
     Committed,
@@ -97,6 +97,7 @@ def _find(state: State, attempt: AttemptId) -> tuple[Job, Task]:
 
 
 def _resume(turn: Turn, job: Job) -> None:
+    _tell(turn, job)
     if job.state is JobState.PUBLISHING:
         turn.record("job_publishing", job)
         turn.emit(jobs.publish(job, turn.cause))
@@ -107,6 +108,15 @@ def _resume(turn: Turn, job: Job) -> None:
                 enqueue(task)
     if job.last_stage.complete:  # The crash came between the last commit and the next record.
         jobs.all_done(turn, job)
+
+
+def _tell(turn: Turn, job: Job) -> None:
+    """An event log that begins here says what was there already."""
+    turn.record("job_restored", job, **jobs.submitted_fields(job.plan), state=str(job.state))
+    for task in _tasks(job):
+        if task.winner is not None and task.output is not None:
+            fields = done_fields(task.output)
+            turn.record_attempt("task_restored", task.winner, task.worker or "", **fields)
 
 
 def durable(state: State) -> dict[str, Any]:

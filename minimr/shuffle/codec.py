@@ -43,6 +43,10 @@ NESTING_MAX = 8
 """How deep tuples may lie within tuples. In each, msgpack allows a thousand lists within lists, and
 all of them stand on C's stack: 20 levels overflow one of 8 MiB."""
 
+LEVELS_MAX = 1024
+"""How deep msgpack reads. It writes one level more when the innermost list is empty; to notice that
+while writing would cost a copy of every head."""
+
 DIMENSIONS_MAX = 32
 ALIGNMENT_BYTES = 64
 """Buffers of a dumped value start at multiples of this, so that mapped arrays are aligned."""
@@ -64,6 +68,10 @@ def unpack(head: Buffer, buffers: "list[Buffer] | list[memoryview]") -> Any:
     """Decode what `pack` made; arrays are views of the buffers. Raises CorruptData."""
     try:
         return _Decoder(buffers).decode(head)
+    except msgpack.StackError:
+        raise CorruptData(
+            f"A value is nested deeper than {LEVELS_MAX} lists; flatten it."
+        ) from None
     except (ValueError, TypeError, OverflowError) as error:
         raise CorruptData(f"A message or file does not decode: {error}") from error
 

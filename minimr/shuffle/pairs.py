@@ -130,10 +130,21 @@ def read_blocks(read: Callable[[int], bytes]) -> Iterator[bytes]:
     """
     while header := read(HEADER_BYTES):
         size_bytes, _ = _measure(header)
-        block = header + read(size_bytes - HEADER_BYTES)
-        if len(block) != size_bytes:
-            raise CorruptData(f"A pair-block of {size_bytes} bytes is cut off at {len(block)}.")
-        yield block
+        yield b"".join([header, *_pieces(read, size_bytes - HEADER_BYTES)])
+
+
+def _pieces(read: Callable[[int], bytes], size_bytes: int) -> Iterator[bytes]:
+    """Read a block's columns step by step: their size is not to be believed before they are there.
+
+    Raises CorruptData if the stream ends too early.
+    """
+    left_bytes = size_bytes
+    while left_bytes:
+        piece = read(min(left_bytes, BLOCK_BYTES))
+        if not piece:
+            raise CorruptData(f"A pair-block lacks {left_bytes} of its {size_bytes} bytes.")
+        yield piece
+        left_bytes -= len(piece)
 
 
 def _measure(block: Buffer) -> tuple[int, int]:

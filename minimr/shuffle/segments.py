@@ -18,7 +18,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import msgpack
 
@@ -150,10 +150,25 @@ class MapOutputFile:
         data = file.read(length)
         if zlib.crc32(data) != crc:
             raise self._corrupt("the checksum of its index does not match")
-        return MapOutputIndex(tuple(Segment(*item) for item in msgpack.unpackb(data)))
+        return MapOutputIndex(tuple(_segments(msgpack.unpackb(data), start)))
 
     def _corrupt(self, what: str) -> CorruptData:
         return CorruptData(f"Map output {self.path}: {what}")
+
+
+def _segments(items: Any, end: int) -> Iterator[Segment]:
+    """Yield the index's segments, which lie side by side from the magic to `end`.
+
+    Raises ValueError or TypeError if they do not.
+    """
+    position = len(MAGIC)
+    for item in items:
+        if list(map(type, item)) != [int] * 4 or item[0] != position or item[1] < 0:
+            raise ValueError("its segments do not lie side by side")
+        yield Segment(*item)
+        position += item[1]
+    if position != end:
+        raise ValueError(f"its segments end at byte {position} instead of {end}")
 
 
 class _Limited:

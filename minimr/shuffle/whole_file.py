@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
-from minimr.errors import MinimrError
+from minimr.errors import DiskFull, MinimrError
 from minimr.shuffle.codec import Buffer
 
 
@@ -59,7 +59,7 @@ class WholeFile:
             self._discard()
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             advice = " Make room there, or point TMPDIR to a larger disk." if full else ""
-            raise MinimrError(
+            raise (DiskFull if full else MinimrError)(
                 f"Cannot write the {self._what} {self._path}: {error.strerror}.{advice}"
             ) from error
 

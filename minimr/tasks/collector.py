@@ -62,6 +62,7 @@ class Collector:
             if last is None:
                 return
             self._account(last, batch, len(self._groups) - groups_before)
+            self._position.watcher.tick()
             batch = max(1, min(BATCH_MAX, batch_bytes // self._record_bytes))
 
     def blocks(self) -> PartitionBlocks:
@@ -152,6 +153,7 @@ class Collector:
             keys.sort()
             sorted_groups = ((key, groups.pop(key)) for key in keys)
             for block in encode_groups(sorted_groups, self._records_per_block()):
+                self._position.watcher.tick()
                 yield partition, block
 
     def _merged_blocks(self) -> PartitionBlocks:
@@ -160,6 +162,7 @@ class Collector:
         for partition in range(self._partitions):
             merged = merge([file.read_segment(partition) for file in files], in_memory=False)
             for block in encode_groups(self._regroup(merged), self._records_per_block()):
+                self._position.watcher.tick()
                 yield partition, block
 
     def _regroup(self, groups: Iterable[Group]) -> Iterator[tuple[Any, list[Any]]]:

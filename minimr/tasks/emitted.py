@@ -68,9 +68,14 @@ class KeyGate:
         return key
 
 
-def checked_pairs(yielded: Iterable[Any], function: str) -> Iterator[Pair]:
-    """Yield the pairs among which all keys are of one kind. Raises BadRecord at the first other."""
-    gate = KeyGate(function)
+def checked_pairs(
+    yielded: Iterable[Any], function: str, gate: KeyGate | None = None
+) -> Iterator[Pair]:
+    """Yield the pairs among which all keys are of one kind. Raises BadRecord at the first other.
+
+    The kind is that of the keys which the gate, if one is given, has let through before.
+    """
+    gate = gate or KeyGate(function)
     for pair in yielded:
         key, value = as_pair(pair, function)
         if type(key) is not gate.fast_type:

@@ -16,6 +16,9 @@ from minimr.block import Block, TextBlock
 from minimr.errors import BadRecord, MinimrError, UsageError
 from minimr.job import Job
 from minimr.keys import preview
+from minimr.shuffle.partition import stable_hash
+from minimr.tasks.reserve import make_room, set_aside
+from minimr.tasks.watcher import NOBODY, Watcher
 
 OUR_FOLDER = Path(__file__).resolve().parent.parent
 USER_LIKE_FOLDER = OUR_FOLDER / "jobs"
@@ -24,6 +27,13 @@ USER_LIKE_FOLDER = OUR_FOLDER / "jobs"
 
 NO_KEY = object()
 """Stands for "before the first key"; None is a key."""
+
+
+NO_MEMORY = "MemoryError: the task needs more memory than it may take"
+
+
+class TooManyBadRecords(BadRecord):
+    """A record cannot be skipped, because enough of them were; its cause is the user's error."""
 
 
 class InputLost(MinimrError):
@@ -56,6 +66,7 @@ class Position:
     """Where a task stands. The loops keep `record` or `key` current, at the cost of a store.
 
     `record` is None while the next record is being read: an error then has its own position.
+    `path` is the input's; in a reduce task it is the task's short name.
     """
 
     task: str
@@ -64,6 +75,7 @@ class Position:
     record: tuple[Any, Any] | None = None
     key: Any = NO_KEY
     records: int = 0
+    watcher: Watcher = NOBODY
 
     @contextmanager
     def during(self, step: Literal["combine", "partition", "reduce"]) -> Iterator[None]:
@@ -73,12 +85,23 @@ class Position:
         self.step = before
 
     def name(self) -> str | None:
-        """Return the position in short, or None if there is none."""
+        """Return the position in short, or None if there is none.
+
+        "path:offset" for a record, "path:offset+length" for a block of lines, "reduce-3:key 'a'"
+        for a key group, and else "combine of key 'a'".
+        """
         if self.step != "map" and self.key is not NO_KEY:
-            return f"{self.step} of key {preview(self.key)}"
+            place = f"{self.path}:" if self.step == "reduce" else f"{self.step} of "
+            return f"{place}key {_name_of_key(self.key)}"
         if self.record is None:
             return None
-        return f"{self.path}:{preview(self.record[0])}"
+        place, value = self.record
+        length = f"+{len(value.data)}" if isinstance(value, TextBlock) else ""
+        return f"{self.path}:{preview(place)}{length}"
+
+    def shown(self) -> str:
+        """Return a preview of the record or key."""
+        return preview(self.key if self.record is None else self.record[1])
 
     def sentence(self) -> str:
         """Return the position for people: where, and on which record."""
@@ -89,27 +112,57 @@ class Position:
         return f"in {self.task} at {self.name()}, on {_preview_record(self.record[1])}"
 
 
+class PublishedPosition(Position):
+    """The position of a careful attempt: its watcher hears of every change before the next call.
+
+    So it is known where the process was even if it dies of a signal; see cluster/whereabouts.py.
+    """
+
+    __slots__ = ()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        made = hasattr(self, "watcher")  # the last field to be set
+        if made and name in ("step", "record", "key"):
+            self.watcher.at(self.name())
+
+
+def position_of(task: str, careful: bool, watcher: Watcher) -> Position:
+    """Return a new attempt's position; `task` is for people, "map task 3"."""
+    return (PublishedPosition if careful else Position)(task, watcher=watcher)
+
+
+def is_users_fault(error: BaseException) -> bool:
+    """Tell user code's failures, and those of its records, from all others.
+
+    Our other errors are not the user's doing: a disk is full, or an input (CorruptData, InputLost)
+    must be made again. Nor is Ctrl-C.
+    """
+    if isinstance(error, MinimrError):
+        return isinstance(error, BadRecord | UsageError)
+    return not isinstance(error, KeyboardInterrupt | GeneratorExit)
+
+
 @contextmanager
 def reporting(job: Job, position: Position) -> Iterator[None]:
-    """Turn what goes wrong in user code, or with its records, into TaskFailed.
-
-    Our other errors pass, since the user's code did nothing wrong: a disk is full, or an input
-    (CorruptData, InputLost) must be made again. So does KeyboardInterrupt.
-    """
+    """Turn what goes wrong in user code, or with its records, into TaskFailed; the rest passes."""
+    set_aside()
     try:
         yield
-    except (KeyboardInterrupt, GeneratorExit):
-        raise
     except BaseException as error:
-        if isinstance(error, MinimrError) and not isinstance(error, BadRecord | UsageError):
+        if not is_users_fault(error):
             raise
+        if isinstance(error, MemoryError):
+            make_room(error)
         raise TaskFailed(describe(error, job, position)) from error
 
 
 def describe(error: BaseException, job: Job, position: Position) -> Failure:
     """Put an exception that left a task into words."""
-    message = _message(error)
+    message = message_of(error)
     lines = [f"{type(job).__name__} failed {position.sentence()}:"]
+    if isinstance(error, TooManyBadRecords) and error.__cause__ is not None:
+        lines.append(_traceback(error.__cause__).rstrip("\n"))
     if isinstance(error, MinimrError):
         lines.append(message)
     else:
@@ -123,16 +176,34 @@ def describe(error: BaseException, job: Job, position: Position) -> Failure:
     return Failure(kind, message, "\n".join(lines), name)
 
 
-def _message(error: BaseException) -> str:
+def message_of(error: BaseException) -> str:
+    """Return one line: "ValueError: ...", or the text of an error of ours."""
     if isinstance(error, MinimrError):
         return str(error)
     if isinstance(error, SystemExit):
         return f"The job called sys.exit({error.code!r}); a task must return instead."
-    return traceback.format_exception_only(error)[-1].strip()
+    message = traceback.format_exception_only(error)[-1].strip()
+    return NO_MEMORY if message == "MemoryError" else message
 
 
 def _traceback(error: BaseException) -> str:
     """Format the exception and its causes without our frames; with them if there are no others."""
+    if isinstance(error, MemoryError):
+        return _out_of_memory(error)
+    return _without_our_frames(error)
+
+
+def _out_of_memory(error: MemoryError) -> str:
+    """Format the error that user code met; others came on top of it for want of memory."""
+    each: BaseException | None = error
+    while isinstance(each, MemoryError):
+        if any(not _is_ours(frame.filename) for frame in traceback.extract_tb(each.__traceback__)):
+            return _without_our_frames(each)
+        each = each.__context__
+    return message_of(error)
+
+
+def _without_our_frames(error: BaseException) -> str:
     whole = traceback.TracebackException.from_exception(error)
     each: traceback.TracebackException | None = whole
     while each is not None:
@@ -146,6 +217,12 @@ def _traceback(error: BaseException) -> str:
 def _is_ours(filename: str) -> bool:
     path = Path(filename)
     return path.is_relative_to(OUR_FOLDER) and not path.is_relative_to(USER_LIKE_FOLDER)
+
+
+def _name_of_key(key: Any) -> str:
+    """Return a preview by which two keys cannot be taken for each other."""
+    shown = preview(key)
+    return f"{shown} ({stable_hash(key):016x})" if shown.endswith("...") else shown
 
 
 def _preview_record(value: Any) -> str:

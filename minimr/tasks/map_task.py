@@ -5,38 +5,45 @@ may be thrown away and made again anywhere (OSDI 2004, section 3.3). A small out
 and rides inside the completion message, for a round of an iterative job must not touch the disk.
 """
 
+import zlib
 from contextlib import closing
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
 from minimr.job import Job
+from minimr.shuffle.digest import segments_digest
 from minimr.shuffle.pairs import block_records
 from minimr.shuffle.segments import write_map_output
 from minimr.tasks.collector import Collector, PartitionBlocks
-from minimr.tasks.failure import Position, reporting
+from minimr.tasks.failure import Position, position_of, reporting
 from minimr.tasks.keep import keep
+from minimr.tasks.skip import skipper_of
 from minimr.tasks.source import emitted, open_source
 from minimr.tasks.spec import MapResult, MapTask
+from minimr.tasks.watcher import NOBODY, Watcher
 
 OUTPUT_NAME = "map-output"
 
 
-def run_map(job: Job, task: MapTask, directory: Path) -> MapResult:
+def run_map(job: Job, task: MapTask, directory: Path, watcher: Watcher = NOBODY) -> MapResult:
     """Run a map task with a fresh job; spills and the output go to `directory`, which exists.
 
     Raises TaskFailed for whatever goes wrong in user code or with its records, CorruptData if a
     resident partition cannot be read (it must then be made again), and MinimrError if an input
     cannot be read or a disk is full.
     """
-    position = Position(f"map task {task.index}")
+    position = position_of(f"map task {task.index}", task.careful, watcher)
     with reporting(job, position):
         source = open_source(job, task, position)
         if task.keep is not None:
             return keep(job, source, Path(task.keep), position)
         collector = Collector(job, task.partitions, task.memory_bytes, directory, position)
         with closing(collector):
-            collector.add(emitted(job, source, position))
-            return _store(job, task, collector.blocks(), directory, position)
+            skipper = skipper_of(job, task, position)
+            collector.add(emitted(job, source, position, skipper))
+            result = _store(job, task, collector.blocks(), directory, position)
+            return result if skipper is None else replace(result, skipped=skipper.skipped)
 
 
 def _store(
@@ -62,6 +69,7 @@ def _store(
         records_out=sum(block_records(block) for _, block in held),
         bytes_out=held_bytes,
         counters=job.counters,
+        digest=segments_digest((len(each), zlib.crc32(each)) for each in segments),
     )
 
 
@@ -77,4 +85,5 @@ def _store_in_file(
         records_out=index.records,
         bytes_out=index.size_bytes,
         counters=job.counters,
+        digest=segments_digest((each.length, each.crc) for each in index.segments),
     )

@@ -5,7 +5,7 @@ split of columns   -> one Block (libsvm, say)
 resident partition -> its Block, or its records
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,9 @@ from minimr.job import Job, Pair
 from minimr.tasks.emitted import as_iterable
 from minimr.tasks.failure import Position
 from minimr.tasks.resident import open_resident
+from minimr.tasks.skip import Skipper
 from minimr.tasks.spec import MapTask
+from minimr.tasks.watcher import Pace
 
 AnyBlock = Block | TextBlock
 
@@ -58,23 +60,35 @@ def _open_split(job: Job, task: MapTask, split: Split) -> Source:
     return Source(records=reader.read_records(split, **text))
 
 
-def emitted(job: Job, source: Source, position: Position) -> Iterator[Any]:
-    """Yield what the job's `map` or `map_block` yields over the source, unchecked."""
+def emitted(
+    job: Job, source: Source, position: Position, skipper: Skipper | None = None
+) -> Iterator[Any]:
+    """Yield what the job's `map` or `map_block` yields over the source, unchecked.
+
+    A skipper leaves out the records on which they fail.
+    """
     if source.records is not None:
-        return _map_records(job, source.records, position)
+        return _map_records(job, source.records, position, skipper)
     assert source.blocks is not None
+    if skipper is not None:
+        return _map_blocks_skipping(job, source.blocks, position, skipper)
     return _map_blocks(job, source.blocks, position)
 
 
-def _map_records(job: Job, records: Iterable[Pair], position: Position) -> Iterator[Any]:
+def _map_records(
+    job: Job, records: Iterable[Pair], position: Position, skipper: Skipper | None
+) -> Iterator[Any]:
     if job.map_block is not None and type(job).map is Job.map:
         records = _no_records(job, records)
-    user_map = job.map
+    user_map = job.map if skipper is None else skipper.guarded_map()
+    pace, due = Pace(position.watcher), 1
     for count, record in enumerate(records, 1):
         position.record = record
         yield from as_iterable(user_map(*record), "map")
         position.record = None
         position.records = count
+        if count == due:
+            due = pace.next(count)
 
 
 def _map_blocks(job: Job, blocks: Iterable[AnyBlock], position: Position) -> Iterator[Any]:
@@ -87,18 +101,36 @@ def _map_blocks(job: Job, blocks: Iterable[AnyBlock], position: Position) -> Ite
         yield from as_iterable(made, "map_block")
 
 
+def _map_blocks_skipping(
+    job: Job, blocks: Iterable[AnyBlock], position: Position, skipper: Skipper
+) -> Iterator[Any]:
+    for block in _walked(blocks, position):
+        yield from skipper.block_pairs(_map_block_of(job), block)
+
+
 def mapped_blocks(job: Job, blocks: Iterable[AnyBlock], position: Position) -> Iterator[Any]:
     """Yield what the job's `map_block` returns for each block."""
+    for block in _walked(blocks, position):
+        yield _map_block_of(job)(block)
+
+
+def _walked(blocks: Iterable[AnyBlock], position: Position) -> Iterator[AnyBlock]:
+    """Yield each block, with the position there until the next one is asked for."""
     for block in blocks:
         position.record = (block.offset if isinstance(block, TextBlock) else 0, block)
-        if job.map_block is None:
-            raise UsageError(
-                f"The input of {type(job).__name__} has columns, not records: give the job a "
-                "map_block(block) in place of map(key, value)."
-            )
-        yield job.map_block(block)
+        yield block
         position.record = None
         position.records += rows_of(block)
+        position.watcher.tick()
+
+
+def _map_block_of(job: Job) -> Callable[[Any], Any]:
+    if job.map_block is None:
+        raise UsageError(
+            f"The input of {type(job).__name__} has columns, not records: give the job a "
+            "map_block(block) in place of map(key, value)."
+        )
+    return job.map_block
 
 
 def rows_of(block: AnyBlock) -> int:

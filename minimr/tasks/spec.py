@@ -4,6 +4,7 @@ A slot receives msgpack and the serial runner has Python objects; both make thei
 that the two cannot drift apart. Every field of a spec or task can be encoded by shuffle/codec.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ class JobSpec:
     output: dict[str, Any] = field(default_factory=lambda: dict(COLLECT))
     memory_bytes: int = MEMORY_BYTES
     inline_bytes: int = INLINE_BYTES
+    skip_max: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields by name; their values are shared, not copied."""
@@ -54,7 +56,15 @@ class JobSpec:
         job.state = self.state
         return job
 
-    def map_task(self, index: int, source: dict[str, Any], keep: str | None = None) -> "MapTask":
+    def map_task(
+        self,
+        index: int,
+        source: dict[str, Any],
+        keep: str | None = None,
+        *,
+        careful: bool = False,
+        skip: Sequence[str] = (),
+    ) -> "MapTask":
         """Return map task `index` over `source`, a split or a resident partition as a dict.
 
         With `keep`, a path, the task stores what it makes there instead of shuffling it.
@@ -69,16 +79,25 @@ class JobSpec:
             memory_bytes=self.memory_bytes,
             inline_bytes=self.inline_bytes,
             keep=keep,
+            skip_max=self.skip_max,
+            careful=careful,
+            skip=tuple(skip),
         )
 
-    def reduce_task(self, index: int, attempt: int = 0) -> "ReduceTask":
+    def reduce_task(
+        self, index: int, attempt: int = 0, *, careful: bool = False, skip: Sequence[str] = ()
+    ) -> "ReduceTask":
         """Return attempt `attempt` of the reduce task of partition `index`."""
-        return ReduceTask(index, self.output, attempt)
+        return ReduceTask(index, self.output, attempt, self.skip_max, careful, tuple(skip))
 
 
 @dataclass(frozen=True)
 class MapTask:
-    """One attempt at one map task; see `JobSpec.map_task`."""
+    """One attempt at one map task; see `JobSpec.map_task`.
+
+    At most `skip_max` bad records are left out; the positions in `skip` are left out unseen, since
+    they killed earlier attempts. A `careful` attempt publishes where it is before each call.
+    """
 
     index: int
     input: dict[str, Any]
@@ -89,14 +108,19 @@ class MapTask:
     memory_bytes: int = MEMORY_BYTES
     inline_bytes: int = INLINE_BYTES
     keep: str | None = None
+    skip_max: int = 0
+    careful: bool = False
+    skip: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class MapResult:
     """A map attempt's outcome: a file, or `segments` inline, or neither if it kept its data.
 
-    `segment_bytes` are the sizes of the R segments. `records_in` counts lines or rows,
-    `records_out` the pairs that travel on, which a combiner makes fewer.
+    `segment_bytes` are the sizes of the R segments. `records_in` counts lines or rows, the skipped
+    ones too; `records_out` the pairs that travel on, which a combiner makes fewer. `digest` is that
+    of the segments, None if the task kept its data. `skipped` has a {"position", "record", "error"}
+    for each record that was left out.
     """
 
     path: str | None
@@ -106,20 +130,31 @@ class MapResult:
     records_out: int
     bytes_out: int
     counters: dict[str, int]
+    digest: str | None = None
+    skipped: list[dict[str, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class ReduceTask:
-    """One attempt at one reduce task. `output` is COLLECT or made by `files_output`."""
+    """One attempt at one reduce task. `output` is COLLECT or made by `files_output`.
+
+    The last three fields are those of a MapTask, with key groups in place of records.
+    """
 
     index: int
     output: dict[str, Any] = field(default_factory=lambda: dict(COLLECT))
     attempt: int = 0
+    skip_max: int = 0
+    careful: bool = False
+    skip: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class ReduceResult:
-    """A reduce attempt's outcome: a part file, or `pairs` as pair-blocks if they are collected."""
+    """A reduce attempt's outcome: a part file, or `pairs` as pair-blocks if they are collected.
+
+    `skipped` describes the key groups that were left out, as in a MapResult.
+    """
 
     part: PartInfo | None
     pairs: bytes | None
@@ -127,3 +162,4 @@ class ReduceResult:
     records_out: int
     bytes_out: int
     counters: dict[str, int]
+    skipped: list[dict[str, str]] = field(default_factory=list)

@@ -1,16 +1,16 @@
 """Figures for records in tutorials/internals/decisions: `python -m tests.bench.decisions`.
 
 The loop: peers in another process send a heartbeat, wait for the answer, and send the next. They
-are served once by reader threads and the mailbox of `minimr.cluster.loop`, as the coordinator does,
-and once by a loop around a selector that is written here as plainly as possible.
+are served once by the loop and the channels that coordinator and worker have, and once by reader
+threads that post into a mailbox, as both did before.
 
-A round: how many frames reach the coordinator in one round over 8 partitions on 2 workers.
+A round over 8 partitions on 2 workers: its time, how many frames reach the coordinator, and how
+often a process of the cluster has to wait or is made to.
 
 The nursery: the time until a new slot says its first byte, forked by the nursery and as a fresh
 interpreter that imports the same modules.
 """
 
-import io
 import multiprocessing
 import os
 import selectors
@@ -23,15 +23,17 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from queue import SimpleQueue
 
 import minimr as mr
 import ml
-from minimr.cluster import coordinator
+from minimr.cluster import channel
 from minimr.cluster import messages as m
-from minimr.cluster.connection import MESSAGES_KIND, Connection
+from minimr.cluster.channel import Channel
+from minimr.cluster.connection import MESSAGES_KIND, Connection, decode_messages
 from minimr.cluster.loop import Loop
 from minimr.cluster.nursery import PRELOAD, Nursery
-from minimr.cluster.wire import Limits, encode_frame, read_frame
+from minimr.cluster.wire import Frame, encode_frame
 from tests.bench.cases import ROUNDS, NothingToDo
 
 ROUND_TRIPS = 20_000
@@ -53,8 +55,11 @@ def main() -> None:
             f"{name} {statistics.median(each):8,.0f}" for name, each in rates.items()
         )
         print(f"  {peers:3} peers   {shown}")
-    frames, ms = a_round()
-    print(f"An empty round: {frames:.1f} frames reach the coordinator, {ms:.2f} ms in all")
+    frames, switches, ms = a_round()
+    print(
+        f"An empty round: {ms:.2f} ms, {frames:.1f} frames reach the coordinator, "
+        f"{switches:.0f} context switches"
+    )
     print(f"From the request to a new slot's first byte, in ms (median of {4 * RUNS})")
     for name, times in births().items():
         print(f"  {name:18} {statistics.median(times) * 1e3:7.1f}")
@@ -95,71 +100,78 @@ def chat(pairs: list[tuple[socket.socket, socket.socket]]) -> None:
 
 
 def serve_mailbox(socks: list[socket.socket]) -> None:
-    """As the coordinator does, with its own Connection and Loop."""
-    talking = len(socks)
-
-    def handle(item: Connection | None) -> None:
-        nonlocal talking
-        if item is not None:
-            item.send([m.Beat()])
-            return
-        talking -= 1
-        if not talking:
-            loop.stop()
+    """One thread per peer reads with blocking calls; this one handles what they post."""
+    mailbox: SimpleQueue[Connection | None] = SimpleQueue()
 
     def read(connection: Connection) -> None:
         try:
             while True:
                 connection.receive()
-                loop.post(connection)
+                mailbox.put(connection)
         except EOFError:
             connection.close()
-            loop.post(None)
+            mailbox.put(None)
 
-    loop: Loop[Connection | None] = Loop(handle, lambda: None)
     for sock in socks:
         threading.Thread(target=read, args=(Connection(sock),), daemon=True).start()
-    loop.run()
+    talking = len(socks)
+    while talking:
+        if (connection := mailbox.get()) is None:
+            talking -= 1
+        else:
+            connection.send([m.Beat()])
 
 
 def serve_selector(socks: list[socket.socket]) -> None:
-    """The plainest selector loop. A real one would keep what is missing of a frame for later."""
-    talking = len(socks)
-    with selectors.DefaultSelector() as selector:
-        for sock in socks:
-            sock.setblocking(False)
-            selector.register(sock, selectors.EVENT_READ)
-        while talking:
-            for key, _ in selector.select():
-                if data := key.fileobj.recv(1 << 16):
-                    frame = read_frame(io.BytesIO(data).read, Limits())
-                    assert [m.from_wire(each) for each in frame.value] == [m.Beat()]
-                    key.fileobj.sendmsg(encode_frame(MESSAGES_KIND, [m.to_wire(m.Beat())]))
-                else:
-                    selector.unregister(key.fileobj)
-                    key.fileobj.close()
-                    talking -= 1
+    """As the coordinator does, with its own Channel and Loop."""
+    loop: Loop[None] = Loop(lambda _: None, lambda: None)
+    talking = set(range(len(socks)))
+
+    def serve(number: int, sock: socket.socket) -> None:
+        channel = Channel(sock, loop, lambda _: channel.send([m.Beat()]), lambda _: gone(number))
+
+    def gone(number: int) -> None:
+        talking.discard(number)
+        if not talking:
+            loop.stop()
+
+    for number, sock in enumerate(socks):
+        serve(number, sock)
+    loop.run()
+    loop.close()
 
 
-def a_round() -> tuple[float, float]:
-    """Frames to the coordinator and milliseconds, per round."""
+def a_round() -> tuple[float, float, float]:
+    """Frames to the coordinator, context switches and milliseconds, per round."""
     frames = 0
 
-    class Counted(Connection):
-        def receive(self) -> list[m.Message]:
-            nonlocal frames
-            messages = super().receive()
-            frames += 1
-            return messages
+    def counted(frame: Frame) -> list[m.Message]:
+        nonlocal frames
+        frames += 1
+        return decode_messages(frame)
 
-    coordinator.Connection = Counted
+    channel.decode_messages = counted
     with mr.Cluster(workers=2) as cluster:
         data = cluster.load(ml.DIABETES, "libsvm", partitions=8)
         data.round(NothingToDo)
-        frames, started = 0, time.perf_counter()
+        frames, switches, started = 0, context_switches(), time.perf_counter()
         for _ in range(ROUNDS):
             data.round(NothingToDo)
-        return frames / ROUNDS, (time.perf_counter() - started) * 1e3 / ROUNDS
+        ms = (time.perf_counter() - started) * 1e3
+        switches = context_switches() - switches
+    channel.decode_messages = decode_messages
+    return frames / ROUNDS, switches / ROUNDS, ms / ROUNDS
+
+
+def context_switches() -> int:
+    """Of all threads of this process and its children, so far."""
+    total, waiting = 0, [os.getpid()]
+    while waiting:
+        for task in Path(f"/proc/{waiting.pop()}/task").iterdir():
+            waiting += map(int, (task / "children").read_text().split())
+            lines = (task / "status").read_text().splitlines()
+            total += sum(int(line.split()[1]) for line in lines if "ctxt_switches" in line)
+    return total
 
 
 def births() -> dict[str, list[float]]:

@@ -26,6 +26,8 @@ class FakeResult:
     parts: list[PartInfo] = field(default_factory=list)
     counters: dict[str, int] = field(default_factory=dict)
     seconds: float = 1.5
+    skipped: list[dict[str, str]] = field(default_factory=list)
+    log: Path | None = None
 
     def __iter__(self) -> Iterator[Pair]:
         return iter(self.pairs)
@@ -39,6 +41,9 @@ class FakeSession(ModuleType):
         self.home = home
         self.requests: list[dict[str, Any]] = []
         self.submitted: dict[str, str] = {}
+        self.skipped: list[dict[str, str]] = []
+        self.log: Path | None = None
+        self.log_error: str | None = None
         self.before_running: Callable[[], None] = lambda: None
         self.Cluster = lambda *args, **keywords: FakeCluster(self, *args, **keywords)
 
@@ -56,10 +61,17 @@ class FakeSession(ModuleType):
         address_file.unlink()
 
     def serve_coordinator(
-        self, address_file: Path, port: int, workers: int, slots: int, on_ready: Any
+        self,
+        address_file: Path,
+        port: int,
+        workers: int,
+        slots: int,
+        on_ready: Any,
+        journal: Path | None,
     ) -> None:
         address_file.write_text(json.dumps({"port": port}))
-        self.requests.append({"port": port, "workers": workers})
+        asked = {"port": port, "workers": workers}
+        self.requests.append(asked | ({"journal": str(journal)} if journal else {}))
         on_ready()
         raise KeyboardInterrupt
 
@@ -100,13 +112,13 @@ class FakeSession(ModuleType):
 
     def _written(self, pairs: list[Pair], output: Any, counters: dict[str, int]) -> FakeResult:
         if output is None:
-            return FakeResult(pairs, counters=counters)
+            return FakeResult(pairs, counters=counters, skipped=self.skipped, log=self.log)
         directory = Path(output)
         directory.mkdir()
         data = b"".join(encode_text(key, value) for key, value in pairs)
         (directory / "part-00000").write_bytes(data)
         part = PartInfo("part-00000", len(pairs), len(data), "0" * 64, ("str", "int"))
-        return FakeResult(pairs, directory, [part], counters)
+        return FakeResult(pairs, directory, [part], counters, skipped=self.skipped)
 
 
 def _map(job: Any, path: str, groups: dict[Any, list[Any]]) -> int:
@@ -131,12 +143,15 @@ class FakeCluster:
         session: FakeSession,
         workers: int = 2,
         address: Path | None = None,
+        log: str | None = None,
         on_event: Callable[[dict[str, Any]], None] | None = None,
     ) -> None:
         self._session = session
+        self.log = session.log
         if address is not None:
             session.standing(address)
-        session.requests.append({"workers": workers, "address": address})
+        asked: dict[str, Any] = {"workers": workers, "address": address}
+        session.requests.append(asked | ({"log": log} if log is not None else {}))
         self._on_event = on_event or (lambda event: None)
         self.closed = False
 
@@ -180,6 +195,8 @@ class FakeCluster:
     def status(self) -> dict[str, Any]:
         worker = {"slots": 1, "address": "127.0.0.1:5000", "state": "alive"}
         job = {"name": "wordcount", "maps_done": 3, "maps": 12, "reduces_done": 0, "reduces": 2}
+        if self._session.log_error:
+            job["log_error"] = self._session.log_error
         return {
             "address": "127.0.0.1:4000",
             "workers": [

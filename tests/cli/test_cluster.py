@@ -106,6 +106,16 @@ def test_status_is_a_table_of_workers_and_one_of_jobs(
     ]
 
 
+def test_status_says_which_log_broke(
+    minimr: Minimr, session: FakeSession, job_file: str, text: str
+) -> None:
+    minimr("up")
+    minimr("submit", job_file, text, "-o", "out")
+    assert minimr("status").stderr == ""
+    session.log_error = "the event log out.log cannot be written: No space left on device"
+    assert minimr("status").stderr == f"job-1: {session.log_error}\n"
+
+
 def test_status_as_json(minimr: Minimr) -> None:
     minimr("up")
     state = json.loads(minimr("status", "--json").stdout)
@@ -168,3 +178,10 @@ def test_logs_reads_the_file_of_an_event_log(minimr: Minimr, tmp_path: Path) -> 
     refused = minimr("logs", log)
     assert refused.exit_code == 1
     assert "not an event log" in refused.stderr
+
+
+def test_the_coordinator_keeps_its_journal_where_it_is_told(
+    minimr: Minimr, session: FakeSession, tmp_path: Path
+) -> None:
+    minimr("coordinator", "--journal", tmp_path / "j", "--address", tmp_path / "cluster.json")
+    assert session.requests == [{"port": 0, "workers": 0, "journal": str(tmp_path / "j")}]

@@ -170,6 +170,31 @@ def test_a_job_that_fails_says_so_in_the_user_s_terms(home: Path) -> None:
     assert nothing_is_left(home)
 
 
+def test_bad_records_are_skipped_and_saved(home: Path) -> None:
+    lines = ["1", "x", "3", "?"]
+    (home / "numbers.txt").write_text("".join(f"{line}\n" for line in lines))
+    (home / "adding.py").write_text(
+        "import minimr as mr\n\n\nclass Adding(mr.Job):\n"
+        "    def map(self, offset, line):\n        yield 'sum', int(line)\n\n"
+        "    reduce = mr.Sum()\n"
+    )
+    request = ["run", "adding.py", "numbers.txt", "--reducers", "1", "--runner", "serial"]
+    result = minimr(home, *request, "-o", "out", "--skip-bad-records", "2")
+    assert result.returncode == 0, result.stderr
+    assert (home / "out" / "part-00000").read_text() == "sum\t4\n"
+    last = f"2 records were skipped, see {home}/out/_skipped.jsonl"
+    assert result.stderr.splitlines()[-1] == last
+    saved = (home / "out" / "_skipped.jsonl").read_text().splitlines()
+    found = [(each["position"], each["record"]) for each in map(json.loads, saved)]
+    assert found == [("numbers.txt:2", "'x'"), ("numbers.txt:6", "'?'")]
+
+    too_many = minimr(home, *request, "-o", "again", "--skip-bad-records", "1")
+    assert (too_many.returncode, too_many.stdout) == (1, "")
+    assert "--skip-bad-records (skip_bad_records) allows 1" in too_many.stderr
+    assert not (home / "again").exists()
+    assert nothing_is_left(home)
+
+
 def test_ctrl_c_ends_everything(home: Path) -> None:
     running = start(home, "run", "slow.py", "text.txt", "-o", "out")
     assert running.stderr is not None

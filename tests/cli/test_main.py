@@ -220,6 +220,13 @@ def test_a_reader_that_goes_away_ends_the_command_quietly(long_logs: list[str]) 
     assert (running.wait(), said) == (0, b"")
 
 
+def test_what_an_error_notes_is_told_below_it(capsys: pytest.CaptureFixture[str]) -> None:
+    error = JobFailed("map-0 failed")
+    error.add_note("The event log: out.log")
+    assert report(error) == 1
+    assert capsys.readouterr().err == "minimr: map-0 failed\nThe event log: out.log\n"
+
+
 @pytest.mark.parametrize(("terminal", "no_color", "red"), [(1, "", 1), (1, "1", 0), (0, "", 0)])
 def test_an_error_is_red_on_a_terminal_only(
     monkeypatch: pytest.MonkeyPatch,

@@ -70,7 +70,61 @@ def test_the_summary_as_json(minimr: Minimr, job_file: str, text: str, tmp_path:
         "bytes": 26,
         "parts": [{"name": "part-00000", "records": 5, "bytes": 26, "sha256": "0" * 64}],
         "counters": {"lines": 2},
+        "skipped": 0,
     }
+
+
+def test_a_log_that_was_given_no_place_is_the_last_word(
+    minimr: Minimr, session: FakeSession, job_file: str, text: str, tmp_path: Path
+) -> None:
+    session.log = tmp_path / "WordCount.log"
+    session.skipped = SKIPPED[:1]
+    said = f"event log: {session.log}"
+    assert minimr("run", job_file, text).stderr.splitlines()[-1] == said
+    assert said not in minimr("run", job_file, text, "--log", "run.log").stderr
+    assert said not in minimr("run", job_file, text, "-o", tmp_path / "out").stderr
+
+
+def test_a_run_that_could_write_no_log_does_not_name_one(
+    minimr: Minimr, job_file: str, text: str
+) -> None:
+    assert "event log" not in minimr("run", job_file, text).stderr
+
+
+SKIPPED = [
+    {"position": "a.txt:12", "record": "'x'", "error": "ValueError: no number"},
+    {"position": "a.txt:30", "record": "'y'", "error": "killed its process"},
+]
+
+
+@pytest.mark.parametrize(("number", "said"), [(1, "1 record was"), (2, "2 records were")])
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_skipped_records_are_the_last_word(
+    minimr: Minimr,
+    session: FakeSession,
+    job_file: str,
+    text: str,
+    tmp_path: Path,
+    number: int,
+    said: str,
+    more: list[str],
+) -> None:
+    session.skipped = SKIPPED[:number]
+    out = tmp_path / "counts"
+    result = minimr("run", job_file, text, "-o", out, *more)
+    assert result.stderr.splitlines()[-1] == f"{said} skipped, see {out}/_skipped.jsonl"
+    if more:
+        assert json.loads(result.stdout)["skipped"] == number
+
+
+def test_without_an_output_the_first_skipped_record_is_named(
+    minimr: Minimr, session: FakeSession, job_file: str, text: str
+) -> None:
+    session.skipped = SKIPPED
+    result = minimr("run", job_file, text)
+    assert result.stdout == COUNTED
+    last = "2 records were skipped, the first at a.txt:12 (ValueError: no number)"
+    assert result.stderr.splitlines()[-1] == last
 
 
 def test_progress_is_plain_lines_where_there_is_no_terminal(
@@ -89,6 +143,7 @@ def test_the_session_gets_what_the_user_asked_for(
     out, log = str(tmp_path / "out"), str(tmp_path / "run.log")
     asked = ["--workers", "3", "--reducers", "4", "--log", log, "--overwrite"]
     asked += ["--encoding", "latin-1", "--errors", "strict", "--output-format", "jsonl"]
+    asked += ["--skip-bad-records", "5"]
     minimr("run", job_file, text, "-o", out, *asked)
     [request] = session.requests
     del request["on_event"]
@@ -103,6 +158,7 @@ def test_the_session_gets_what_the_user_asked_for(
         "encoding": "latin-1",
         "errors": "strict",
         "overwrite": True,
+        "skip_bad_records": 5,
         "log": log,
         "options": {},
     }
@@ -138,6 +194,7 @@ def test_what_the_user_leaves_open_has_the_defaults_of_the_library(
         (["--frobnicate"], "--frobnicate"),
         (["--encoding", "klingon"], "Python knows no encoding 'klingon'"),
         (["--reducers", "0"], "--reducers"),
+        (["--skip-bad-records", "-1"], "--skip-bad-records"),
     ],
 )
 def test_requests_that_make_no_sense_are_refused_before_any_work(

@@ -81,6 +81,44 @@ def test_partitions_workers_and_address_reach_the_cluster(
     assert minimr("train", "linear", data, "--address", "nowhere.json").exit_code == 3
 
 
+@pytest.mark.parametrize(
+    ("arguments", "log"),
+    [
+        (["--log", "mine.log"], "mine.log"),
+        (["--model", "MODEL"], "MODEL.log"),
+        (["--model", "MODEL", "--log", "mine.log"], "mine.log"),
+        ([], None),
+    ],
+)
+def test_the_log_lies_beside_the_model_or_where_it_was_asked_for(
+    minimr: Minimr,
+    session: FakeSession,
+    data: str,
+    tmp_path: Path,
+    arguments: list[str],
+    log: str | None,
+) -> None:
+    session.log = tmp_path / "rounds.log"
+    model = str(tmp_path / "model.json")
+    named = [argument.replace("MODEL", model) for argument in arguments]
+    result = minimr("train", "linear", data, *named)
+    assert result.exit_code == 0
+    assert session.requests[0].get("log") == (log and log.replace("MODEL", model))
+    last = result.stderr.splitlines()[-1]
+    assert (last == f"event log: {session.log}") is (log is None)
+
+
+def test_predict_has_a_log_too(
+    minimr: Minimr, session: FakeSession, data: str, tmp_path: Path
+) -> None:
+    model = tmp_path / "model.json"
+    minimr("train", "linear", data, "--model", model)
+    session.log = tmp_path / "rounds.log"
+    for more in ([], ["--json"]):
+        result = minimr("predict", model, data, *more)
+        assert result.stderr.splitlines()[-1] == f"event log: {session.log}"
+
+
 def test_the_report(minimr: Minimr, data: str) -> None:
     lines = minimr("train", "linear", data, "--intercept", "--split", "1,1").stdout.splitlines()
     losses = train(minimr, data, "--intercept", "--split", "1,1")["loss_history"]

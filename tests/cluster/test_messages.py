@@ -19,7 +19,7 @@ EXAMPLES = [
     m.Done(ATTEMPT, None, {}, {}, {"name": "part-00000"}, ""),
     m.Failed(ATTEMPT, "user", "ValueError: x", "books:17", ""),
     m.FetchMissed(ATTEMPT, [ATTEMPT, AttemptId("job-1", "map", 4, 1)], "no answer"),
-    m.MapsAt("job-1", [ATTEMPT], ["worker-1"], ["127.0.0.1"], [4711], [100]),
+    m.MapsAt("job-1", [ATTEMPT], ["worker-1"], ["127.0.0.1"], [4711], [100], ["d1"]),
     m.Run(ATTEMPT, Blob(b"cargo"), [0, 1], [Blob(b"a"), Blob(b"b")]),
     m.Reply(7, {"any": ["thing", 1, None]}, None),
     m.Fetch(2, [ATTEMPT]),

@@ -5,6 +5,7 @@ import select
 import subprocess
 import sys
 import threading
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from minimr.cluster import standing
 from minimr.cluster.address import read_address
 from minimr.errors import NoCoordinator, UsageError
 from minimr.jobs.wordcount import WordCount
+from minimr.observe.log import read_log
 from tests.cluster.gated import Gate, GatedCount
 
 pytestmark = pytest.mark.slow
@@ -96,6 +98,41 @@ def test_a_submitted_job_runs_without_its_client(cluster, text, tmp_path):
     events = [event["event"] for event in cluster.logs(job)]
     assert events[0] == "job_submitted"
     assert events[-1] == "job_done"
+
+
+def test_its_log_lies_beside_its_output_and_is_complete_when_it_has_ended(cluster, text, tmp_path):
+    for number in range(5):
+        out = tmp_path / f"out{number}"
+        cluster.wait(job := cluster.submit(WordCount, [str(text)], out))
+        log = list(read_log(f"{out}.log"))
+        kept = cluster.logs(job)
+        assert [each["event"] for each in log[:2]] == ["worker_joined", "job_submitted"]
+        assert [each["event"] for each in log[1:]] == [each["event"] for each in kept]
+        assert log[-1]["event"] == "job_done"
+        assert log[0]["t"] == 0.0
+        assert all(first["t"] <= second["t"] for first, second in pairwise(log))
+
+
+def test_a_log_that_cannot_be_written_is_said_and_stops_nothing(cluster, address, text, tmp_path):
+    (tmp_path / "out.log").mkdir()
+    job = cluster.submit(WordCount, [str(text)], tmp_path / "out")
+    cluster.wait(job)
+    said = f"the event log {tmp_path / 'out.log'} cannot be written: Is a directory"
+    assert (tmp_path / "out" / "_SUCCESS").exists()
+    assert [each["text"] for each in cluster.logs(job) if each["event"] == "note"] == [said]
+    (summary,) = [each for each in cluster.status()["jobs"] if each["job"] == job]
+    assert (summary["state"], summary["log_error"]) == ("succeeded", said)
+    assert address.with_suffix(".log").read_text() == f"{job}: {said}\n"
+
+
+def test_a_cluster_that_is_stopped_finishes_the_logs(address, text, tmp_path):
+    standing.start_detached(address, workers=1)
+    gate = Gate(tmp_path / "gate")
+    with mr.Cluster(address=address) as cluster:
+        cluster.submit(GatedCount(gate=gate.path), [str(text)], tmp_path / "out")
+    standing.stop(address)
+    assert [each["event"] for each in read_log(tmp_path / "out.log")][-1] == "job_cancelled"
+    gate.open()
 
 
 def test_a_cancelled_job_ends_and_leaves_nothing(cluster, text, tmp_path):

@@ -1,5 +1,6 @@
 """Frames: what is written comes back, however it is cut, and nothing else gets through."""
 
+import itertools
 import random
 import struct
 from io import BytesIO
@@ -10,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimr.cluster import wire
-from minimr.cluster.wire import Blob, FrameTooLarge, Limits, encode_frame, read_frame
+from minimr.cluster.wire import (
+    Blob,
+    FrameDecoder,
+    FrameTooLarge,
+    Limits,
+    encode_frame,
+    read_frame,
+)
 from minimr.errors import ProtocolError
 
 PLAIN = st.recursive(
@@ -171,3 +179,60 @@ def test_deep_nesting_is_refused():
     head = b"\x91" * 10_000 + b"\xc0"
     with pytest.raises(ProtocolError, match="not valid msgpack"):
         decoded(framed(head))
+
+
+def fed(data, cuts, limits=None):
+    """The frames that a decoder finds in `data`, which comes in pieces cut at `cuts`."""
+    decoder, frames = FrameDecoder(limits or Limits()), []
+    for start, stop in itertools.pairwise(sorted({0, *cuts, len(data)})):
+        piece = data[start:stop]
+        while piece:
+            space = decoder.space()
+            count = min(len(space), len(piece))
+            space[:count] = piece[:count]
+            piece = piece[count:]
+            frames += decoder.received(count)
+    return frames
+
+
+STREAM = b"".join(
+    encoded(kind, [kind, Blob(bytes([kind]) * size)])
+    for kind, size in enumerate([0, 10, 1000, wire.BUFFER_BYTES + 1, 3, 3 * wire.BUFFER_BYTES, 5])
+)
+
+
+@given(st.lists(st.integers(0, len(STREAM)), max_size=20))
+def test_frames_are_the_same_wherever_the_stream_is_cut(cuts):
+    read = reader(STREAM)
+    wanted = [read_frame(read, Limits()) for _ in range(7)]
+    assert fed(STREAM, cuts) == wanted
+
+
+def test_a_stream_that_comes_byte_by_byte():
+    data = encoded(1, ["first", Blob(b"x" * 600)]) + encoded(2, "second")
+    frames = fed(data, range(len(data)))
+    assert [frame.kind for frame in frames] == [1, 2]
+    assert bytes(frames[0].value[1].data) == b"x" * 600
+
+
+def test_a_large_blob_is_received_where_it_stays():
+    """No copy: what `space` gave out for it is what the frame holds."""
+    data = encoded(1, Blob(b"y" * (2 * wire.BUFFER_BYTES)))
+    decoder = FrameDecoder(Limits())
+    head = len(data) - 2 * wire.BUFFER_BYTES
+    decoder.space()[:head] = data[:head]
+    assert list(decoder.received(head)) == []
+    space = decoder.space()
+    assert len(space) == 2 * wire.BUFFER_BYTES
+    space[:] = data[head:]
+    (frame,) = decoder.received(len(space))
+    space[:3] = b"abc"
+    assert bytes(frame.value.data[:4]) == b"abcy"
+
+
+def test_a_decoder_refuses_what_is_over_the_limits_before_memory_is_spent():
+    header = wire.HEADER.pack(wire.MAGIC, 1, 1, 1, 10) + bytes(4) + struct.pack("!Q", 1 << 40)
+    with pytest.raises(ProtocolError, match="over the limit"):
+        fed(header, [])
+    with pytest.raises(ProtocolError, match="over the limit"):
+        fed(encoded(0, "x" * 5000)[:20], [], Limits(head_bytes=4096, blobs=0, blob_bytes=0))

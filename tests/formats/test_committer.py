@@ -20,6 +20,7 @@ from minimr.formats.committer import (
     prepare,
     publish,
     read_manifest,
+    read_skipped,
 )
 from minimr.formats.output import PartInfo, open_writer
 
@@ -115,6 +116,73 @@ def test_names_sort_in_the_order_of_the_partitions():
     names = [part_name(partition) for partition in (0, 9, 10, 999, 10_000, 99_999)]
     assert names == sorted(names)
     assert attempt_name(3, 1) == "part-00003.attempt-1"
+
+
+# ---- skipped records
+
+SKIPPED = [
+    {"position": "caf\udce9.txt:12", "record": "'x\u2028y'", "error": "ValueError: no\nway"},
+    {"position": "reduce-0:key 'a'", "record": "'a'", "error": "killed its process"},
+]
+
+
+def publish_skipping(staging: Path, output: Path, winners: list, skipped: list) -> None:
+    publish(staging, output, winners, output_format="text", counters=COUNTERS, skipped=skipped)
+
+
+def test_skipped_records_are_saved_beside_the_parts_and_counted(tmp_path):
+    output = tmp_path / "out"
+    staging, winners = stage(output)
+    publish_skipping(staging, output, winners, SKIPPED)
+    assert names_in(output) == ["_SUCCESS", "_skipped.jsonl", "part-00000", "part-00001"]
+    lines = (output / "_skipped.jsonl").read_text("ascii").split("\n")
+    assert [json.loads(line) for line in lines[:-1]] == SKIPPED
+    assert lines[-1] == ""
+    assert read_skipped(output) == SKIPPED
+    assert read_manifest(output).skipped == 2
+    assert json.loads((output / "_SUCCESS").read_text())["skipped"] == 2
+
+
+def test_without_any_there_is_no_file_for_them(tmp_path):
+    output = tmp_path / "out"
+    staging, winners = stage(output)
+    publish_skipping(staging, output, winners, [])
+    assert is_complete(contents(output))
+    assert read_skipped(output) == []
+    assert json.loads((output / "_SUCCESS").read_text())["skipped"] == 0
+
+
+def test_a_manifest_of_before_there_were_any_can_be_read(tmp_path):
+    output = tmp_path / "out"
+    staging, winners = stage(output)
+    publish_staged(staging, output, winners)
+    manifest = json.loads((output / "_SUCCESS").read_text())
+    del manifest["skipped"]
+    (output / "_SUCCESS").write_text(json.dumps(manifest))
+    assert read_manifest(output).skipped == 0
+
+
+def test_a_damaged_list_is_named(tmp_path):
+    (tmp_path / "_skipped.jsonl").write_text('{"position": ')
+    with pytest.raises(CorruptData, match=rf"{tmp_path}/_skipped.jsonl is damaged"):
+        read_skipped(tmp_path)
+
+
+def test_a_publish_with_skipped_records_can_be_killed_anywhere_and_finished(tmp_path):
+    for change in count():
+        output = tmp_path / str(change) / "out"
+        output.parent.mkdir()
+        staging, winners = stage(output)
+        with INTERRUPTER.strike(change, KeyboardInterrupt()):
+            try:
+                publish_skipping(staging, output, winners, SKIPPED)
+            except KeyboardInterrupt:
+                assert not output.exists() or read_skipped(output) == SKIPPED
+        publish_skipping(staging, output, winners, SKIPPED)
+        assert read_skipped(output) == SKIPPED
+        assert names_in(output.parent) == ["out"]
+        if not INTERRUPTER.struck:
+            return
 
 
 # ---- refusals

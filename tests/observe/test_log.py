@@ -1,3 +1,4 @@
+import gc
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -6,7 +7,7 @@ import pytest
 
 from minimr import __version__
 from minimr.errors import BadRecord
-from minimr.observe.log import EventLog, read_log
+from minimr.observe.log import EventLog, Timeline, mend, read_log
 
 EVENTS = [
     {"t": 0.0, "event": "worker_joined", "worker": "worker-1", "slots": 1},
@@ -65,6 +66,52 @@ def test_a_batch_can_be_read_before_the_log_is_closed(path: Path) -> None:
     with EventLog(path) as log:
         log.append(EVENTS[:2])
         assert list(read_log(path)) == EVENTS[:2]
+
+
+def test_a_log_can_be_gone_on_with(path: Path) -> None:
+    with EventLog(path) as log:
+        log.append(EVENTS[:1])
+    with EventLog(path, append=True) as log:
+        log.append(EVENTS[1:])
+    assert list(read_log(path)) == EVENTS
+
+
+def test_mending_cuts_half_a_line_and_nothing_else(path: Path) -> None:
+    write(path)
+    whole = path.read_bytes()
+    assert mend(path) == 1.25
+    assert path.read_bytes() == whole
+    path.write_bytes(whole + b'{"t": 9')
+    assert mend(path) == 1.25
+    assert path.read_bytes() == whole
+
+
+def test_what_is_no_log_is_not_mended(path: Path) -> None:
+    path.write_bytes(b"mine")
+    with pytest.raises(BadRecord, match="not an event log"):
+        mend(path)
+    assert path.read_bytes() == b"mine"
+
+
+def test_a_log_that_cannot_even_begin_leaves_no_file_open() -> None:
+    with pytest.raises(OSError, match="No space left"):
+        EventLog("/dev/full")
+    gc.collect()  # A file left open would be a warning, and so an error.
+
+
+def placed(*events: tuple[float, str], last_t: float = 0.0) -> list[float]:
+    timeline = Timeline(last_t)
+    return [timeline.place({"t": t, "event": name})["t"] for t, name in events]
+
+
+def test_time_counts_from_the_first_event_and_never_runs_backwards() -> None:
+    assert placed((7.5, "a"), (8.0, "b"), (7.75, "late"), (9.0, "c")) == [0.0, 0.5, 0.5, 1.5]
+
+
+def test_another_coordinator_s_clock_goes_on_after_the_last_event() -> None:
+    restarted = [(100.0, "a"), (130.0, "b"), (0.25, "coordinator_started"), (1.25, "c")]
+    assert placed(*restarted) == [0.0, 30.0, 30.0, 31.0]
+    assert placed((0.5, "coordinator_started"), (1.5, "b"), last_t=30.0) == [30.0, 31.0]
 
 
 def test_half_a_line_at_the_end_is_left_out_and_said(path: Path) -> None:

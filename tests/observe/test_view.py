@@ -213,6 +213,13 @@ def test_rounds_are_counted_and_all_but_the_last_few_forgotten() -> None:
     assert list(view.jobs) == ["job-1", *(f"round-{n}" for n in range(5, ROUNDS_KEPT + 5))]
 
 
+def test_a_round_told_in_one_event_counts_like_any_other() -> None:
+    view = view_of(begun())
+    done = {"event": "round_done", "job": "round-1", "name": "Total", "maps": 2, "reduces": 1}
+    assert fold(view, {"t": 1.0, "seconds": 0.002, **done})
+    assert (view.rounds_done, list(view.jobs)) == (1, ["job-1"])
+
+
 def test_unknown_events_change_nothing() -> None:
     view, other = view_of(begun()), view_of(begun())
     fold(view, {"t": 99.0, "event": "rebalance", "job": "job-1"})

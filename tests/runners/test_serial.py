@@ -4,9 +4,11 @@ from dataclasses import replace
 import pytest
 
 import minimr as mr
+from minimr.formats.committer import read_manifest, read_skipped
 from minimr.observe.view import View, fold
 from minimr.runners.request import new_request
 from minimr.runners.serial import run_request
+from minimr.shuffle.digest import inputs_digest
 
 
 class WordCount(mr.Job):
@@ -188,3 +190,120 @@ def test_overwrite_replaces_a_former_output(tmp_path, inputs):
     run(WordCount, inputs, tmp_path / "out", reducers=3)
     run(WordCount, inputs, tmp_path / "out", reducers=1, overwrite=True)
     assert left_behind(tmp_path / "out") == ["_SUCCESS", "part-00000"]
+
+
+# ---- skipping of bad records
+
+
+class Fussy(mr.Job):
+    """Sums the numbers of each line under its first word; fails on what is no number."""
+
+    def map(self, _offset, line):
+        name, *numbers = line.split()
+        self.count("lines")
+        for number in numbers:
+            yield name, float(number)
+
+    def reduce(self, name, values):
+        total = sum(values)
+        yield name, total
+        self.count("names")
+        if name == "cursed":
+            raise ValueError("not this one")
+
+
+GOOD = ["one 0.1 0.2\ntwo 3\n", "one 0.7\n"]
+BAD = ["one 0.1 0.2\none 1 x\ntwo 3\n", "cursed 1\none 0.7\ntwo 3 y\n"]
+
+
+def folder_of(tmp_path, name, texts):
+    folder = tmp_path / name
+    folder.mkdir()
+    for number, text in enumerate(texts):
+        (folder / f"{number}.txt").write_text(text)
+    return folder
+
+
+def parts_of(folder):
+    return [path.read_bytes() for path in sorted(folder.glob("part-*"))]
+
+
+def test_the_parts_are_those_of_the_good_records_alone(tmp_path):
+    good = run(Fussy, [str(folder_of(tmp_path, "good", GOOD))], tmp_path / "expected")
+    folder = folder_of(tmp_path, "bad", BAD)
+    result = run(Fussy, [str(folder)], tmp_path / "out", skip_bad_records=3)
+    assert parts_of(tmp_path / "out") == parts_of(tmp_path / "expected")
+    assert result.counters == good.counters | {"lines": 4}  # of the cursed line map thought well
+    assert (good.skipped, len(result.skipped)) == ([], 3)
+    assert read_skipped(tmp_path / "out") == result.skipped
+    assert read_manifest(tmp_path / "out").skipped == 3
+    number = "ValueError: could not convert string to float"
+    assert result.skipped == [
+        {"position": f"{folder}/0.txt:12", "record": "'one 1 x'", "error": f"{number}: 'x'"},
+        {"position": f"{folder}/1.txt:17", "record": "'two 3 y'", "error": f"{number}: 'y'"},
+        {
+            "position": result.skipped[2]["position"],
+            "record": "'cursed'",
+            "error": "ValueError: not this one",
+        },
+    ]
+    assert result.skipped[2]["position"] in {f"reduce-{n}:key 'cursed'" for n in range(2)}
+
+
+def test_the_events_count_them(tmp_path):
+    events = []
+    folder = folder_of(tmp_path, "bad", BAD)
+    run(Fussy, [str(folder)], tmp_path / "out", events, skip_bad_records=3)
+    done = [event for event in events if event["event"] == "attempt_done"]
+    assert sorted(event["skipped"] for event in done) == [0, 1, 1, 1]
+    assert events[-1]["skipped"] == 3
+    assert [each["skip_max"] for each in events if each["event"] == "job_submitted"] == [3]
+
+
+def test_more_than_allowed_in_the_whole_job_fail_it(tmp_path):
+    events = []
+    folder = folder_of(tmp_path, "bad", BAD)
+    with pytest.raises(mr.JobFailed) as caught:
+        run(Fussy, [str(folder)], tmp_path / "out", events, skip_bad_records=2)
+    assert str(caught.value).startswith(
+        "3 records were bad, and --skip-bad-records (skip_bad_records) allows 2; the last is at "
+    )
+    assert str(caught.value).endswith(":key 'cursed' (ValueError: not this one).")
+    assert events[-1]["error"] == str(caught.value)
+    assert left_behind(tmp_path) == ["bad"]
+
+
+def test_more_than_allowed_in_one_task_show_the_users_error(tmp_path):
+    folder = folder_of(tmp_path, "bad", ["one x\n" * 3])
+    with pytest.raises(mr.JobFailed, match=r"allows 1") as caught:
+        run(Fussy, [str(folder)], tmp_path / "out", skip_bad_records=1)
+    assert "Fussy failed in map task 0" in str(caught.value)
+
+
+def test_a_result_without_an_output_knows_them_too(tmp_path):
+    folder = folder_of(tmp_path, "bad", BAD)
+    result = run(Fussy, [str(folder)], skip_bad_records=3)
+    assert dict(result) == {"one": 0.1 + 0.2 + 0.7, "two": 3.0}
+    assert len(result.skipped) == 3
+
+
+@pytest.mark.parametrize("number", [-1, 1001])
+def test_only_a_few_may_be_skipped(tmp_path, inputs, number):
+    with pytest.raises(mr.UsageError, match=rf"from 0 to 1,000 bad records, not {number:,}"):
+        run(WordCount, inputs, tmp_path / "out", skip_bad_records=number)
+    assert left_behind(tmp_path) == ["in"]
+
+
+def test_digests_of_maps_and_of_what_reducers_read_are_in_the_events(tmp_path, inputs):
+    runs = []
+    for name, inline_bytes in (("inline", 1 << 20), ("files", 0)):
+        events = []
+        with new_request(WordCount, inputs, tmp_path / name) as request:
+            request.spec = replace(request.spec, inline_bytes=inline_bytes)
+            run_request(request, events.append)
+        runs.append([event for event in events if event["event"] == "attempt_done"])
+    digests = [[event.get("digest") for event in done] for done in runs]
+    read = [[event.get("inputs") for event in done] for done in runs]
+    assert digests[0] == digests[1]
+    assert len(set(digests[0][:3])) == 3
+    assert read[0] == read[1] == [None] * 3 + [inputs_digest(dict(enumerate(digests[0][:3])))] * 2

@@ -10,6 +10,7 @@ from minimr.shuffle.segments import MapOutputFile, read_segment_bytes
 from minimr.tasks.map_task import run_map
 from minimr.tasks.reduce_task import run_reduce
 from minimr.tasks.spec import JobSpec, MapResult, ReduceTask
+from minimr.tasks.watcher import NOBODY
 
 
 def text_input(folder: Path, text: str | bytes, name: str = "input.txt") -> dict[str, Any]:
@@ -22,12 +23,17 @@ def text_input(folder: Path, text: str | bytes, name: str = "input.txt") -> dict
 def map_once(
     job_class: type[Job], source: dict[str, Any], folder: Path, index: int = 0, **fields: Any
 ) -> MapResult:
-    """Run one map task in a directory of its own. `fields` are those of the spec, and `keep`."""
-    keep = fields.pop("keep", None)
+    """Run one map task in a directory of its own.
+
+    `fields` are those of the spec, and `watcher` and the further arguments of `map_task`.
+    """
+    watcher = fields.pop("watcher", NOBODY)
+    more = {name: fields.pop(name) for name in ("keep", "careful", "skip") if name in fields}
     spec = as_received(JobSpec(**{"partitions": 2, "format": job_class.input_format, **fields}))
     directory = folder / f"map-{index}"
     directory.mkdir()
-    return run_map(spec.new_job(job_class), spec.map_task(index, source, keep), directory)
+    task = spec.map_task(index, source, **more)
+    return run_map(spec.new_job(job_class), task, directory, watcher)
 
 
 def as_received(spec: JobSpec) -> JobSpec:

@@ -241,7 +241,7 @@ def test_a_failing_reduce_names_its_key():
     with pytest.raises(TaskFailed) as caught:
         run_reduce(Bad(), ReduceTask(3), segments, in_memory=True)
     failure = caught.value.failure
-    assert failure.position == "reduce of key 'b'"
+    assert failure.position == "reduce-3:key 'b'"
     head = "Bad failed in reduce task 3, in reduce of the key 'b':"
     assert failure.text.splitlines()[0] == head
 

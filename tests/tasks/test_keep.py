@@ -18,7 +18,7 @@ def kept(job_class, source, folder, index=0):
     path = folder / f"partition-{index}"
     result = map_once(job_class, source, folder, index, keep=str(path))
     assert result.path == str(path)
-    assert result.segments is None
+    assert (result.segments, result.digest) == (None, None)
     assert result.bytes_out == path.stat().st_size
     return result, {"kind": "resident", "path": str(path)}
 

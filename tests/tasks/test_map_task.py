@@ -64,6 +64,7 @@ def test_a_large_output_is_one_file_with_the_same_pairs(tmp_path):
     assert emitted(in_file) == emitted(inline)
     assert in_file.segment_bytes == inline.segment_bytes
     assert (in_file.records_out, in_file.bytes_out) == (inline.records_out, inline.bytes_out)
+    assert in_file.digest == inline.digest
 
 
 def test_exactly_the_inline_limit_is_still_inline(tmp_path):
@@ -72,6 +73,16 @@ def test_exactly_the_inline_limit_is_still_inline(tmp_path):
     assert map_once(WordCount, source, tmp_path, 1, inline_bytes=size_bytes).path is None
     assert map_once(WordCount, source, tmp_path, 2, inline_bytes=size_bytes - 1).path is not None
     assert map_once(WordCount, source, tmp_path, 3, inline_bytes=0).path is not None
+
+
+def test_a_digest_tells_outputs_apart(tmp_path):
+    texts = ["a b", "a c", "b a", "a b c", ""]
+    digests = [
+        map_once(WordCount, text_input(tmp_path, text), tmp_path, index).digest
+        for index, text in enumerate(texts)
+    ]
+    assert digests[0] == digests[2]
+    assert len(set(digests)) == 4
 
 
 def test_an_empty_input_makes_empty_segments(tmp_path):

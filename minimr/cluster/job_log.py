@@ -1,0 +1,71 @@
+"""The event log of a job that nobody waits for, written by the coordinator beside the job's output.
+
+A thread does it, one for each such job. The disk belongs to the job's user and may be slow, full or
+gone; that must not stop the loop, on which every job depends. What the loop adds while the thread
+writes becomes the next batch. A log that breaks ends there, and its job goes on.
+"""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+from minimr.observe.log import Event, EventLog, Timeline, mend
+
+
+class JobLog:
+    """`add` and `close` never block. `on_error(text)` is called from the thread, once at most."""
+
+    def __init__(self, path: Path, on_error: Callable[[str], None], resume: bool = False) -> None:
+        """With `resume`, go on with the file that an earlier coordinator left."""
+        self.path = path
+        self._on_error = on_error
+        self._resume = resume
+        self._on_closed: Callable[[], object] = lambda: None
+        self._lines: SimpleQueue[Event | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="job log", daemon=True)
+        self._thread.start()
+
+    def add(self, line: Event) -> None:
+        self._lines.put(line)
+
+    def close(self, on_closed: Callable[[], object] = lambda: None) -> None:
+        """Call `on_closed`, from the thread, when all that was added is in the file."""
+        self._on_closed = on_closed
+        self._lines.put(None)
+
+    def join(self, timeout_s: float) -> None:
+        """After `close`: wait for the thread, but not for ever."""
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        try:
+            self._write()
+        except Exception as error:
+            # Whatever it is: it is said, and nobody waits for ever for the end of the log.
+            why = error.strerror if isinstance(error, OSError) else str(error)
+            self._on_error(f"the event log {self.path} cannot be written: {why}")
+            while self._batch():
+                pass
+        self._on_closed()
+
+    def _write(self) -> None:
+        resume = self._resume and self.path.exists()
+        timeline = Timeline(mend(self.path) if resume else 0.0)
+        with EventLog(self.path, append=resume) as log:
+            while batch := self._batch():
+                log.append([timeline.place(line) for line in batch])
+
+    def _batch(self) -> list[Event]:
+        """At least one line and all that wait behind it, or nothing: the log is closed."""
+        batch: list[Event] = []
+        line = self._lines.get()
+        while line is not None:
+            batch.append(line)
+            try:
+                line = self._lines.get_nowait()
+            except Empty:
+                return batch
+        if batch:
+            self._lines.put(None)  # For the next call.
+        return batch

@@ -1,0 +1,116 @@
+"""The judges of a finished run: its event log, its published bytes, and what it left behind.
+
+The log is judged by `minimr.observe.checks`, which knows nothing of the scheduler. Here stands what
+only the world can know: the bytes of the sequential run, the disks, and whether one worker was well
+for long enough that the job had to end.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from minimr.observe.checks import Expected
+from minimr.observe.checks import check as check_log
+from minimr.simulator.computation import Reference, sequential
+from minimr.simulator.faults import Fault, ends_well
+from minimr.simulator.loop import ProcessState
+from minimr.simulator.worker import SimWorker
+from minimr.simulator.world import JOB, World
+
+
+def judge(world: World, faults: Sequence[Fault], limit_s: float, check: bool) -> list[str]:
+    """Every violation, in words; none is what a correct scheduler leaves."""
+    left = list(_leftovers(world))
+    world.tell("world_closed", None, {"leftovers": left})
+    reference = _reference(world, faults)
+    found = [*world.violations, *_end(world, faults, limit_s), *_bytes(world, reference)]
+    if check:
+        found += _log(world, reference)
+    return found
+
+
+def _reference(world: World, faults: Sequence[Fault]) -> Reference | None:
+    """What the output must be; None if the job fails, makes no bytes, or is not deterministic."""
+    fickle = any(fault.kind == "nondeterministic" for fault in faults)
+    if fickle or not world.computation.has_bytes:
+        return None
+    return sequential(world.computation, world.killers, world.plan.skip_max)
+
+
+def _log(world: World, reference: Reference | None) -> Iterator[str]:
+    """The checkers that know nothing of the scheduler."""
+    oracle = {}
+    if reference is not None:
+        parts = [{"records": p.records_out, "bytes": len(p.data)} for p in reference.parts]
+        oracle[JOB] = Expected(parts, reference.counters)
+    for found in check_log(world.log, oracle):
+        yield f"invariant {found.invariant} ({found.name}): {found.text}"
+
+
+def _end(world: World, faults: Sequence[Fault], limit_s: float) -> Iterator[str]:
+    """Invariant 12: a job ends, and well unless a fault can excuse it."""
+    ended = world.client.ended
+    if ended is None:
+        if _could_work(world) or any(fault.kind == "heal" for fault in faults):
+            yield f"the job did not end within {limit_s:.1f} s, though a worker was well"
+        return
+    if not ended.ok and not ended.error:
+        yield "the job failed without a reason"
+    if not ended.ok and ends_well(faults):
+        yield f"the job failed, and no fault explains it: {ended.error}"
+
+
+def _could_work(world: World) -> bool:
+    running = ProcessState.RUNNING
+    if world.coordinator.process.state is not running:
+        return False
+    return any(
+        worker.process.state is running and worker.name in world.coordinator.lines
+        for worker in world.workers.values()
+    )
+
+
+def _bytes(world: World, reference: Reference | None) -> Iterator[str]:
+    """Invariants 1 and 7: the sequential run's bytes, all of them, if and only if the job is ok."""
+    ended, final = world.client.ended, world.storage.final
+    if not world.computation.has_bytes:
+        return
+    if ended is not None and ended.ok != (final is not None):
+        told = "well" if ended.ok else "badly"
+        yield f"the client was told that the job ended {told}, but output is {final is not None}"
+    if final is None or world.fickle:
+        return
+    if reference is None:
+        yield "the job succeeded, but its sequential run fails"
+        return
+    right = [part.data for part in reference.parts]
+    wrong = [r for r, data in enumerate(right) if final[r : r + 1] != [data]]
+    if wrong or len(final) != len(right):
+        yield f"the parts {wrong} of {len(right)} differ from the sequential run's"
+
+
+def _leftovers(world: World) -> Iterator[str]:
+    """Invariant 13, for workers that the coordinator reached when the job was over."""
+    ended = world.client.ended
+    if ended is None:
+        return
+    if world.storage.staging is not None:
+        yield "the staging directory"
+    for worker in filter(None, map(world.workers.get, range(world.plan.workers))):
+        if _hears(world, worker):
+            yield from _left_at(worker)
+
+
+def _hears(world: World, worker: SimWorker) -> bool:
+    """Whether everything that the coordinator told this worker has arrived."""
+    line = world.coordinator.lines.get(worker.name)
+    if worker.process.state or line is None or line.down.lost or line is not worker.line:
+        return False
+    return line.down.last_at < world.loop.now
+
+
+def _left_at(worker: SimWorker) -> Iterator[str]:
+    held = [str(attempt) for attempt in worker.disk.outputs if attempt.job == JOB]
+    if held:
+        yield f"the outputs {', '.join(held)} at {worker.name}"
+    running = [slot.running for slot in worker.slots.values() if slot.running]
+    if running:
+        yield f"the attempts {', '.join(map(str, running))} at {worker.name}"

@@ -1,0 +1,101 @@
+"""The log that the coordinator writes beside a submitted job's output."""
+
+import threading
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from minimr.cluster.job_log import JobLog
+from minimr.observe.log import EventLog, read_log
+
+LIMIT_S = 20
+
+
+def event(t, name="attempt_done"):
+    return {"t": t, "event": name, "job": "job-1"}
+
+
+class Written:
+    """A log that is written from start to end; `closed` and `errors` are what it called back."""
+
+    def __init__(self, path, lines, resume=False):
+        self.errors = []
+        done = threading.Event()
+        log = JobLog(path, self.errors.append, resume)
+        for line in lines:
+            log.add(line)
+        log.close(done.set)
+        self.closed = done.wait(LIMIT_S)
+        log.join(LIMIT_S)
+
+
+def test_what_is_added_is_in_the_file_when_it_says_closed(tmp_path):
+    path = tmp_path / "out.log"
+    written = Written(path, [event(7.0 + number / 4) for number in range(1000)])
+    assert (written.closed, written.errors) == (True, [])
+    assert list(read_log(path)) == [event(number / 4) for number in range(1000)]
+
+
+def test_a_log_of_nothing_is_a_log(tmp_path):
+    assert Written(tmp_path / "out.log", []).closed
+    assert list(read_log(tmp_path / "out.log")) == []
+
+
+def test_a_former_log_is_replaced(tmp_path):
+    for t in (1.0, 2.0):
+        Written(tmp_path / "out.log", [event(t), event(t + 1)])
+    assert list(read_log(tmp_path / "out.log")) == [event(0.0), event(1.0)]
+
+
+@pytest.mark.parametrize(
+    ("path", "why"), [("missing/out.log", "No such file"), ("/dev/full", "No space left")]
+)
+def test_a_log_that_cannot_be_written_is_said_once_and_still_closes(tmp_path, path, why):
+    written = Written(tmp_path / path, [event(1.0)] * 100)
+    assert written.closed
+    (text,) = written.errors
+    assert text.startswith(f"the event log {tmp_path / path} cannot be written: {why}")
+
+
+def test_a_line_that_is_no_json_ends_the_log_and_not_the_thread(tmp_path):
+    written = Written(tmp_path / "out.log", [event(1.0) | {"blob": b"bytes"}, event(2.0)])
+    assert written.closed
+    assert len(written.errors) == 1
+
+
+def test_another_coordinator_goes_on_where_the_killed_one_was(tmp_path):
+    path = tmp_path / "out.log"
+    Written(path, [event(100.0), event(103.0)])
+    with path.open("ab") as file:
+        file.write(b'{"t":3.5,"event":"atte')
+    Written(path, [event(0.25, "coordinator_started"), event(1.25)], resume=True)
+    events = list(read_log(path))
+    assert [each["t"] for each in events] == [0.0, 3.0, 3.0, 4.0]
+    assert [each["event"] for each in events][2] == "coordinator_started"
+    assert all(first["t"] <= second["t"] for first, second in pairwise(events))
+
+
+def test_a_log_that_is_not_there_any_more_begins_again(tmp_path):
+    path = tmp_path / "out.log"
+    Written(path, [event(5.0, "coordinator_started")], resume=True)
+    assert list(read_log(path)) == [event(0.0, "coordinator_started")]
+
+
+def test_another_file_in_the_place_of_the_log_is_not_touched(tmp_path):
+    path = tmp_path / "out.log"
+    path.write_text("mine\n")
+    written = Written(path, [event(5.0)], resume=True)
+    assert written.closed
+    assert "not an event log" in written.errors[0]
+    assert path.read_text() == "mine\n"
+
+
+def test_closing_twice_is_fine(tmp_path):
+    log = JobLog(tmp_path / "out.log", lambda _: None)
+    log.close()
+    log.close()
+    log.join(LIMIT_S)
+    assert Path(tmp_path / "out.log").exists()
+    with EventLog(tmp_path / "out.log", append=True):
+        pass

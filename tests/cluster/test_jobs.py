@@ -1,0 +1,122 @@
+"""What the coordinator keeps of jobs: whose log a line belongs to, and how a round is told."""
+
+import pytest
+
+from minimr.cluster.jobs import WORTH_A_STORY, JobBook
+from minimr.cluster.messages import Ended, Submit
+from minimr.cluster.wire import Blob
+
+
+def submit(kind="round", source=None, maps=8):
+    reduces = 0 if kind == "load" else 1
+    blob = Blob(b"")
+    return Submit(1, "Total", kind, maps, reduces, source, "", blob, [], None, True, False)
+
+
+def ended(job, ok=True, **counters):
+    return Ended(job, ok, False, "", counters, [], [])
+
+
+@pytest.fixture
+def book():
+    return JobBook()
+
+
+@pytest.fixture
+def datasets(book):
+    """Two that stand: data-1, and data-2 that was derived from it."""
+    first = book.add(submit("load"))
+    second = book.add(submit("load", first.plan.job))
+    for each in (first, second):
+        book.end(each, ended(each.plan.job))
+    return first, second
+
+
+def record(book, event, job, t=1.0, **fields):
+    line = {"t": t, "event": event, "job": job, **fields}
+    for entry in book.concerned(line):
+        entry.note(line)
+    return line
+
+
+def play(book, entry, *more):
+    """A round from start to end; returns how it is told."""
+    job = entry.plan.job
+    record(book, "job_submitted", job, 1.0)
+    for event in ("attempt_started", *more, "attempt_done"):
+        record(book, event, job, 1.5)
+    record(book, "job_done", job, 2.0, seconds=1.0)
+    told = entry.told(ended(job))
+    book.end(entry, ended(job))
+    return [line["event"] for line in told]
+
+
+def test_a_round_that_went_well_is_one_line(book):
+    entry = book.add(submit())
+    record(book, "job_submitted", "round-1")
+    record(book, "job_done", "round-1", 2.5, seconds=1.25)
+    told = {
+        "t": 2.5,
+        "event": "round_done",
+        "job": "round-1",
+        "name": "Total",
+        "maps": 8,
+        "reduces": 1,
+        "seconds": 1.25,
+    }
+    assert entry.told(ended("round-1")) == [told]
+    assert entry.told(ended("round-1", rows=3)) == [told | {"counters": {"rows": 3}}]
+
+
+@pytest.mark.parametrize("event", sorted(WORTH_A_STORY))
+def test_a_round_with_trouble_is_told_in_full(book, event):
+    assert play(book, book.add(submit()), event) == [
+        "job_submitted",
+        "attempt_started",
+        event,
+        "attempt_done",
+        "job_done",
+    ]
+
+
+def test_a_round_that_failed_is_told_in_full(book):
+    entry = book.add(submit())
+    record(book, "job_submitted", "round-1")
+    record(book, "job_failed", "round-1", error="no")
+    told = entry.told(ended("round-1", ok=False))
+    assert [line["event"] for line in told] == ["job_submitted", "job_failed"]
+
+
+def test_a_lost_worker_is_in_the_logs_of_all_that_run(book):
+    first, second = book.add(submit("job")), book.add(submit())
+    line = record(book, "worker_lost", None, worker="worker-1")
+    assert [list(entry.log) for entry in (first, second)] == [[line], [line]]
+
+
+def test_a_partition_that_is_made_again_belongs_to_the_round_that_waits_for_it(book, datasets):
+    over_first = book.add(submit(source="data-1"))
+    over_second = book.add(submit(source="data-2"))
+    line = record(book, "output_lost", "data-2", task="load-0")
+    assert list(over_second.log) == [line]
+    assert list(over_first.log) == []
+    record(book, "attempt_started", "data-1", task="load-0")
+    assert [len(entry.log) for entry in (over_first, over_second)] == [1, 2]
+    assert len(play(book, over_first)) == 5
+
+
+def test_what_happens_between_two_rounds_belongs_to_the_next(book, datasets):
+    assert play(book, book.add(submit(source="data-2"))) == ["round_done"]
+    record(book, "worker_lost", None, worker="worker-1")
+    record(book, "output_lost", "data-1", task="load-0")
+    assert play(book, book.add(submit(source="data-2")))[:2] == ["worker_lost", "output_lost"]
+    assert play(book, book.add(submit(source="data-2"))) == ["round_done"]
+
+
+def test_a_worker_that_joins_makes_no_story(book, datasets):
+    record(book, "worker_joined", None, worker="worker-2")
+    assert play(book, book.add(submit(source="data-1"))) == ["round_done"]
+
+
+def test_a_round_does_not_hear_of_datasets_that_it_does_not_stand_on(book, datasets):
+    record(book, "output_lost", "data-2", task="load-0")
+    assert play(book, book.add(submit(source="data-1"))) == ["round_done"]

@@ -1,0 +1,168 @@
+"""kill -9 of a coordinator with a journal: another one goes on, and so do workers and clients."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+import minimr as mr
+from minimr.cluster.address import read_address
+from minimr.cluster.launcher import environment
+from tests.cluster.gated import Gate, GatedCount
+
+pytestmark = pytest.mark.slow
+PATIENCE_S = 20
+
+
+class Shells:
+    """Coordinator and workers as a user starts them, each in a shell of its own."""
+
+    def __init__(self, folder):
+        self.folder, self.address = folder, folder / "cluster.json"
+        self.processes = []
+
+    def start(self, *words):
+        command = [sys.executable, "-m", "cli.main", *words, "--address", str(self.address)]
+        process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**environment(), "TMPDIR": str(self.folder)},
+        )
+        self.processes.append(process)
+        return process
+
+    def coordinator(self):
+        process = self.start("coordinator", "--journal", str(self.folder / "journal"))
+        line = process.stdout.readline()
+        assert "minimr worker" in line, process.stderr.read()
+        return process
+
+    def worker(self):
+        process = self.start("worker")
+        while "this is worker" not in (line := process.stderr.readline()):
+            assert line, "the worker ended"
+        return process
+
+    def end(self):
+        for process in reversed(self.processes):
+            process.terminate()
+        for process in self.processes:
+            try:
+                process.communicate(timeout=PATIENCE_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.communicate()
+
+
+@pytest.fixture
+def shells(tmp_path):
+    each = Shells(tmp_path)
+    yield each
+    each.end()
+
+
+def parts(path):
+    return {each.name: each.read_bytes() for each in sorted(path.glob("part-*"))}
+
+
+@pytest.mark.parametrize("at", ["map", "reduce"])
+def test_a_killed_coordinator_is_resumed_and_the_client_gets_its_result(shells, tmp_path, at):
+    text = tmp_path / "text.txt"
+    text.write_text("to be or not to be\n" * 500)
+    mr.run(GatedCount, [str(text)], tmp_path / "serial", runner="serial", reducers=3)
+    coordinator = shells.coordinator()
+    for _ in range(2):
+        shells.worker()
+    gate, seen, results = Gate(tmp_path / "gate"), [], []
+    waits = threading.Event()
+
+    def on_event(event):
+        seen.append(event)
+        if event["event"] == "attempt_started" and event["stage"] == at:
+            waits.set()
+
+    def work():
+        with mr.Cluster(address=shells.address, on_event=on_event) as cluster:
+            options = {"gate": str(gate.path), "at": at}
+            results.append(
+                cluster.run(GatedCount, [str(text)], tmp_path / "out", reducers=3, options=options)
+            )
+
+    client = threading.Thread(target=work)
+    client.start()
+    assert waits.wait(PATIENCE_S)
+    before = read_address(shells.address)
+    os.kill(coordinator.pid, signal.SIGKILL)
+    coordinator.wait()
+    shells.coordinator()
+    gate.open()
+    client.join(PATIENCE_S)
+    assert len(results) == 1
+    assert parts(tmp_path / "out") == parts(tmp_path / "serial")
+    after = read_address(shells.address)
+    assert (after.token, after.port) == (before.token, before.port)
+    assert [each["epoch"] for each in seen if each["event"] == "coordinator_started"] == [1]
+    if at == "reduce":
+        done = [e["task"] for e in seen if e["event"] == "attempt_done" and e["stage"] == "map"]
+        assert sorted(done) == ["map-0", "map-1"], "finished maps were done again"
+
+
+def test_a_second_coordinator_on_one_journal_is_refused(shells):
+    shells.coordinator()
+    other = subprocess.run(
+        [
+            *(sys.executable, "-m", "cli.main", "coordinator"),
+            *("--journal", str(shells.folder / "journal")),
+            *("--address", str(shells.folder / "other.json")),
+        ],
+        capture_output=True,
+        text=True,
+        env=environment(),
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert other.returncode == 2
+    assert str(shells.processes[0].pid) in other.stderr
+    assert len(other.stderr.strip().splitlines()) <= 2
+
+
+def test_a_worker_that_is_asked_to_leave_finishes_what_it_runs(shells, tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("to be or not to be\n" * 500)
+    mr.run(GatedCount, [str(text)], tmp_path / "serial", runner="serial", reducers=2)
+    shells.coordinator()
+    first = shells.worker()
+    gate, running, drains = Gate(tmp_path / "gate"), threading.Event(), threading.Event()
+    lost, results = [], []
+
+    def on_event(event):
+        if event["event"] == "attempt_started":
+            running.set()
+        if event["event"] == "worker_draining":
+            drains.set()
+        if event["event"] in ("worker_lost", "output_lost"):
+            lost.append(event)
+
+    def work():
+        with mr.Cluster(address=shells.address, on_event=on_event) as cluster:
+            options = {"gate": str(gate.path), "at": "map"}
+            results.append(
+                cluster.run(GatedCount, [str(text)], tmp_path / "out", reducers=2, options=options)
+            )
+
+    client = threading.Thread(target=work)
+    client.start()
+    assert running.wait(PATIENCE_S)
+    first.terminate()
+    assert drains.wait(PATIENCE_S)
+    shells.worker()
+    gate.open()
+    client.join(PATIENCE_S)
+    assert parts(tmp_path / "out") == parts(tmp_path / "serial")
+    assert first.wait(PATIENCE_S) == 0
+    assert [each for each in lost if each["event"] == "output_lost"] == []
