@@ -334,9 +334,7 @@ def _instance(job: AnyJob) -> Job:
     return job() if isinstance(job, type) else job
 
 
-def _story(
-    request: Request, on_event: OnEvent | None, log: str | os.PathLike[str] | None
-) -> Story:
+def _story(request: Request, on_event: OnEvent | None, log: str | os.PathLike[str] | None) -> Story:
     """With the event log where it was asked for, beside the output, or at the default place."""
     if log is None and request.final is not None:
         log = log_beside(request.final)

@@ -1,4 +1,4 @@
-"""Shared by all tests: property tests are repeatable and have no clock; the home is not the user's."""
+"""Shared by all tests: property tests are repeatable, and the home is not the user's."""
 
 from collections.abc import Iterator
 

@@ -104,8 +104,6 @@ class _Flow:
         due_s = now
         if delay := self.striking(DELAY, now):
             due_s += delay.delay_s + delay.jitter_s * self.chance.random()
-        if self.queue:
-            due_s = max(due_s, self.queue[-1][0])
         self.queue.append((due_s, memoryview(data)))
         self.queued_bytes += len(data)
         self.passed_bytes += len(data)

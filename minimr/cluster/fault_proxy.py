@@ -170,9 +170,9 @@ class FaultProxy:
         try:
             far = socket.create_connection(self._target, CONNECT_TIMEOUT_S)
         except OSError:
+            self._note("refused", self._accepted)
             near.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             near.close()
-            self._note("refused", self._accepted)
             return
         link = Link(self._accepted, near, far, self._seed, self._note)
         self._note("opened", self._accepted)

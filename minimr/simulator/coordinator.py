@@ -81,11 +81,11 @@ class SimCoordinator:
         self.lines[line.name] = line
         line.down.send(Registered(line.name, self.epoch, kept))
         holds, running = (message.holds, message.running) if kept else ((), ())
-        for job in dict.fromkeys(attempt.job for attempt in holds):
-            if job not in self.scheduler.state.jobs:
-                line.down.send(actions.ForgetJob(line.name, job, "registered"))
         address, slots = message.worker.address, self.world.plan.slots
         self.feed(events.WorkerJoined(line.name, slots, address, holds, running))
+        for job in dict.fromkeys(attempt.job for attempt in (*holds, *running)):
+            if job not in self.scheduler.state.jobs:
+                line.down.send(actions.ForgetJob(line.name, job, "registered"))
 
     def _may_keep_its_name(self, message: Register) -> bool:
         """Only a worker of an earlier epoch may: this one gave up whoever was cut off."""

@@ -83,8 +83,8 @@ SLOW_SHARE = 5 / 1746
 """Section 5.4: without backup tasks, five reduce tasks were still running after 960 s."""
 
 SLOW_PACE = 5.5
-"""How many times as long a slow machine takes for its own work; what it fetches comes from the disks
-of others. Section 3.6 has a disk at a thirtieth of its speed. Calibration: the end of the sort
+"""How many times as long a slow machine takes for its own work; what it fetches comes from other
+machines. Section 3.6 has a disk at a thirtieth of its speed. Calibration: the end of the sort
 without backups."""
 
 SLOT_S = 1.0

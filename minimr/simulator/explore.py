@@ -77,6 +77,8 @@ class Model:
         self.parts: dict[AttemptId, tuple[int, ...]] = {}
         self.commits: dict[str, AttemptId] = {}
         self.timer = False
+        self.watched = True
+        """False on the way back to a state that was judged before."""
         self.log: list[dict[str, Any]] = []
         for name, end in self.ends.items():
             self._machine(name, end.machine.start())
@@ -126,10 +128,9 @@ class Model:
 
     def _report(self, name: str) -> None:
         event = self.ends[name].up.pop(0)
-        returns = isinstance(event, events.WorkerJoined) and event.holds
-        if returns and JOB not in self.scheduler.state.jobs:
-            self._tell(name, (actions.ForgetJob(name, JOB, "registered"), []))
         self._feed(event)
+        if isinstance(event, events.WorkerJoined) and JOB not in self.scheduler.state.jobs:
+            self._tell(name, (actions.ForgetJob(name, JOB, "registered"), []))
 
     def _late(self, _: str) -> None:
         self._feed(self.late.pop(0))
@@ -271,6 +272,8 @@ class Model:
 
     def _check(self) -> None:
         """After every event of the scheduler."""
+        if not self.watched:
+            return
         if self.ended is not None and not self.ended.ok:
             raise Broken(f"the job failed: {self.ended.error}")
         replayed, _ = restore(self.journal, self.epoch, 0.0)
@@ -404,8 +407,11 @@ def _walk(
     `path` grows as the walk goes on, so that whoever catches Broken knows the way.
     """
     model = Model(limits)
-    for choice in path:
+    model.watched = False
+    for choice in path[:-1]:
         model.apply(choice)
+    model.watched = True
+    model.apply(path[-1])
     found.steps += len(path)
     while True:
         key = model.key()

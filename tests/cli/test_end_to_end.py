@@ -113,7 +113,10 @@ def test_a_word_count_to_stdout(home: Path) -> None:
     assert result.returncode == 0
     assert counted(result.stdout) == Counter(TEXT.split())
     assert result.stderr.splitlines()[0].startswith("WordCount begins: ")
-    assert len(result.stderr.splitlines()) == 3
+    assert len(result.stderr.splitlines()) == 4
+    log = result.stderr.splitlines()[-1].removeprefix("event log: ")
+    assert Path(log).parent == home / ".minimr" / "logs"
+    assert "the job is done" in minimr(home, "logs", log).stdout
     assert nothing_is_left(home)
 
 
@@ -165,6 +168,7 @@ def test_a_job_that_fails_says_so_in_the_user_s_terms(home: Path) -> None:
     assert "ValueError: no good: the cat and the hat" in result.stderr
     assert "failing.py" in result.stderr
     assert "minimr/tasks" not in result.stderr
+    assert result.stderr.endswith(f"\nThe event log: {home / 'out.log'}\n")
     assert re.search(r"^\[map-\d\] reading the cat and the hat$", result.stderr, re.MULTILINE)
     assert not (home / "out").exists()
     assert nothing_is_left(home)
@@ -205,6 +209,7 @@ def test_ctrl_c_ends_everything(home: Path) -> None:
     assert said.split("\n")[-2] == "minimr: interrupted"
     assert "Traceback" not in said
     assert not (home / "out").exists()
+    assert minimr(home, "logs", "out.log").stdout.endswith("the job was cancelled\n")
     assert nothing_is_left(home)
 
 
@@ -243,6 +248,7 @@ def test_a_standing_cluster(standing: Path) -> None:
     assert "Slow begins" in minimr(standing, "logs", slow).stdout
     assert minimr(standing, "cancel", slow).returncode == 0
     assert "the job was cancelled" in minimr(standing, "logs", slow).stdout
+    assert "the job was cancelled" in minimr(standing, "logs", "slow.log").stdout
     assert minimr(standing, "cancel", "job-99").returncode == 2
     assert minimr(standing, "logs", "job-99").returncode == 2
 
@@ -285,6 +291,9 @@ def test_a_model_is_trained_saved_and_used(home: Path) -> None:
     trained = minimr(home, "train", "linear", DIABETES, *asked, "--json")
     assert trained.returncode == 0, trained.stderr
     assert json.loads(trained.stdout)["metrics"]["test"]["r2"] > 0.4
+    told = minimr(home, "logs", "model.json.log").stdout
+    rounds = len(json.loads(trained.stdout)["loss_history"])
+    assert told.count("GradientRound is done, a round of 8 maps and 1 reduce") == rounds
     predicted = minimr(home, "predict", "model.json", DIABETES)
     assert len([float(line) for line in predicted.stdout.splitlines()]) == 442
     assert predicted.stderr.startswith("442 rows, ")

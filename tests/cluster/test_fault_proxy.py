@@ -1,6 +1,7 @@
 """The fault proxy, with both ends in the test's hands: faults do what they say, and no more."""
 
 import random
+import select
 import socket
 import threading
 import time
@@ -106,13 +107,14 @@ def test_bytes_pass_unchanged_in_both_directions(target, proxy):
     assert receive(near, len(down)) == down
 
 
-def test_a_reader_that_is_slow_to_begin_gets_everything(target, proxy):
+def test_a_reader_that_begins_when_every_buffer_is_full(target, proxy):
     near, far = target.through(proxy)
-    data = noise(20 << 20)
-    sender = threading.Thread(target=near.sendall, args=(data,))
-    sender.start()
-    assert receive(far, len(data)) == data
-    sender.join(TIMEOUT_S)
+    data, sent = noise(64 << 20), 0
+    near.setblocking(False)
+    while select.select([], [near], [], 0.2)[1]:
+        sent += near.send(data[sent:])
+    assert sent < len(data), "the proxy takes whatever comes"
+    assert receive(far, sent) == data[:sent]
 
 
 def test_the_end_of_one_direction_leaves_the_other_open(target, proxy):
@@ -169,6 +171,15 @@ def test_a_cut_needs_no_traffic(target, proxy, after_s):
     assert is_reset(far)
 
 
+def test_a_fault_waits_for_its_time(target, proxy):
+    for kind in ("cut", "flip", "half-open", "truncate"):
+        proxy.break_with(Fault(kind, after_s=3600.0))
+    near, far = target.through(proxy)
+    near.sendall(b"as it was")
+    assert receive(far, 9) == b"as it was"
+    assert kinds(proxy) == ["opened"]
+
+
 def test_a_half_open_connection_is_silent_until_it_heals(target, proxy):
     proxy.break_with(Fault("half-open", direction="up", after_bytes=5))
     near, far = target.through(proxy)
@@ -178,6 +189,9 @@ def test_a_half_open_connection_is_silent_until_it_heals(target, proxy):
     near.close()
     proxy.heal()
     assert receive(far) == b"678"
+    near, far = target.through(proxy)
+    near.sendall(b"like new")
+    assert receive(far, 8) == b"like new"
 
 
 def test_half_open_in_both_directions(target, proxy):
@@ -215,6 +229,8 @@ def test_a_flip_changes_one_bit_of_one_byte(target, proxy, direction, byte):
     wrong = [index for index in range(len(data)) if got[index] != data[index]]
     assert wrong == [byte]
     assert (got[byte] ^ data[byte]).bit_count() == 1
+    receiver.sendall(data)
+    assert receive(sender, len(data)) == data
 
 
 def test_a_flip_counts_from_where_the_connection_stood(target, proxy):
@@ -246,9 +262,8 @@ def test_a_truncated_stream_ends_for_both_sides(target, proxy):
     far.sendall(noise(100_000))
     assert receive(near) == noise(100_000)[:7]
     assert receive(far) == b""
-    near.sendall(b"nobody hears this")
-    near.close()
-    far.close()
+    near.sendall(noise(16 << 20))  # Nobody hears it, and nobody is stopped by that.
+    assert kinds(proxy) == ["opened", "truncate"]
 
 
 def test_a_trickle_is_slow_and_whole(target, proxy):

@@ -1,13 +1,18 @@
 """The log that the coordinator writes beside a submitted job's output."""
 
+import os
+import signal
 import threading
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+import minimr as mr
 from minimr.cluster.job_log import JobLog
 from minimr.observe.log import EventLog, read_log
+from tests.cluster.gated import Gate, GatedCount
+from tests.cluster.test_restart import Shells
 
 LIMIT_S = 20
 
@@ -99,3 +104,33 @@ def test_closing_twice_is_fine(tmp_path):
     assert Path(tmp_path / "out.log").exists()
     with EventLog(tmp_path / "out.log", append=True):
         pass
+
+
+@pytest.fixture
+def shells(tmp_path):
+    each = Shells(tmp_path)
+    yield each
+    each.end()
+
+
+@pytest.mark.slow
+def test_a_job_that_outlives_its_coordinator_has_one_log(shells, tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("to be or not to be\n" * 50)
+    coordinator = shells.coordinator()
+    shells.worker()
+    gate = Gate(tmp_path / "gate")
+    with mr.Cluster(address=shells.address) as cluster:
+        job = cluster.submit(GatedCount(gate=gate.path), [str(text)], tmp_path / "out")
+        os.kill(coordinator.pid, signal.SIGKILL)
+        coordinator.wait()
+        shells.coordinator()
+        gate.open()
+    with mr.Cluster(address=shells.address) as cluster:
+        cluster.wait(job)
+    events = list(read_log(tmp_path / "out.log"))
+    told = [each["event"] for each in events]
+    assert told.count("job_submitted") == told.count("coordinator_started") == 1
+    assert told.index("job_submitted") < told.index("coordinator_started")
+    assert told[-1] == "job_done"
+    assert all(first["t"] <= second["t"] for first, second in pairwise(events))

@@ -23,6 +23,7 @@ VARIES = (
     (re.compile(r"\b\d+ min \d+ s\b|\b\d+(\.\d+)? (ms|s)\b"), "TIME"),
     (re.compile(r'"(t|seconds)": ?\d+(\.\d+)?'), r'"\1":TIME'),
     (re.compile(r'"wall": ?"[^"]*"'), '"wall":TIME'),
+    (re.compile(r"(\.minimr/logs/\w+)-\d{8}-\d{6}-\w{4}\.log"), r"\1-DATE.log"),
     (re.compile(r"127\.0\.0\.1:\d+"), "127.0.0.1:PORT"),
     # The columns of a table are as wide as the ports and times in them.
     (re.compile(r"(?<=\S) {2,}"), "  "),

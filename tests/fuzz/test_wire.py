@@ -6,7 +6,6 @@ import zlib
 from contextlib import contextmanager
 from unittest import mock
 
-import msgpack
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -226,13 +225,18 @@ def test_right_checksums_admit_nobody_either(data):
 
 # Messages
 
-PLAIN = [m.to_wire(each) for each in MESSAGES]
-VALUES = (
-    JSON_VALUES
-    | st.binary(max_size=4)
-    | st.builds(Blob, st.binary(max_size=4))
-    | st.builds(msgpack.ExtType, st.integers(0, 127), st.binary(max_size=4))
-)
+
+def travel(value):
+    """A value as it arrives at the other end, or None if it cannot be sent."""
+    try:
+        pieces = encode_frame(1, value)
+    except (TypeError, OverflowError, ValueError):
+        return None
+    return read_frame(reader(b"".join(map(bytes, pieces))), Limits()).value
+
+
+PLAIN = [travel(m.to_wire(each)) for each in MESSAGES]
+VALUES = JSON_VALUES | st.binary(max_size=4) | st.builds(Blob, st.binary(max_size=4))
 
 
 @st.composite
@@ -254,20 +258,10 @@ def changed_messages(draw):
 @fuzz
 @given(value=changed_messages() | VALUES | st.lists(VALUES, max_size=4))
 def test_messages(value):
-    message = judge(m.from_wire, value, ProtocolError, size_bytes=1000)
+    message = judge(m.from_wire, travel(value), ProtocolError, size_bytes=1000)
     if message is not None:
-        assert m.from_wire(m.to_wire(message)) == message
+        assert repr(m.from_wire(travel(m.to_wire(message)))) == repr(message)
 
 
-@fuzz
-@given(value=changed_messages())
-def test_messages_that_are_accepted_travel(value):
-    message = judge(m.from_wire, value, ProtocolError, size_bytes=1000)
-    try:
-        pieces = encode_frame(1, [value])
-    except (TypeError, OverflowError, ValueError):
-        return  # msgpack does not carry it, so no peer can send it.
-    frames, error = read_all(b"".join(map(bytes, pieces)))
-    if message is not None and error is None:
-        (arrived,) = decode_messages(frames[0])
-        assert type(arrived) is type(message)
+def test_every_message_travels_unchanged():
+    assert [m.from_wire(travel(m.to_wire(each))) for each in MESSAGES] == MESSAGES
