@@ -253,8 +253,7 @@ class Coordinator:
 
     def _beat(self, peer: Peer, _: m.Beat) -> None:
         self._feed(events.Heartbeat(peer.name))
-        if peer.later:
-            self._outboxes.tell(peer, m.Beat())
+        self._outboxes.tell(peer, m.Beat())  # Both ends must notice when the other is gone.
 
     def _done(self, peer: Peer, message: m.Done) -> None:
         inline = None if message.segments is None else tuple(message.segments)

@@ -32,7 +32,7 @@ from minimr.cluster.started import read_started
 from minimr.cluster.whereabouts import read_position, read_ticks
 from minimr.errors import MinimrError, NoCoordinator
 from minimr.scheduler import worker_machine as machine
-from minimr.scheduler.policy import HEARTBEAT_S
+from minimr.scheduler.policy import HEARTBEAT_S, LEASE_S
 from minimr.scheduler.state import AttemptId
 
 PRINTED_BYTES_MAX = 4096
@@ -163,6 +163,7 @@ class Worker:
     def _register(self, sock: socket.socket) -> None:
         """Say who we are. After a break: who we were, what we hold, and what we run."""
         self._coordinator = Channel(sock, self._loop, self._obey_all, self._coordinator_gone)
+        self._heard_at = time.monotonic()
         host, port = self._server.address
         unsent = [each.attempt for each in self._outbox if isinstance(each, REPORTS)]
         self._coordinator.send(
@@ -214,8 +215,7 @@ class Worker:
     def _handle(self, item: Item) -> None:
         match item:
             case HeartbeatTimer():
-                if self._coordinator is not None:
-                    self._outbox.append(m.Beat())
+                self._beat()
                 self._look_for_progress()
                 self._loop.at(time.monotonic() + HEARTBEAT_S, item)
             case ReconnectTimer():
@@ -229,6 +229,16 @@ class Worker:
             case Leave():
                 self._left = self._left or item
                 self._loop.stop()
+
+    def _beat(self) -> None:
+        """A connection can be dead without a word: then the answers to heartbeats stay away."""
+        if self._coordinator is None:
+            return
+        if time.monotonic() - self._heard_at > LEASE_S:
+            self._coordinator.close()
+            self._coordinator_gone(f"it said nothing for {LEASE_S:g} s")
+        else:
+            self._outbox.append(m.Beat())
 
     def _look_for_progress(self) -> None:
         scratches = {
@@ -249,6 +259,7 @@ class Worker:
             self._outbox = []
 
     def _obey_all(self, messages: list[m.Message]) -> None:
+        self._heard_at = time.monotonic()
         for message in messages:
             self._obey(message)
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
+from minimr.observe.checks import check as check_log
 from minimr.scheduler import actions, events
 from minimr.scheduler import worker_machine as machine
 from minimr.scheduler.journal import Record
@@ -287,6 +288,8 @@ class Model:
         left = [each for end in self.ends.values() for each in end.disk if end.alive]
         if left:
             raise Broken(f"{left[0]} is left on a disk")
+        for found in check_log(self.log):
+            raise Broken(f"invariant {found.invariant} ({found.name}): {found.text}")
 
     def key(self) -> bytes:
         """A short name for all that can influence what comes."""

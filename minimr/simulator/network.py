@@ -109,7 +109,7 @@ class Stream:
         if self._closed or self.lost:
             return
         self._closed = True
-        at = max(self.last_at, self._arrival(None))
+        at = self._arrival(None)
         if at < inf:
             self._network.loop.at(at, self._process, self._ended, self.tag)
 
@@ -120,11 +120,10 @@ class Stream:
 
     def _arrival(self, trouble: Trouble | None) -> float:
         now = self._network.loop.now
-        at = now + self._network.transit_s(self._path)
-        if trouble is not None and trouble.disorder_until > now:
-            return at
-        self.last_at = max(self.last_at, at)
-        return self.last_at
+        at = max(self.last_at, now + self._network.transit_s(self._path))
+        if trouble is None or trouble.disorder_until <= now:
+            self.last_at = at
+        return at
 
 
 @dataclass(slots=True, eq=False)

@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from itertools import accumulate
 
 import msgpack
 import numpy as np
@@ -68,7 +69,9 @@ DESCRIPTIONS = st.tuples(
 def test_descriptions_of_arrays(description, buffer):
     head = msgpack.packb(msgpack.ExtType(codec.ARRAY, msgpack.packb(description)))
     array = judge(lambda head: codec.unpack(head, [buffer]), head, CorruptData)
-    assert array is None or array.nbytes in (0, len(buffer))
+    if array is not None:
+        assert array.nbytes in (0, len(buffer))
+        assert array.dtype.kind in "biufc"
 
 
 @pytest.mark.parametrize("wrap", [b"\x91", b"\x81\xc0", b"\xc7\x02\x01", b"\xdd\xff\xff\xff\xff"])
@@ -137,6 +140,23 @@ def test_headers_of_blocks(kinds, sizes, columns):
     judge(lambda data: list(read_segment_stream(io.BytesIO(data))), data, CorruptData)
 
 
+COLUMNS = [*DUMPED, bytes(16), BLOCKS[2][32:], BLOCKS[3][32:]]
+
+
+@fuzz
+@given(
+    kinds=st.tuples(st.integers(0, 4), st.integers(0, 4)),
+    keys=damaged(COLUMNS),
+    values=damaged(COLUMNS),
+    records=st.integers(0, 3),
+)
+def test_any_columns_in_a_right_block(kinds, keys, values, records):
+    fields = struct.pack("<BBBxIQQ", 1, *kinds, records, len(keys), len(values))
+    columns = b"".join(column + bytes(-len(column) % 8) for column in (keys, values))
+    found = judge(decode_pairs, sealed(b"MRPB" + bytes(4) + fields + columns), CorruptData)
+    assert found is None or len(found[0]) == len(found[1]) == records
+
+
 # Segments and map output files
 
 
@@ -157,9 +177,11 @@ MAP_OUTPUTS = [map_output(SEGMENTS), map_output([b""]), map_output([BLOCKS[0]] *
 
 
 def read_all(path):
+    """The pairs of all segments, none of which may lie outside the file."""
     file = MapOutputFile(path)
     for partition in range(len(file.index.segments)):
-        file.segment_range(partition)
+        offset, length = file.segment_range(partition)
+        assert len(segments.MAGIC) <= offset <= offset + length <= path.stat().st_size
     return [list(file.read_segment(n)) for n in range(len(file.index.segments))]
 
 
@@ -182,8 +204,17 @@ NUMBERS = st.integers(0, 300) | st.sampled_from([-1, 1 << 31, (1 << 63) - 1, 1 <
 INDEXES = st.lists(st.lists(NUMBERS, min_size=3, max_size=5) | PLAIN, max_size=4) | PLAIN
 
 
+def chain(lengths):
+    """The index of segments of these lengths that lie side by side."""
+    starts = accumulate(lengths, initial=len(segments.MAGIC))
+    return [[start, length, 0, 0] for start, length in zip(starts, lengths, strict=False)]
+
+
+CHAINS = st.lists(st.integers(-8, 200) | st.sampled_from([-300, 1 << 62]), max_size=4).map(chain)
+
+
 @fuzz
-@given(index=INDEXES, body=st.sampled_from([b"".join(SEGMENTS), b"", bytes(200)]))
+@given(index=INDEXES | CHAINS, body=st.sampled_from([b"".join(SEGMENTS), b"", bytes(200)]))
 def test_map_output_files_with_any_index_under_a_right_checksum(index, body, path):
     data = msgpack.packb(index)
     footer = segments.FOOTER.pack(len(data), zlib.crc32(data), segments.END_MAGIC)

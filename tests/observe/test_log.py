@@ -114,6 +114,35 @@ def test_another_coordinator_s_clock_goes_on_after_the_last_event() -> None:
     assert placed((0.5, "coordinator_started"), (1.5, "b"), last_t=30.0) == [30.0, 31.0]
 
 
+def test_a_coordinator_whose_clock_went_on_is_no_other_one() -> None:
+    assert placed((100.0, "a"), (102.0, "coordinator_started"), (103.0, "b")) == [0.0, 2.0, 3.0]
+
+
+class Dribble:
+    """A disk that takes one byte at a time."""
+
+    def __init__(self) -> None:
+        self.taken = bytearray()
+
+    def write(self, data: memoryview) -> int:
+        self.taken += data[:1]
+        return 1
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_write_that_the_disk_takes_in_pieces_is_finished(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = Dribble()
+    monkeypatch.setattr(Path, "open", lambda *_, **__: disk)
+    write(path)
+    monkeypatch.undo()
+    path.write_bytes(disk.taken)
+    assert list(read_log(path)) == EVENTS
+
+
 def test_half_a_line_at_the_end_is_left_out_and_said(path: Path) -> None:
     write(path)
     whole = path.read_bytes()

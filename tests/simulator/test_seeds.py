@@ -1,0 +1,61 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+from minimr.simulator.jobs import JobChoice
+from minimr.simulator.run import simulate
+from minimr.simulator.seeds import CLASSES, Sweep, Tally, replay_line, sweep
+
+SAFE = Sweep(0, 249)
+LIVE = Sweep(0, 119, "liveness")
+HASHES = """
+from minimr.simulator.run import simulate
+for seed in range(30):
+    print(simulate(seed).log_hash)
+"""
+
+
+@pytest.mark.parametrize("wanted", [SAFE, LIVE], ids=["safety", "liveness"])
+def test_no_seed_breaks_a_promise(wanted: Sweep) -> None:
+    tally = sweep(wanted)
+    assert [(each.seed, each.violations) for each in tally.failures] == []
+    assert tally.seeds == wanted.last - wanted.first + 1
+
+
+def test_a_sweep_in_two_processes_sees_the_same() -> None:
+    alone, together = sweep(Sweep(0, 119)), sweep(Sweep(0, 119), processes=2)
+    assert together.classes == alone.classes
+    assert together.ended == alone.ended
+    assert together.events == alone.events
+
+
+def test_a_seed_gives_the_same_log_in_every_process() -> None:
+    """Whatever Python's hashes of strings are."""
+    logs = []
+    for hash_seed in ("0", "1", "4242"):
+        environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+        done = subprocess.run(
+            [sys.executable, "-c", HASHES], env=environment, capture_output=True, check=True
+        )
+        logs.append(done.stdout)
+    assert logs[0] == logs[1] == logs[2]
+    assert logs[0].decode().split() == [simulate(seed).log_hash for seed in range(30)]
+
+
+def test_classes_that_never_occurred_are_named() -> None:
+    tally = Tally()
+    assert tally.never() == list(CLASSES)
+    tally.classes["worker_returned"] += 1
+    assert "worker_returned" not in tally.never()
+
+
+def test_a_replay_line_says_everything() -> None:
+    assert replay_line(Sweep(0, 9), 7) == "minimr sim --seed 7"
+    choice = JobChoice("grep", (("pattern", "a b"), ("ignore_case", True)), ("in put.txt",))
+    wanted = Sweep(0, 9, "liveness", 3, ("crash", "delay"), choice)
+    assert replay_line(wanted, 7) == (
+        "minimr sim grep 'in put.txt' --seed 7 --mode liveness --workers 3 --faults crash,delay "
+        "-- --pattern='a b' --ignore-case=True"
+    )
