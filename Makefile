@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test quick check bench clean
+.PHONY: demo test quick check bench soak clean
 
 demo: $(VENV)/installed
 	$(BIN)/minimr demo
@@ -20,6 +20,10 @@ check: $(VENV)/installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The long versions: a hundred times as many simulated seeds, and many more real kills.
+soak: $(VENV)/installed-test
+	MINIMR_SOAK=100 $(BIN)/python -m pytest tests/simulator tests/fuzz tests/cluster/test_many_kills.py
 
 bench: $(VENV)/installed-test
 	$(BIN)/python -m tests.bench

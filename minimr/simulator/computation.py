@@ -12,6 +12,7 @@ import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol
@@ -140,8 +141,7 @@ class UserCode:
     def _run_map(self, index: int, skip: Skip) -> MadeMap | Broken:
         task = self._spec.map_task(index, self._splits[index].to_dict(), skip=self._at(skip))
         try:
-            with TemporaryDirectory(prefix="minimr-sim-") as directory:
-                result = run_map(self._spec.new_job(self._job_class), task, Path(directory))
+            result = run_map(self._spec.new_job(self._job_class), task, Path(_scratch().name))
         except TaskFailed as error:
             return self._broken(error)
         assert result.segments is not None, "the memory of a simulated map task is unlimited"
@@ -186,6 +186,12 @@ class UserCode:
 
     def _shown(self, text: str) -> str:
         return text.replace(self._directory, "") if self._directory else text
+
+
+@cache
+def _scratch() -> TemporaryDirectory[str]:
+    """For map tasks, whose memory suffices to leave it empty. It lives as long as the process."""
+    return TemporaryDirectory(prefix="minimr-sim-")
 
 
 class CostsOnly:

@@ -70,12 +70,18 @@ class SimCoordinator:
                 line.down.send(Beat())
 
     def line_ended(self, line: Line) -> None:
+        self._gone(line, "connection closed")
+
+    def _gone(self, line: Line, text: str) -> None:
         line.down.close()
         if line.name and self.lines.get(line.name) is line:
             del self.lines[line.name]
-            self.feed(events.ConnectionLost(line.name, "connection closed"))
+            self.feed(events.ConnectionLost(line.name, text))
 
     def _register(self, line: Line, message: Register) -> None:
+        if line.name:
+            self._gone(line, "it broke the protocol: it registered twice")
+            return
         kept = self._may_keep_its_name(message)
         line.name = message.name if kept else self._new_name()
         self.lines[line.name] = line

@@ -52,23 +52,35 @@ class Disk:
 
 
 class JournalDisk:
-    """The bytes of a journal, as they would stand in its file."""
+    """The bytes of a journal, as they would stand in its file.
+
+    Most journals are never read, so what is written becomes bytes only when somebody asks.
+    """
 
     def __init__(self) -> None:
-        self.data = bytearray(header(CLUSTER))
-        self.count = 0
+        self._data = bytearray(header(CLUSTER))
+        self._count = 0
+        self._written: list[tuple[Sequence[Record], float]] = []
+
+    @property
+    def data(self) -> bytearray:
+        for records, share in self._written:
+            framed = frames(self._count, [to_plain(each) for each in records])
+            self._data += framed[: int(share * len(framed))]
+            self._count += len(records)
+        self._written.clear()
+        return self._data
 
     def append(self, records: Sequence[Record], share: float = 1.0) -> None:
         """Write and sync. After a crash in the middle, a share below 1 of the bytes is there."""
-        written = frames(self.count, [to_plain(each) for each in records])
-        self.data += written[: int(share * len(written))]
-        self.count += len(records)
+        self._written.append((records, share))
 
     def read(self) -> list[Record]:
         """What a restarted coordinator reads; a torn tail is cut off."""
-        found = scan(bytes(self.data), CLUSTER)
-        del self.data[found.good_bytes :]
-        self.count = len(found.records)
+        data = self.data
+        found = scan(bytes(data), CLUSTER)
+        del data[found.good_bytes :]
+        self._count = len(found.records)
         return [from_plain(each) for each in found.records]
 
 

@@ -42,6 +42,8 @@ def _log(world: World, reference: Reference | None) -> Iterator[str]:
         parts = [{"records": p.records_out, "bytes": len(p.data)} for p in reference.parts]
         oracle[JOB] = Expected(parts, reference.counters)
     for found in check_log(world.log, oracle):
+        if found.event is None and world.client.ended is None:
+            continue  # The log has no end because the job has none, which `_end` judges.
         yield f"invariant {found.invariant} ({found.name}): {found.text}"
 
 

@@ -51,20 +51,28 @@ def _without(faults: list[Fault], pieces: int) -> Iterator[list[Fault]]:
 def _simplify(faults: list[Fault], fails: Fails) -> list[Fault]:
     """Round numbers and no ends, where the failure does not depend on them."""
     for place in range(len(faults)):
-        for simpler in _simpler(faults[place]):
-            trial = [*faults[:place], simpler, *faults[place + 1 :]]
-            if fails(trial):
+        for simpler in SIMPLER:
+            trial = [*faults[:place], simpler(faults[place]), *faults[place + 1 :]]
+            if trial != faults and fails(trial):
                 faults = trial
     return faults
 
 
-def _simpler(fault: Fault) -> Iterator[Fault]:
-    yield replace(fault, until=None)
-    for digits in (0, 1, 2):
+def _rounded(digits: int) -> Callable[[Fault], Fault]:
+    def simpler(fault: Fault) -> Fault:
         until = None if fault.until is None else round(fault.until, digits)
-        yield replace(fault, at=round(fault.at, digits), until=until)
-    for digits in (0, 1):
-        yield replace(fault, amount=round(fault.amount, digits))
+        return replace(fault, at=round(fault.at, digits), until=until)
+
+    return simpler
+
+
+SIMPLER: tuple[Callable[[Fault], Fault], ...] = (
+    lambda fault: replace(fault, until=None),
+    lambda fault: replace(fault, amount=round(fault.amount)),
+    lambda fault: replace(fault, amount=round(fault.amount, 1)),
+    *map(_rounded, range(3)),
+)
+"""Ways to make a fault simpler, the boldest of each kind first."""
 
 
 def still_fails(

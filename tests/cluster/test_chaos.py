@@ -151,7 +151,7 @@ def proxy(address):
 
 
 @pytest.fixture
-def worker(address, proxy, beside):
+def alone(address, proxy):
     """A worker whose connection to the coordinator goes through the proxy."""
     copy = address.with_name("proxied.json")
     write_address(copy, replace(read_address(address), port=proxy.address[1]))
@@ -159,6 +159,12 @@ def worker(address, proxy, beside):
     yield each
     proxy.heal()
     each.close()
+
+
+@pytest.fixture
+def worker(beside, alone):
+    """The same, with a sound worker beside it."""
+    return alone
 
 
 # Between a worker and the coordinator
@@ -212,6 +218,30 @@ def test_a_broken_connection_to_the_coordinator(
     assert digests(tmp_path / "out") == expected
     assert fault.kind in [event.what for event in proxy.events]
     assert not list(tmp_path.glob(".out*"))
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("cut", count=1),
+        Fault("half-open", direction="up", count=1),
+        Fault("half-open", direction="down", count=1),
+        Fault("flip", direction="down", after_bytes=10, count=1),
+    ],
+    ids=name_of,
+)
+def test_the_only_worker_notices_and_connects_again(
+    fault, cluster, alone, proxy, books, expected, tmp_path
+):
+    """Nobody else could do its work, and orders that get lost are answered by silence."""
+    gate = Gate(tmp_path / "gate")
+    job = Running(cluster, GatedCount(gate=gate.path), books, tmp_path / "out")
+    job.wait_for(event="attempt_started", worker=alone.name)
+    proxy.break_with(fault)
+    gate.open()
+    job.finish()
+    assert digests(tmp_path / "out") == expected
+    assert [event.what for event in proxy.events].count("opened") > 1
 
 
 # A worker that stops

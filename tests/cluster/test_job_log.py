@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 
 import minimr as mr
+from minimr.cluster import job_log
+from minimr.cluster.address import write_address
+from minimr.cluster.coordinator import Coordinator
 from minimr.cluster.job_log import JobLog
+from minimr.cluster.messages import Ended
 from minimr.observe.log import EventLog, read_log
 from tests.cluster.gated import Gate, GatedCount
 from tests.cluster.test_restart import Shells
@@ -104,6 +108,58 @@ def test_closing_twice_is_fine(tmp_path):
     assert Path(tmp_path / "out.log").exists()
     with EventLog(tmp_path / "out.log", append=True):
         pass
+
+
+class Disk:
+    """In the place of EventLog, takes what it is given once it is `free`."""
+
+    def __init__(self, monkeypatch):
+        self.free = free = threading.Event()
+
+        class Slow(EventLog):
+            def append(self, events):
+                assert free.wait(LIMIT_S)
+                super().append(events)
+
+        monkeypatch.setattr(job_log, "EventLog", Slow)
+
+
+@pytest.fixture
+def text(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text("to be or not to be\n")
+    return str(path)
+
+
+@pytest.mark.slow
+def test_a_slow_disk_holds_up_who_waits_for_the_job_and_nobody_else(monkeypatch, text, tmp_path):
+    disk = Disk(monkeypatch)
+    with mr.Cluster(1) as cluster:
+        job = cluster.submit("wordcount", [text], tmp_path / "out")
+        watched = cluster._client.watch(job)
+        while cluster.status()["jobs"][0]["state"] != "succeeded":
+            pass
+        assert cluster.run("wordcount", [text]).records == 4
+        # What the coordinator said before it answered has arrived.
+        heard = [watched._queue.get_nowait() for _ in range(watched._queue.qsize())]
+        assert not any(isinstance(each, Ended) for each in heard)
+        disk.free.set()
+        watched.wait()
+        assert [each["event"] for each in read_log(tmp_path / "out.log")][-1] == "job_done"
+
+
+def test_a_coordinator_that_leaves_waits_for_a_slow_disk(monkeypatch, text, tmp_path):
+    disk = Disk(monkeypatch)
+    coordinator = Coordinator()
+    coordinator.start()
+    write_address(tmp_path / "cluster.json", coordinator.address(os.getpid()))
+    with mr.Cluster(address=tmp_path / "cluster.json") as cluster:
+        cluster.submit("wordcount", [text], tmp_path / "out")
+    slowly = threading.Timer(0.3, disk.free.set)
+    slowly.start()
+    coordinator.stop()
+    slowly.join()
+    assert [each["event"] for each in read_log(tmp_path / "out.log")][-1] == "job_cancelled"
 
 
 @pytest.fixture

@@ -12,62 +12,15 @@ import minimr as mr
 from minimr.cluster.address import read_address
 from minimr.cluster.launcher import environment
 from tests.cluster.gated import Gate, GatedCount
+from tests.cluster.shells import PATIENCE_S, parts, shells_in
 
 pytestmark = pytest.mark.slow
-PATIENCE_S = 20
-
-
-class Shells:
-    """Coordinator and workers as a user starts them, each in a shell of its own."""
-
-    def __init__(self, folder):
-        self.folder, self.address = folder, folder / "cluster.json"
-        self.processes = []
-
-    def start(self, *words):
-        command = [sys.executable, "-m", "cli.main", *words, "--address", str(self.address)]
-        process = subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**environment(), "TMPDIR": str(self.folder)},
-        )
-        self.processes.append(process)
-        return process
-
-    def coordinator(self):
-        process = self.start("coordinator", "--journal", str(self.folder / "journal"))
-        line = process.stdout.readline()
-        assert "minimr worker" in line, process.stderr.read()
-        return process
-
-    def worker(self):
-        process = self.start("worker")
-        while "this is worker" not in (line := process.stderr.readline()):
-            assert line, "the worker ended"
-        return process
-
-    def end(self):
-        for process in reversed(self.processes):
-            process.terminate()
-        for process in self.processes:
-            try:
-                process.communicate(timeout=PATIENCE_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.communicate()
 
 
 @pytest.fixture
 def shells(tmp_path):
-    each = Shells(tmp_path)
-    yield each
-    each.end()
-
-
-def parts(path):
-    return {each.name: each.read_bytes() for each in sorted(path.glob("part-*"))}
+    with shells_in(tmp_path) as each:
+        yield each
 
 
 @pytest.mark.parametrize("at", ["map", "reduce"])

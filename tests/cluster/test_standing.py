@@ -135,6 +135,18 @@ def test_a_cluster_that_is_stopped_finishes_the_logs(address, text, tmp_path):
     gate.open()
 
 
+def test_who_waits_when_a_cluster_is_stopped_hears_of_it(address, text, tmp_path):
+    standing.start_detached(address, workers=1)
+    gate = Gate(tmp_path / "gate")
+    with mr.Cluster(address=address) as cluster:
+        job = cluster.submit(GatedCount(gate=gate.path), [str(text)], tmp_path / "out")
+        watched = cluster._client.watch(job)
+        standing.stop(address)
+        with pytest.raises(mr.JobCancelled):
+            watched.wait()
+    gate.open()
+
+
 def test_a_cancelled_job_ends_and_leaves_nothing(cluster, text, tmp_path):
     gate = Gate(tmp_path / "gate")
     job = cluster.submit(GatedCount(gate=gate.path), [str(text)], tmp_path / "out")

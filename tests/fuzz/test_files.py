@@ -11,7 +11,7 @@ from dataclasses import asdict
 from unittest import mock
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import minimr as mr
@@ -176,6 +176,7 @@ def test_libsvm(data, path):
         max_size=3,
     ),
 )
+@example(label=b"1", features=[(b"5000000", b"1")])
 def test_libsvm_with_odd_numbers(label, features, path):
     line = b" ".join([label, *(b":".join(each) for each in features)])
     judge_file(columns, path, LINES[0] + line + b"\n", BadRecord)
