@@ -219,14 +219,14 @@ class Coordinator:
         peer.name, peer.pid = message.name if kept else self._new_name(), message.pid
         self._workers[peer.name] = peer
         self._outboxes.tell(peer, m.Registered(peer.name, self._epoch, kept, self._patience_s))
-        for job in message.jobs if kept else ():
-            if job not in self._scheduler.state.jobs:
-                self._outboxes.tell(peer, m.Forget(job))
         holds, running = (message.holds, message.running) if kept else ([], [])
         address = (message.host, message.port)
         self._feed(
             events.WorkerJoined(peer.name, message.slots, address, tuple(holds), tuple(running))
         )
+        for job in dict.fromkeys([*message.jobs, *(each.job for each in running)] if kept else ()):
+            if job not in self._scheduler.state.jobs:
+                self._outboxes.tell(peer, m.Forget(job))
         awaiting, self._awaiting = self._awaiting, []
         for each in awaiting:
             self._await_workers(*each)

@@ -351,13 +351,12 @@ ATTEMPT_SHAPE = (str, str, int, int)
 
 
 def _attempt(came: list[Any]) -> AttemptId:
-    if tuple(map(type, came)) != ATTEMPT_SHAPE:
-        raise TypeError("a list stands where an AttemptId should")
+    if type(came) is not list or tuple(map(type, came)) != ATTEMPT_SHAPE:
+        raise TypeError(f"a {type(came).__name__} stands where an AttemptId should")
     return AttemptId._make(came)
 
 
 def _attempts(came: list[Any]) -> list[AttemptId]:
-    _plain_list(list, came)
     return [_attempt(each) for each in came]
 
 

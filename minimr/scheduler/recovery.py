@@ -37,8 +37,12 @@ def restore(records: Iterable[Record], epoch: int, now: float) -> tuple[Schedule
     heard of it. Raises BadRecord for records that cannot follow each other.
     """
     turn = Turn(State(epoch=epoch), now, "restored")
+    lost: dict[AttemptId, str] = {}
     for number, record in enumerate(records):
         try:
+            if isinstance(record, OutputLost):
+                task = _find(turn.state, record.attempt)[1]
+                lost[record.attempt] = task.worker or ""
             _replay(turn, record)
         except (KeyError, AssertionError) as error:
             raise BadRecord(
@@ -48,6 +52,7 @@ def restore(records: Iterable[Record], epoch: int, now: float) -> tuple[Schedule
     scheduler = Scheduler(turn.state)
     turn.record("coordinator_started", None, epoch=epoch)
     for job in list(turn.state.jobs.values()):
+        _tell(turn, job, lost)
         _resume(turn, job)
     turn.state.awaited_until = now + policy.RETURN_S
     turn.emit(SetTimer(turn.state.awaited_until, events.ReturnTimer()))
@@ -97,7 +102,6 @@ def _find(state: State, attempt: AttemptId) -> tuple[Job, Task]:
 
 
 def _resume(turn: Turn, job: Job) -> None:
-    _tell(turn, job)
     if job.state is JobState.PUBLISHING:
         turn.record("job_publishing", job)
         turn.emit(jobs.publish(job, turn.cause))
@@ -110,9 +114,13 @@ def _resume(turn: Turn, job: Job) -> None:
         jobs.all_done(turn, job)
 
 
-def _tell(turn: Turn, job: Job) -> None:
-    """An event log that begins here says what was there already."""
+def _tell(turn: Turn, job: Job, lost: dict[AttemptId, str]) -> None:
+    """An event log that begins here says what was there already, and what was there no more: the
+    crash may have come between a record and its line in the log."""
     turn.record("job_restored", job, **jobs.submitted_fields(job.plan), state=str(job.state))
+    for attempt, worker in lost.items():
+        if attempt.job == job.plan.job and job.map_stage.tasks[attempt.index].winner is None:
+            turn.record_attempt("output_lost", attempt, worker, cause="it was lost before")
     for task in _tasks(job):
         if task.winner is not None and task.output is not None:
             fields = done_fields(task.output)

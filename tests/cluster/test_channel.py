@@ -1,5 +1,6 @@
 """Channels in a loop: what arrives however it is cut, peers that do not read, timers and pauses."""
 
+import selectors
 import socket
 import threading
 import time
@@ -100,18 +101,25 @@ def test_a_peer_that_does_not_read_does_not_block_and_misses_nothing(heard):
     sent = [m.Run(AttemptId("job-1", "map", index, 0), Blob(bytes(100_000))) for index in range(50)]
     for message in sent:
         heard.channel.send([message])
-    received = []
+    received, looked = [], []
 
     def read():
         connection = Connection(heard.peer)
         while len(received) < len(sent):
             received.extend(connection.receive())
-        connection.close()
+        heard.loop.post(lambda: (looked.append(look()), connection.close()))
+
+    def look():
+        """Nothing waits, so nobody asks for room: the loop would never sleep."""
+        assert heard.channel._backlog_bytes == len(heard.channel._backlog) == 0
+        key = heard.loop._selector.get_key(heard.channel._sock)
+        assert key.events == selectors.EVENT_READ
 
     reader = threading.Thread(target=read)
     reader.start()
     heard.loop.run()
     reader.join()
+    assert looked == [None]
     assert [each.attempt for each in received] == [each.attempt for each in sent]
 
 
@@ -140,12 +148,26 @@ def test_a_closed_channel_is_silent(heard):
     assert heard.events == [heard.channel.close, heard.loop.stop]
 
 
-def test_posts_of_other_threads_wake_the_loop(heard):
+def test_who_closes_a_channel_hears_no_more_of_it(heard):
+    """Not even of frames that came together with the one that was too much."""
+    heard.channel._arrived = lambda messages: (heard.items.extend(messages), heard.channel.close())
+    heard.peer.sendall(wire(m.Beat()) + wire(m.Beat()))
+    heard.loop.at(0, heard.loop.stop)
+    heard.loop.run()
+    heard.loop._stopped = False
+    heard.loop.at(0, heard.loop.stop)
+    heard.loop.run()
+    assert heard.events.count(m.Beat()) == 1
+
+
+def test_posts_of_other_threads_wake_the_loop_once(heard):
     thread = threading.Thread(target=heard.loop.post, args=(heard.loop.stop,))
     thread.start()
     heard.loop.run()
     thread.join()
     assert heard.events == [heard.loop.stop]
+    with pytest.raises(BlockingIOError):
+        heard.loop._bell.recv(1)
 
 
 def test_each_batch_is_flushed(heard):

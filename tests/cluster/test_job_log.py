@@ -16,7 +16,7 @@ from minimr.cluster.job_log import JobLog
 from minimr.cluster.messages import Ended
 from minimr.observe.log import EventLog, read_log
 from tests.cluster.gated import Gate, GatedCount
-from tests.cluster.test_restart import Shells
+from tests.cluster.shells import shells_in
 
 LIMIT_S = 20
 
@@ -164,9 +164,8 @@ def test_a_coordinator_that_leaves_waits_for_a_slow_disk(monkeypatch, text, tmp_
 
 @pytest.fixture
 def shells(tmp_path):
-    each = Shells(tmp_path)
-    yield each
-    each.end()
+    with shells_in(tmp_path) as each:
+        yield each
 
 
 @pytest.mark.slow

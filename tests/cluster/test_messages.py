@@ -48,6 +48,8 @@ def test_a_message_survives_the_wire(message):
         ["Cancel", ["job-1", "map", 3]],
         ["Segments", [1, "2"]],
         ["FetchMissed", ["j", "map", 0, 0], [["j", "map", 0]], "text"],
+        ["FetchMissed", ["j", "map", 0, 0], [7], "text"],
+        [*m.to_wire(m.Ended("j", True, False, "", {}, [], [b"a blob", 7]))],
     ],
     ids=str,
 )
