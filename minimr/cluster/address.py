@@ -10,6 +10,7 @@ from pathlib import Path
 from minimr.errors import NoCoordinator
 
 FILE_VERSION = 1
+TOKEN_BYTES_MIN = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +53,12 @@ def read_address(path: Path) -> Address:
     try:
         fields = json.loads(path.read_text())
         address = Address(**fields)
-        bytes.fromhex(address.token)
+        _check(address)
     except FileNotFoundError:
         raise NoCoordinator(
             f"no cluster is running: {path} does not exist; start one with 'minimr up'"
         ) from None
-    except (ValueError, TypeError, OSError) as error:
+    except (ValueError, TypeError, OSError, RecursionError) as error:
         raise NoCoordinator(f"{path} is no connection file: {error}") from None
     if address.version != FILE_VERSION:
         raise NoCoordinator(
@@ -65,3 +66,11 @@ def read_address(path: Path) -> Address:
             "restart the cluster with this minimr"
         )
     return address
+
+
+def _check(address: Address) -> None:
+    """A damaged file must not name a port that is none, or a token that is empty."""
+    if type(address.host) is not str or type(address.port) is not int:
+        raise TypeError("the host is a name and the port a number")
+    if len(bytes.fromhex(address.token)) < TOKEN_BYTES_MIN:
+        raise ValueError("its token is too short")

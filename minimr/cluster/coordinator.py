@@ -27,6 +27,7 @@ from minimr.cluster.peers import Outboxes, Peer
 from minimr.cluster.performer import Performer
 from minimr.cluster.recall import recall
 from minimr.errors import MinimrError, ProtocolError
+from minimr.formats.output import PartInfo
 from minimr.scheduler import actions, events
 from minimr.scheduler.recovery import restore
 from minimr.scheduler.scheduler import Scheduler
@@ -256,6 +257,7 @@ class Coordinator:
         self._outboxes.tell(peer, m.Beat())  # Both ends must notice when the other is gone.
 
     def _done(self, peer: Peer, message: m.Done) -> None:
+        _check_part(message)
         inline = None if message.segments is None else tuple(message.segments)
         output = Output(
             inline,
@@ -383,6 +385,14 @@ class Coordinator:
     def _shutdown(self, peer: Peer, message: m.Shutdown) -> None:
         self._outboxes.tell(peer, m.Reply(message.request, True, None))
         self._leave()
+
+
+def _check_part(message: m.Done) -> None:
+    try:
+        if message.part is not None:
+            PartInfo.from_dict(message.part)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ProtocolError(f"a description of a part that makes no sense: {error}") from None
 
 
 FROM_WORKER: dict[type, Callable[[Coordinator, Peer, Any], None]] = {

@@ -83,7 +83,7 @@ def read_manifest(output: str | Path) -> Manifest:
         return Manifest.from_json(path.read_text("utf-8"))
     except OSError as error:
         raise UsageError(f"{output} is no complete output of minimr: {error.strerror}.") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise CorruptData(f"{path} is damaged ({error!r}); run the job again.") from error
 
 
@@ -96,7 +96,7 @@ def read_skipped(output: str | Path) -> list[dict[str, str]]:
         return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     except FileNotFoundError:
         return []
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CorruptData(f"{path} is damaged ({error!r}); run the job again.") from error
 
 

@@ -15,6 +15,7 @@ whose help `formats/parts.py` reads the pairs back.
 import errno
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from os import fsync
@@ -49,6 +50,9 @@ MULTILINE = "multiline"
 """Marks beside the kinds: some key holds a tab; some key or value holds a line end."""
 
 
+PART_NAME = re.compile(r"part-\d{5,}")
+
+
 @dataclass(frozen=True)
 class PartInfo:
     """What the manifest says of one part; `kinds` are those of its keys and of its values."""
@@ -65,8 +69,13 @@ class PartInfo:
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "PartInfo":
-        """The inverse of `to_dict`."""
-        return cls(**{**fields, "kinds": tuple(fields["kinds"])})
+        """The inverse of `to_dict`. Raises ValueError, KeyError or TypeError for anything else."""
+        part = cls(**{**fields, "kinds": tuple(fields["kinds"])})
+        if not PART_NAME.fullmatch(part.name):  # It becomes a path.
+            raise ValueError(f"{part.name!r} is no name of a part")
+        if type(part.records) is not int or type(part.bytes) is not int:
+            raise TypeError("records and bytes of a part are numbers")
+        return part
 
 
 class PartWriter:

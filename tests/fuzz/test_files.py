@@ -296,18 +296,8 @@ JSON_READERS = {
 }
 
 
-KNOWN = {"address", "manifest"}
-"""Readers that let RecursionError through. Whoever mends one takes it off this list."""
-
-
-def reader_cases():
-    for name in JSON_READERS:
-        known = pytest.mark.xfail(raises=RecursionError, reason="known") if name in KNOWN else ()
-        yield pytest.param(name, marks=known)
-
-
 @pytest.mark.parametrize("data", DEEP.values(), ids=DEEP)
-@pytest.mark.parametrize("reader", list(reader_cases()))
+@pytest.mark.parametrize("reader", list(JSON_READERS))
 def test_json_that_is_nested_without_end(reader, data, path):
     parse, allowed = JSON_READERS[reader]
     assert judge_file(parse, path, data, allowed) is None

@@ -5,6 +5,7 @@ bounds: with 87 machines, the luck of one of them counts.
 """
 
 import resource
+from dataclasses import replace
 
 import pytest
 
@@ -92,6 +93,14 @@ def test_people_read_the_time_beside_the_papers(small):
     text = "\n".join(small["osdi04-sort"].lines())
     assert "(paper: 891 s" in text
     assert "87 workers, M = 750, R = 200" in text
+
+
+def test_a_run_that_broke_a_rule_counts_as_failed(small):
+    result = small["osdi04-grep"]
+    outcome = replace(result.outcome, violations=["two commits of reduce-0"])
+    broken = replace(result, outcome=outcome)
+    assert not broken.plain()["ok"]
+    assert "two commits of reduce-0" in broken.lines()
 
 
 @pytest.mark.slow
