@@ -8,6 +8,7 @@ from typing import Any
 from minimr.cluster.job_log import JobLog
 from minimr.cluster.messages import Ended, Submit
 from minimr.cluster.wire import Blob
+from minimr.scheduler.actions import Record
 from minimr.scheduler.state import Job, JobPlan, State
 
 KEPT_MAX = 100
@@ -41,12 +42,30 @@ class JobEntry:
     file: JobLog | None = None
     file_error: str | None = None
     eventful: bool = False
+    # What a round has not turned into lines yet, as (time, record); most are never asked for.
+    untold: list[tuple[float, Record]] = field(default_factory=list)
     ended: Ended | None = None
     blamed: str | None = None
     summary: dict[str, Any] = field(default_factory=dict)
 
+    def note_later(self, t: float, record: Record) -> bool:
+        """Keep a record of a round that nobody follows as it goes; False if somebody does."""
+        if self.plan.kind != "round" or self.ended is not None or any(self.watchers.values()):
+            return False
+        self.untold.append((t, record))
+        self.eventful |= record.event in WORTH_A_STORY
+        return True
+
+    def _tell_untold(self) -> None:
+        self.log += [
+            {"t": t, "event": record.event, "job": record.job, **record.fields}
+            for t, record in self.untold
+        ]
+        self.untold = []
+
     def note(self, line: dict[str, Any]) -> None:
         """Keep a log line."""
+        self._tell_untold()
         self.log.append(line)
         self.eventful |= line["event"] in WORTH_A_STORY or line["job"] not in (None, self.plan.job)
         if self.file is not None:
@@ -55,6 +74,9 @@ class JobEntry:
     def told(self, ended: Ended) -> list[dict[str, Any]]:
         """A round for its watchers, who hear of it when it is over: its log if that tells them
         something, else one line. Rounds are many, short and mostly alike."""
+        if self.untold and not self.eventful and ended.ok:
+            self.untold = self.untold[-1:]
+        self._tell_untold()
         if self.eventful or not ended.ok:
             return list(self.log)
         done = self.log[-1]

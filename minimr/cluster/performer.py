@@ -143,7 +143,9 @@ class Performer:
                 peer.jobs.discard(ended.job)
 
     def _record(self, action: actions.Record) -> None:
-        self.record(action.event, action.job, action.fields)
+        entry = self._book.entries.get(action.job) if action.job else None
+        if entry is None or not entry.note_later(self.clock(), action):
+            self.record(action.event, action.job, action.fields)
 
     def record(self, event: str, job: str | None, fields: dict[str, Any]) -> None:
         """Add a line to a job's log, or to the logs of all that run if it names none."""

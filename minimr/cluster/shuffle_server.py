@@ -16,6 +16,7 @@ from minimr.errors import CorruptData, ProtocolError
 from minimr.scheduler.state import AttemptId
 from minimr.shuffle.segments import MapOutputFile
 
+IDLE_S = 60.0
 Range = tuple[Path, int, int]
 
 
@@ -34,6 +35,7 @@ class ShuffleServer:
         self._listener.close()
 
     def _serve(self, sock: socket.socket, _role: str) -> None:
+        sock.settimeout(IDLE_S)  # A reducer that stops reading must not hold a thread for ever.
         connection = Connection(sock)
         try:
             while True:

@@ -238,10 +238,13 @@ class CappedOutput(io.RawIOBase):
     def write(self, data: Any) -> int:
         kept = bytes(data[: self._left])
         if kept:
-            os.write(self._descriptor, kept)
+            # A full disk is no fault of whoever prints; the words are lost.
+            with suppress(OSError):
+                os.write(self._descriptor, kept)
             self._left -= len(kept)
             if self._left == 0:
-                os.write(self._descriptor, b"\n[more was printed and dropped]\n")
+                with suppress(OSError):
+                    os.write(self._descriptor, b"\n[more was printed and dropped]\n")
         return len(data)
 
 

@@ -53,8 +53,9 @@ def _succeed(turn: Turn, job: Job, task: Task, worker: Worker, event: events.Att
     _blame(turn, task, worker)
     _record_done(turn, event)
     if stage is job.map_stage:
-        address = worker.address
-        turn.write(job, MapAccepted(event.attempt, worker.name, address, output))
+        if job.plan.survives:
+            record = MapAccepted(event.attempt, worker.name, worker.address, output)
+            turn.write(job, record)
         map_done(turn, job, task, worker)
     else:
         turn.write(job, Committed(event.attempt, worker.name, output))
@@ -95,11 +96,16 @@ def _record_done(turn: Turn, event: events.AttemptDone) -> None:
 
 def done_fields(output: Output) -> dict[str, Any]:
     """What the event log says of an attempt's success."""
-    extra = {"digest": output.digest, "inputs": output.inputs, "counters": output.counters}
-    fields: dict[str, Any] = {name: value for name, value in extra.items() if value}
+    fields = dict(output.stats)
+    if output.digest:
+        fields["digest"] = output.digest
+    if output.inputs:
+        fields["inputs"] = output.inputs
+    if output.counters:
+        fields["counters"] = output.counters
     if output.skipped:
         fields["skipped"] = len(output.skipped)
-    return output.stats | fields
+    return fields
 
 
 def _record_commit(turn: Turn, event: events.AttemptDone) -> None:

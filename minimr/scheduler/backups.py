@@ -27,8 +27,22 @@ def look(turn: Turn, event: events.BackupTimer) -> None:
         stage.backups.extend(late)
         turn.wake_all()
     stage.backups_watched = True
-    pause_s = max(policy.BACKUP_CHECK_S, (stage.mean_s or 0.0) / 8)
-    turn.emit(SetTimer(turn.now + pause_s, event))
+    turn.emit(SetTimer(turn.now + max(policy.BACKUP_CHECK_S, _next_in_s(stage, turn.now)), event))
+
+
+def _next_in_s(stage: Stage, now: float) -> float:
+    """Until when no attempt that runs now becomes late; at most an eighth of a task's time, since
+    others may begin."""
+    if stage.mean_s is None:
+        return 0.0
+    limit_s = policy.backup_after_s(stage.mean_s)
+    due = [
+        each.started_at + limit_s - now
+        for task in stage.tasks
+        for each in task.running.values()
+        if each.started_at is not None and len(task.running) == 1
+    ]
+    return min([stage.mean_s / 8, *(each for each in due if each > 0)])
 
 
 def _is_late(stage: Stage, task: Task, now: float) -> bool:

@@ -36,7 +36,9 @@ class Turn:
         self.actions.append(Record(event, job.plan.job if job else None, fields))
 
     def record_attempt(self, event: str, attempt: AttemptId, worker: str, **fields: Any) -> None:
-        self.actions.append(Record(event, attempt.job, attempt_fields(attempt, worker) | fields))
+        line = attempt_fields(attempt, worker)
+        line.update(fields)
+        self.actions.append(Record(event, attempt.job, line))
 
     def wake(self, worker: str) -> None:
         self.woken[worker] = None

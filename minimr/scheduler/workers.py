@@ -24,7 +24,7 @@ def joined(turn: Turn, event: events.WorkerJoined) -> None:
     turn.record("worker_joined", None, worker=event.worker, slots=event.slots, address=address)
     if may_return(turn.state, event.worker, turn.now):
         _take_back(turn, worker, event)
-    turn.wake_all()
+    turn.wake(event.worker)
 
 
 def may_return(state: State, worker: str, now: float) -> bool:

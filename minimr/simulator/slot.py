@@ -26,14 +26,20 @@ class SimSlot:
         self._life: Life | None = None
         self._started = 0
         self._dead = False
-        self.steps = 0
-        """Signs of progress, as a slot counts its records."""
+        self._steps = 0
+        self._hangs = False
         seconds = worker.world.costs.slot_start_s(worker.number)
         worker.process.soon(seconds, self._ready, None)
 
     @property
     def running(self) -> AttemptId | None:
         return self._orders[0].attempt if self._life is not None else None
+
+    def progress(self) -> int:
+        """A count that grows as long as an attempt goes on, as that of a slot's records does."""
+        if self._life is not None and not self._hangs:
+            self._steps += 1
+        return self._steps
 
     def order(self, order: Assign) -> None:
         self._orders.append(order)
@@ -57,7 +63,7 @@ class SimSlot:
         if self._life is None:
             return False
         self._life.close()
-        self._life = _stuck()
+        self._life, self._hangs = _stuck(), True
         next(self._life)
         return True
 
@@ -83,7 +89,6 @@ class SimSlot:
         """One more piece of an attempt, unless that attempt is over."""
         if self._dead or of is not self._life:
             return
-        self.steps += 1
         try:
             seconds = next(of)
         except StopIteration as end:

@@ -151,7 +151,7 @@ class SimWorker:
 
     def _beat(self, _: None) -> None:
         now = self.process.clock()
-        counts = {number: slot.steps for number, slot in self.slots.items()}
+        counts = {number: slot.progress() for number, slot in self.slots.items()}
         self.hear(machine.Looked(now, counts))
         if self.line is not None:
             if now - self._heard_at > policy.LEASE_S:

@@ -61,6 +61,7 @@ def _store(
     segments = [b""] * task.partitions
     for partition, block in held:
         segments[partition] += block
+    parts = ((len(each), zlib.crc32(each)) for each in segments)
     return MapResult(
         path=None,
         segments=segments,
@@ -69,7 +70,7 @@ def _store(
         records_out=sum(block_records(block) for _, block in held),
         bytes_out=held_bytes,
         counters=job.counters,
-        digest=segments_digest((len(each), zlib.crc32(each)) for each in segments),
+        digest=segments_digest(parts) if task.digest else None,
     )
 
 

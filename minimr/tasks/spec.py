@@ -82,6 +82,7 @@ class JobSpec:
             skip_max=self.skip_max,
             careful=careful,
             skip=tuple(skip),
+            digest=self.output["kind"] == "files",
         )
 
     def reduce_task(
@@ -96,7 +97,8 @@ class MapTask:
     """One attempt at one map task; see `JobSpec.map_task`.
 
     At most `skip_max` bad records are left out; the positions in `skip` are left out unseen, since
-    they killed earlier attempts. A `careful` attempt publishes where it is before each call.
+    they killed earlier attempts. A `careful` attempt publishes where it is before each call. Rounds
+    need no `digest` of their output: what they give is gone when they end.
     """
 
     index: int
@@ -111,6 +113,7 @@ class MapTask:
     skip_max: int = 0
     careful: bool = False
     skip: tuple[str, ...] = ()
+    digest: bool = True
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from minimr.shuffle import codec
 from minimr.shuffle.segments import MapOutputFile, read_segment_bytes
 from minimr.tasks.map_task import run_map
 from minimr.tasks.reduce_task import run_reduce
-from minimr.tasks.spec import JobSpec, MapResult, ReduceTask
+from minimr.tasks.spec import JobSpec, files_output, MapResult, ReduceTask
 from minimr.tasks.watcher import NOBODY
 
 
@@ -29,7 +29,9 @@ def map_once(
     """
     watcher = fields.pop("watcher", NOBODY)
     more = {name: fields.pop(name) for name in ("keep", "careful", "skip") if name in fields}
-    spec = as_received(JobSpec(**{"partitions": 2, "format": job_class.input_format, **fields}))
+    output = files_output(folder, "text")
+    usual = {"partitions": 2, "format": job_class.input_format, "output": output}
+    spec = as_received(JobSpec(**usual | fields))
     directory = folder / f"map-{index}"
     directory.mkdir()
     task = spec.map_task(index, source, **more)

@@ -306,3 +306,8 @@ def test_a_resident_block_is_mapped(tmp_path):
     result = map_once(Columns, source, tmp_path, partitions=1)
     assert pairs_of(segment(result, 0))[0][1].tolist() == [6.0, 9.0]
     assert result.records_in == 3
+
+
+def test_a_round_pays_for_no_digest(tmp_path):
+    done = map_once(WordCount, text_input(tmp_path, "a b"), tmp_path, output={"kind": "collect"})
+    assert done.digest is None
