@@ -58,14 +58,11 @@ class SimSlot:
         if not self._dead:
             self._stop()
 
-    def hang(self) -> bool:
-        """What runs makes no progress any more. False if nothing runs."""
-        if self._life is None:
-            return False
-        self._life.close()
-        self._life, self._hangs = _stuck(), True
-        next(self._life)
-        return True
+    def hang(self) -> None:
+        """What runs makes no progress any more."""
+        if self._life is not None:
+            self._life.close()
+            self._life, self._hangs = _stuck(), True
 
     def _stop(self) -> None:
         self._dead = True
@@ -107,5 +104,6 @@ class SimSlot:
 
 
 def _stuck() -> Life:
+    """Nobody asks it to go on."""
     while True:
         yield STUCK_S

@@ -9,7 +9,7 @@ from minimr.shuffle import codec
 from minimr.shuffle.segments import MapOutputFile, read_segment_bytes
 from minimr.tasks.map_task import run_map
 from minimr.tasks.reduce_task import run_reduce
-from minimr.tasks.spec import JobSpec, files_output, MapResult, ReduceTask
+from minimr.tasks.spec import JobSpec, MapResult, ReduceTask, files_output
 from minimr.tasks.watcher import NOBODY
 
 
