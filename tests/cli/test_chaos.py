@@ -89,7 +89,7 @@ def test_one_kind_of_chaos_at_a_time(minimr: Minimr, arguments: list[str]) -> No
 
 
 def test_a_file_that_exists_is_not_replaced(minimr: Minimr, tmp_path: Path) -> None:
-    write_address(tmp_path / "in", Address("127.0.0.1", 9, "00", 1))
+    write_address(tmp_path / "in", Address("127.0.0.1", 9, "00" * 16, 1))
     (tmp_path / "out").write_text("precious")
     result = minimr(
         "chaos", "--address", tmp_path / "in", "--out", tmp_path / "out", "--fault", "cut"
@@ -115,7 +115,7 @@ def target(tmp_path: Path) -> Iterator[socket.socket]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.settimeout(WAIT_S)
         port = listening.getsockname()[1]
-        write_address(tmp_path / "in", Address("127.0.0.1", port, "abcd", 77))
+        write_address(tmp_path / "in", Address("127.0.0.1", port, "abcd" * 8, 77))
         yield listening
 
 
@@ -186,8 +186,12 @@ def test_the_proxy_stands_until_it_is_interrupted(
         assert receive(near, 9) == b"123456789"
         with pytest.raises(ConnectionResetError):
             near.recv(1)
+    told = ""
+    while "cut strikes" not in told:  # It is told after it is done.
+        told += process.stderr.readline()
     process.send_signal(ending)
     stdout, stderr = process.communicate(timeout=WAIT_S)
+    stderr = told + stderr
     assert (process.returncode, stdout) == (130, "")
     assert "  flip strikes connection 1, up, at byte 2\n" in stderr
     assert "  cut strikes connection 1, down, at byte 9\n" in stderr

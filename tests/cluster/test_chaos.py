@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 import minimr as mr
+from minimr.cluster import messages as m
 from minimr.cluster.address import read_address, write_address
 from minimr.cluster.coordinator import Coordinator
 from minimr.cluster.fault import Fault
@@ -345,6 +346,8 @@ def run_apart(books, output):
     """In a network of its own: a job, while nobody can reach the shuffle port of one worker."""
     gate = Gate(output.with_name("gate"))
     with mr.Cluster(2) as cluster:
+        client = cluster._client
+        client.ask(m.AwaitWorkers(client.next_request(), 2))  # Else one may get all the work.
         job = Running(cluster, GatedCount(gate=gate.path), books, output)
         held = job.wait_for(event="attempt_started", task="map-1")["worker"]
         done = job.wait_for(event="attempt_done")

@@ -185,7 +185,9 @@ def test_a_job_that_outlives_its_coordinator_has_one_log(shells, tmp_path):
         cluster.wait(job)
     events = list(read_log(tmp_path / "out.log"))
     told = [each["event"] for each in events]
-    assert told.count("job_submitted") == told.count("coordinator_started") == 1
-    assert told.index("job_submitted") < told.index("coordinator_started")
+    assert told.count("coordinator_started") == told.count("job_restored") == 1
+    # The first line may have died with the coordinator: it is not synced, as decisions are.
+    if "job_submitted" in told:
+        assert told.index("job_submitted") < told.index("coordinator_started")
     assert told[-1] == "job_done"
     assert all(first["t"] <= second["t"] for first, second in pairwise(events))
