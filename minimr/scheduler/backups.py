@@ -9,7 +9,7 @@ the other is cancelled. Only jobs get them: the tasks of a round must run where 
 from minimr.scheduler import events, policy
 from minimr.scheduler.actions import SetTimer
 from minimr.scheduler.state import Stage, Task
-from minimr.scheduler.tables import JobState, TaskState
+from minimr.scheduler.tables import JobState
 from minimr.scheduler.turn import Turn
 
 
@@ -22,7 +22,7 @@ def look(turn: Turn, event: events.BackupTimer) -> None:
     stage.backups_watched = False
     if stage.complete or stage.ready or job.state is not JobState.RUNNING:
         return  # The next attempt that empties the queue starts the watch again.
-    late = [task.index for task in stage.tasks if _is_late(stage, task, turn.now)]
+    late = [task.index for task in stage.running_tasks() if _is_late(stage, task, turn.now)]
     if late:
         stage.backups.extend(late)
         turn.wake_all()
@@ -31,24 +31,24 @@ def look(turn: Turn, event: events.BackupTimer) -> None:
 
 
 def _next_in_s(stage: Stage, now: float) -> float:
-    """Until when no attempt that runs now becomes late; at most an eighth of a task's time, since
-    others may begin."""
+    """Until when no attempt becomes late: one that starts from now on is due after all these."""
     if stage.mean_s is None:
-        return 0.0
+        return policy.BACKUP_UNKNOWN_S
     limit_s = policy.backup_after_s(stage.mean_s)
-    due = [
-        each.started_at + limit_s - now
-        for task in stage.tasks
-        for each in task.running.values()
-        if each.started_at is not None and len(task.running) == 1
-    ]
-    return min([stage.mean_s / 8, *(each for each in due if each > 0)])
+    due = (_due_at(task, limit_s) for task in stage.running_tasks())
+    return min((at - now for at in due if at is not None and at > now), default=limit_s)
+
+
+def _due_at(task: Task, limit_s: float) -> float | None:
+    """When the attempt of this task becomes late; None if it waits, or has a rival already."""
+    if len(task.running) != 1:
+        return None
+    (running,) = task.running.values()
+    return None if running.started_at is None else running.started_at + limit_s
 
 
 def _is_late(stage: Stage, task: Task, now: float) -> bool:
-    if task.state is not TaskState.RUNNING or len(task.running) != 1 or stage.mean_s is None:
+    if stage.mean_s is None or task.index in stage.backups:
         return False
-    (running,) = task.running.values()
-    if running.started_at is None or task.index in stage.backups:
-        return False
-    return now - running.started_at > policy.backup_after_s(stage.mean_s)
+    due_at = _due_at(task, policy.backup_after_s(stage.mean_s))
+    return due_at is not None and due_at <= now

@@ -12,6 +12,7 @@ def enter(turn: Turn, task: Task, worker: Worker, attempt: AttemptId, backup: bo
     job = task.stage.job
     running = Running(worker.name, backup=backup)
     task.running[attempt] = worker.attempts[attempt] = running
+    task.stage.active[task.index] = None
     job.running += 1
     job.workers.add(worker.name)
     _start_clocks(turn, worker)
@@ -20,6 +21,8 @@ def enter(turn: Turn, task: Task, worker: Worker, attempt: AttemptId, backup: bo
 def release(turn: Turn, task: Task, attempt: AttemptId) -> str:
     """This attempt runs no more. Returns the worker that ran it, which may be gone."""
     name = task.running.pop(attempt).worker
+    if not task.running:
+        del task.stage.active[task.index]
     task.stage.job.running -= 1
     if worker := turn.state.workers.get(name):
         worker.attempts.pop(attempt, None)

@@ -146,6 +146,8 @@ class Stage:
     pinned: dict[str, deque[int]] = field(default_factory=dict)
     backups: deque[int] = field(default_factory=deque)
     backups_watched: bool = False
+    # The tasks with an attempt that runs, by index.
+    active: dict[int, None] = field(default_factory=dict)
     done: int = 0
     seconds: float = 0.0
     timed: int = 0
@@ -153,6 +155,9 @@ class Stage:
     @property
     def complete(self) -> bool:
         return self.done == len(self.tasks)
+
+    def running_tasks(self) -> list["Task"]:
+        return [self.tasks[index] for index in self.active]
 
     @property
     def mean_s(self) -> float | None:

@@ -17,6 +17,7 @@ from typing import Any
 
 import minimr as mr
 from minimr.jobs.wordcount import WordCount
+from tests.bench.faults import with_faults
 
 Candidate = Callable[[], tuple[float, Any]]
 ROUNDS = 200
@@ -171,5 +172,6 @@ def made_up_books(folder: Path) -> list[str]:
 CASES = {
     "cold": Case("Cold start: word count of 1 kB, whole process", cold_start),
     "round": Case("An empty round on a warm cluster (median of 200)", empty_round),
+    "faults": Case("A job of waiting tasks on ten workers, with faults", with_faults),
     "books": Case("Word count of eight books, start of the workers included", books),
 }
