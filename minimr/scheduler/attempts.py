@@ -152,6 +152,7 @@ def _blame(turn: Turn, task: Task, worker: Worker) -> None:
 def exclude(turn: Turn, worker: Worker, cause: str) -> None:
     """No more work for a while."""
     worker.blame = 0
+    turn.wake_all()  # For a task that is to run elsewhere, there may be no elsewhere any more.
     until = turn.now + policy.EXCLUDE_S
     turn.state.excluded[worker.name] = until
     turn.emit(SetTimer(until, events.ExclusionTimer(worker.name)))

@@ -86,7 +86,7 @@ def _take(state: State, stage: Stage, worker: Worker) -> Task | None:
         # A partition that failed elsewhere may have no other place left than one that is full.
         if not (has_room or task.failed_on):
             continue
-        if policy.may_run_on(task, worker.name, state.workers):
+        if policy.may_run_on(task, worker.name, state):
             del stage.ready[position]
             return task
     return None
@@ -109,7 +109,7 @@ def _take_backup(state: State, stage: Stage, worker: Worker) -> Task | None:
     for position, index in enumerate(stage.backups):
         task = stage.tasks[index]
         elsewhere = all(each.worker != worker.name for each in task.running.values())
-        if elsewhere and policy.may_run_on(task, worker.name, state.workers):
+        if elsewhere and policy.may_run_on(task, worker.name, state):
             del stage.backups[position]
             return task if task.state is TaskState.RUNNING else _take(state, stage, worker)
     return None

@@ -49,12 +49,14 @@ def placement_quota(partitions: int, slots: int, slots_total: int) -> int:
     return ceil(partitions * slots / max(slots_total, 1))
 
 
-def may_run_on(task: Task, worker: str, workers: dict[str, Worker]) -> bool:
-    """A task that failed on a worker is tried elsewhere, if there is an elsewhere."""
+def may_run_on(task: Task, worker: str, state: State) -> bool:
+    """A task that failed on a worker is tried elsewhere, if there is an elsewhere now."""
     if not task.failed_on and task.avoid is None:
         return True
     bad = task.failed_on | {task.avoid}
-    return worker not in bad or bad.issuperset(workers)
+    return worker not in bad or not any(
+        name not in bad and gets_work(other, state) for name, other in state.workers.items()
+    )
 
 
 def gets_work(worker: Worker, state: State) -> bool:

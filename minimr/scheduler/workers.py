@@ -146,6 +146,7 @@ def draining(turn: Turn, event: events.WorkerDraining) -> None:
         if job.plan.kind == "load" and len(turn.state.workers) > 1:
             output_lost(turn, job.map_stage.tasks[index], worker)
     turn.wake(worker.name)
+    turn.wake_all()
 
 
 def release_if_spared(turn: Turn, name: str) -> None:
