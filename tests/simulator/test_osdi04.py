@@ -4,7 +4,6 @@ A cut keeps the size of every task, so its times are near the whole cluster's. I
 bounds: with 87 machines, the luck of one of them counts.
 """
 
-import resource
 from dataclasses import replace
 
 import pytest
@@ -114,13 +113,3 @@ def test_the_whole_cluster_meets_the_papers_times(name):
     else:
         assert 12 < facts["peak_input_gb_s"] < 14
         assert 2 < facts["peak_output_gb_s"] < 4
-
-
-@pytest.mark.slow
-def test_the_largest_size_fits_in_memory():
-    """4 GB at most: nothing may be of size M x R, which would be a billion here."""
-    facts = osdi04.run("osdi04-largest").plain()
-    assert facts["ok"]
-    assert facts["attempts"] >= 205_000
-    peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    assert peak_kb < 4_000_000
