@@ -1,5 +1,12 @@
-"""A client's conversation with the coordinator: requests and replies, and watched jobs."""
+"""A client's conversation with the coordinator: requests and replies, and watched jobs.
 
+A client may wait for hours without a word, and a connection can be dead without one. So whenever
+the coordinator has been silent for a second the client asks for a sign of life, and after ten such
+seconds it takes the coordinator for gone.
+"""
+
+import socket
+import struct
 import threading
 from collections.abc import Callable
 from itertools import count
@@ -9,18 +16,23 @@ from typing import Any
 from minimr.cluster import messages as m
 from minimr.cluster.address import Address
 from minimr.cluster.connect import connect
-from minimr.cluster.connection import Connection
+from minimr.cluster.connection import Connection, decode_messages
+from minimr.cluster.wire import FrameDecoder, Limits
 from minimr.errors import JobCancelled, JobFailed, NoCoordinator, ProtocolError, UsageError
 
 OnEvent = Callable[[dict[str, Any]], None]
 Answer = m.Reply | m.Events | m.Ended | None
+SILENCE = struct.pack("ll", 1, 0)  # One second, as the kernel's timeout for receiving.
+SILENCES_MAX = 10
 
 
 class Client:
     """Thread-safe. A reader thread sorts what arrives into the queues of those who wait for it."""
 
     def __init__(self, address: Address) -> None:
-        self._connection = Connection(connect(address, "client"))
+        sock = connect(address, "client")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, SILENCE)
+        self._connection = Connection(sock)
         self._numbers = count(1)
         self._lock = threading.Lock()
         self._waiting: dict[int, SimpleQueue[Answer]] = {}
@@ -89,10 +101,12 @@ class Client:
         return answer
 
     def _read(self) -> None:
+        decoder = FrameDecoder(Limits())
         try:
             while True:
-                for message in self._connection.receive():
-                    self._sort(message)
+                for frame in decoder.received(self._receive(decoder.space())):
+                    for message in decode_messages(frame):
+                        self._sort(message)
         except (EOFError, OSError, ProtocolError) as error:
             with self._lock:
                 self._lost = f"the coordinator is gone ({error})"
@@ -101,6 +115,19 @@ class Client:
                 queue.put(None)
         finally:
             self._connection.close()
+
+    def _receive(self, space: memoryview) -> int:
+        """How many bytes came. Raises OSError after too much silence, EOFError at the end."""
+        for _ in range(SILENCES_MAX):
+            try:
+                size = self._connection.sock.recv_into(space)
+            except BlockingIOError:
+                self._connection.send([m.Beat()])
+                continue
+            if not size:
+                raise EOFError("it closed the connection")
+            return size
+        raise TimeoutError(f"it said nothing for {SILENCES_MAX} s")
 
     def _sort(self, message: m.Message) -> None:
         """A reply finds its request; what belongs to a job follows the reply that named it."""

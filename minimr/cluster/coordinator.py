@@ -243,6 +243,9 @@ class Coordinator:
         epoch = f"{self._epoch}." if self._epoch else ""
         return f"worker-{epoch}{self._worker_count}"
 
+    def _beat_back(self, peer: Peer, _: m.Beat) -> None:
+        self._outboxes.tell(peer, m.Beat())
+
     def _draining(self, peer: Peer, _: m.Draining) -> None:
         self._feed(events.WorkerDraining(peer.name))
 
@@ -404,6 +407,7 @@ FROM_WORKER: dict[type, Callable[[Coordinator, Peer, Any], None]] = {
     m.FetchMissed: Coordinator._fetch_missed,
 }
 FROM_CLIENT: dict[type, Callable[[Coordinator, Peer, Any], None]] = {
+    m.Beat: Coordinator._beat_back,
     m.Submit: Coordinator._submit,
     m.Watch: Coordinator._watch,
     m.CancelJob: Coordinator._cancel_job,

@@ -66,7 +66,7 @@ ATTEMPT = AttemptId("job-1", "map", 0, 0)
 @pytest.mark.parametrize(
     "message",
     [
-        m.Beat(),
+        m.Draining(),
         m.Done(ATTEMPT, None, {}, {}, None, "printed"),
         m.Register(1, "127.0.0.1", 1, 1),
         submit(maps=0, inputs=[]),
@@ -85,7 +85,7 @@ def test_a_client_that_sends_nonsense_is_cut_off(peer, message):
 
 @pytest.mark.parametrize(
     "message",
-    [m.Beat(), submit(), m.Register(0, "127.0.0.1", 1, 1), m.Shutdown(1)],
+    [m.Draining(), submit(), m.Register(0, "127.0.0.1", 1, 1), m.Shutdown(1)],
     ids=lambda each: type(each).__name__,
 )
 def test_a_worker_that_sends_nonsense_is_cut_off(peer, message):

@@ -1,0 +1,73 @@
+"""A client whose coordinator says nothing, or nothing whole."""
+
+import threading
+from dataclasses import replace
+
+import pytest
+
+from minimr.cluster import client as client_module
+from minimr.cluster import messages as m
+from minimr.cluster.client import Client
+from minimr.cluster.coordinator import Coordinator
+from minimr.cluster.fault import Fault
+from minimr.cluster.fault_proxy import FaultProxy
+from minimr.errors import NoCoordinator, UsageError
+
+
+@pytest.fixture
+def coordinator():
+    each = Coordinator()
+    each.start()
+    yield each
+    each.stop()
+
+
+def test_a_silent_coordinator_is_taken_for_gone(coordinator, monkeypatch):
+    monkeypatch.setattr(client_module, "SILENCES_MAX", 2)
+    address = coordinator.address(1)
+    with FaultProxy((address.host, address.port), seed=1) as proxy:
+        client = Client(replace(address, port=proxy.address[1]))
+        client.ask(m.GetStatus(client.next_request()))
+        proxy.break_with(Fault("half-open"))
+        with pytest.raises(NoCoordinator, match="said nothing for 2 s"):
+            client.ask(m.GetStatus(client.next_request()))
+        client.close()
+
+
+def test_one_that_has_nothing_to_say_is_asked_and_answers(coordinator, monkeypatch):
+    """A wait may be longer than the patience: signs of life count."""
+    monkeypatch.setattr(client_module, "SILENCES_MAX", 2)
+    monkeypatch.setattr(client_module, "SILENCE", client_module.struct.pack("ll", 0, 20_000))
+    client = Client(coordinator.address(1))
+    answers = []
+
+    def wait():
+        try:
+            client.ask(m.AwaitWorkers(client.next_request(), 1))
+        except UsageError as error:
+            answers.append(str(error))
+
+    waiting = threading.Thread(target=wait)
+    heard = count_beats(client)
+    waiting.start()
+    assert heard.wait(20)
+    assert waiting.is_alive(), "it waits on, for far more than its patience"
+    coordinator.fail_waiting("enough")
+    waiting.join(20)
+    assert answers == ["enough"]
+    client.close()
+
+
+def count_beats(client, wanted=10):
+    """Set when so many signs of life came."""
+    heard, seen, sort = threading.Event(), [], client._sort
+
+    def counting(message):
+        if isinstance(message, m.Beat):
+            seen.append(message)
+            if len(seen) >= wanted:
+                heard.set()
+        sort(message)
+
+    client._sort = counting
+    return heard
