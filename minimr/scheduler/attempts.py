@@ -200,6 +200,7 @@ def over(turn: Turn, attempt: AttemptId, failure: Failure, worker: Worker) -> No
         return
     if task.running[attempt].worker != worker.name:
         return
+    knew = failure.position in task.skip[: task.running[attempt].skips]
     release(turn, task, attempt)
     poison = _is_poison(job, failure)
     charged = failure.reason not in policy.UNCHARGED and not poison
@@ -211,7 +212,7 @@ def over(turn: Turn, attempt: AttemptId, failure: Failure, worker: Worker) -> No
         charged=charged,
         error=failure.text,
     )
-    _charge(task, failure, worker.name, charged, poison)
+    _charge(task, failure, worker.name, charged, poison, knew)
     if verdict := policy.gives_up(task, failure):
         task.state = move(TASK_TABLE, task.state, Step.GAVE_UP)
         fail(turn, job, f"{verdict}: {failure.text}")
@@ -226,11 +227,14 @@ def _is_poison(job: Job, failure: Failure) -> bool:
     return job.plan.skip_max > 0 and failure.reason == "died" and failure.position is not None
 
 
-def _charge(task: Task, failure: Failure, worker: str, charged: bool, poison: bool) -> None:
+def _charge(
+    task: Task, failure: Failure, worker: str, charged: bool, poison: bool, knew: bool
+) -> None:
     if failure.reason in ("died", "stuck"):
         task.careful = True
     if poison and failure.position is not None:
-        task.skip.append(failure.position)
+        if knew or failure.position not in task.skip:
+            task.skip.append(failure.position)
     elif charged:
         task.failures += 1
         task.failed_on.add(worker)

@@ -10,7 +10,7 @@ from minimr.scheduler.turn import Turn
 def enter(turn: Turn, task: Task, worker: Worker, attempt: AttemptId, backup: bool) -> None:
     """This attempt is with this worker from now on."""
     job = task.stage.job
-    running = Running(worker.name, backup=backup)
+    running = Running(worker.name, backup=backup, skips=len(task.skip))
     task.running[attempt] = worker.attempts[attempt] = running
     task.stage.active[task.index] = None
     job.running += 1

@@ -98,6 +98,8 @@ class Running:
     worker: str
     started_at: float | None = None
     backup: bool = False
+    # How many of the task's `skip` it was told of when it began.
+    skips: int = 0
 
 
 @dataclass(slots=True)

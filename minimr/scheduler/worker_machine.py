@@ -304,7 +304,9 @@ class WorkerMachine:
             if slot.attempts:
                 actions += self._stop(slot)
         self.queue.clear()
-        return [*actions, DropEverything()]
+        # Nobody has heard yet that the worker of this new name wants to leave.
+        again = [SayDraining()] if self._draining else []
+        return [*actions, DropEverything(), *again]
 
     def _place(self) -> list[MachineAction]:
         actions: list[MachineAction] = []

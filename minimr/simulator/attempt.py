@@ -92,6 +92,7 @@ def _store(worker: "SimWorker", attempt: AttemptId, made: MadeMap) -> None:
 def _reduce(worker: "SimWorker", order: Assign) -> Generator[float, None, Output]:
     world, attempt = worker.world, order.attempt
     segments, digests = yield from _bring(worker, order)
+    world.storage.begin(attempt)
     world.load.reduces += 1
     try:
         phases = world.costs.reduce_phases(worker.number, attempt.index, world.load)

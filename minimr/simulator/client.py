@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from minimr.scheduler import actions, events
 from minimr.scheduler.state import JobPlan
+from minimr.scheduler.tables import JobState
 
 if TYPE_CHECKING:
     from minimr.simulator.world import World
@@ -29,7 +30,7 @@ class SimClient:
             return
         if coordinator is None or coordinator.process.state:
             world.loop.at(world.loop.now + RETRY_S, None, self.submit, None)
-        elif self._plan.job not in coordinator.scheduler.state.jobs:
+        elif not coordinator.knows(self._plan.job):
             if self.submitted_at is None:
                 self.submitted_at = world.loop.now
             coordinator.feed(events.JobSubmitted(self._plan))
@@ -39,6 +40,9 @@ class SimClient:
         coordinator = self._world.coordinator
         if coordinator is not None and not coordinator.process.state:
             coordinator.feed(events.CancelRequested(self._plan.job))
+            job = coordinator.scheduler.state.jobs.get(self._plan.job)
+            if job is not None and job.state is JobState.RUNNING:
+                self._world.violate("the job was cancelled, and runs on")
 
     def told(self, action: actions.JobEnded) -> None:
         """The end of the job. A restarted coordinator tells it again, and must say the same."""

@@ -219,6 +219,8 @@ class Reference:
 
     parts: tuple[MadePart, ...]
     counters: dict[str, int]
+    skipped: tuple[str, ...] = ()
+    """The positions of the records that were left out."""
 
 
 def sequential(
@@ -242,7 +244,9 @@ def sequential(
         )
     except Broken:
         return None
+    made: tuple[MadeMap | MadePart, ...] = (*outputs, *parts)
     counters: Counter[str] = Counter()
-    for counted in [*(output.counters for output in outputs), *(part.counters for part in parts)]:
-        counters.update(counted)
-    return Reference(parts, dict(counters))
+    for each in made:
+        counters.update(each.counters)
+    skipped = tuple(record["position"] for each in made for record in each.skipped)
+    return Reference(parts, dict(counters), skipped)

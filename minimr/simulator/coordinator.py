@@ -7,7 +7,7 @@ two actions, and in the middle of a write to the journal.
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from minimr.scheduler import actions, events
+from minimr.scheduler import actions, events, policy
 from minimr.scheduler.recovery import restore
 from minimr.scheduler.scheduler import Scheduler
 from minimr.scheduler.workers import may_return
@@ -18,7 +18,7 @@ from minimr.simulator.worker import Beat, Order, Register, Registered
 if TYPE_CHECKING:
     from minimr.simulator.world import World
 
-RENAME_S = 0.001
+RENAME_S = 0.02
 """From the rename of a job's directory to the news of it."""
 
 
@@ -32,6 +32,7 @@ class SimCoordinator:
         self.process.ahead_s = world.coordinator_ahead_s
         self.scheduler = Scheduler()
         self.lines: dict[str, Line] = {}
+        self.ended: set[str] = set()
         self._names = 0
 
     def start(self) -> None:
@@ -67,6 +68,7 @@ class SimCoordinator:
         elif line.name:
             self.feed(message)
             if type(message) is events.Heartbeat:
+                line.beat_at = self.process.clock()
                 line.down.send(Beat())
 
     def line_ended(self, line: Line) -> None:
@@ -123,6 +125,9 @@ class SimCoordinator:
     def _drop_worker(self, action: actions.DropWorker) -> None:
         if line := self.lines.pop(action.worker, None):
             line.down.close()
+            silent_s = self.process.clock() - line.beat_at
+            if silent_s < policy.HEARTBEAT_S:
+                self.world.violate(f"{action.worker} is given up {silent_s:.1f} s after it spoke")
 
     def _set_timer(self, action: actions.SetTimer) -> None:
         if type(action.timer) is not events.LeaseTimer or self.world.costs.heartbeats:
@@ -135,7 +140,12 @@ class SimCoordinator:
         error = self.world.publish(action)
         self.process.soon(RENAME_S, self.feed, events.Published(action.job, error))
 
+    def knows(self, job: str) -> bool:
+        """Whether a client that asks for this job need not submit it again."""
+        return job in self.scheduler.state.jobs or job in self.ended
+
     def _job_ended(self, action: actions.JobEnded) -> None:
+        self.ended.add(action.job)
         self.world.job_ended(action)
 
     def _record(self, action: actions.Record) -> None:

@@ -58,22 +58,24 @@ class JournalDisk:
     """
 
     def __init__(self) -> None:
+        self.writes: list[tuple[Sequence[Record], float]] = []
+        """All that was ever written, with the share of it that reached the disk."""
         self._data = bytearray(header(CLUSTER))
         self._count = 0
-        self._written: list[tuple[Sequence[Record], float]] = []
+        self._framed = 0
 
     @property
     def data(self) -> bytearray:
-        for records, share in self._written:
+        for records, share in self.writes[self._framed :]:
             framed = frames(self._count, [to_plain(each) for each in records])
             self._data += framed[: int(share * len(framed))]
             self._count += len(records)
-        self._written.clear()
+        self._framed = len(self.writes)
         return self._data
 
     def append(self, records: Sequence[Record], share: float = 1.0) -> None:
         """Write and sync. After a crash in the middle, a share below 1 of the bytes is there."""
-        self._written.append((records, share))
+        self.writes.append((records, share))
 
     def read(self) -> list[Record]:
         """What a restarted coordinator reads; a torn tail is cut off."""

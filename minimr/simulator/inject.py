@@ -63,6 +63,7 @@ def _restart(world: World, fault: Fault) -> None:
 
 def _drain(world: World, fault: Fault) -> None:
     if worker := _living(world, fault):
+        worker.draining = True  # Even if it is stopped, and hears of it later.
         worker.process.soon(0.0, worker.drain, None)
     _later(world, fault.until, partial(_replace, world), fault.target[0])
 

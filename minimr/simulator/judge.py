@@ -5,6 +5,7 @@ only the world can know: the bytes of the sequential run, the disks, and whether
 for long enough that the job had to end.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from minimr.observe.checks import Expected
@@ -13,7 +14,9 @@ from minimr.simulator.computation import Reference, sequential
 from minimr.simulator.faults import Fault, ends_well
 from minimr.simulator.loop import ProcessState
 from minimr.simulator.worker import SimWorker
-from minimr.simulator.world import JOB, World
+from minimr.simulator.world import JOB, SETTLE_S, World
+
+POISON = ("user_exception", "segfault")
 
 
 def judge(world: World, faults: Sequence[Fault], limit_s: float, check: bool) -> list[str]:
@@ -21,7 +24,13 @@ def judge(world: World, faults: Sequence[Fault], limit_s: float, check: bool) ->
     left = list(_leftovers(world))
     world.tell("world_closed", None, {"leftovers": left})
     reference = _reference(world, faults)
-    found = [*world.violations, *_end(world, faults, limit_s), *_bytes(world, reference)]
+    found = [
+        *world.violations,
+        *_end(world, faults, reference, limit_s),
+        *_blame(world, faults),
+        *_kept(world),
+        *_bytes(world, reference),
+    ]
     if check:
         found += _log(world, reference)
     return found
@@ -47,7 +56,9 @@ def _log(world: World, reference: Reference | None) -> Iterator[str]:
         yield f"invariant {found.invariant} ({found.name}): {found.text}"
 
 
-def _end(world: World, faults: Sequence[Fault], limit_s: float) -> Iterator[str]:
+def _end(
+    world: World, faults: Sequence[Fault], reference: Reference | None, limit_s: float
+) -> Iterator[str]:
     """Invariant 12: a job ends, and well unless a fault can excuse it."""
     ended = world.client.ended
     if ended is None:
@@ -56,8 +67,40 @@ def _end(world: World, faults: Sequence[Fault], limit_s: float) -> Iterator[str]
         return
     if not ended.ok and not ended.error:
         yield "the job failed without a reason"
-    if not ended.ok and ends_well(faults):
+    if not ended.ok and ends_well(_without_skippable(faults, reference)):
         yield f"the job failed, and no fault explains it: {ended.error}"
+
+
+def _without_skippable(faults: Sequence[Fault], reference: Reference | None) -> Iterator[Fault]:
+    """A bad record excuses nothing if the sequential run ends well, for that may skip it."""
+    for fault in faults:
+        if reference is None or fault.kind not in POISON:
+            yield fault
+
+
+def _blame(world: World, faults: Sequence[Fault]) -> Iterator[str]:
+    """User code raises at most twice at one record, and kills only the slot that runs it."""
+    struck = any(fault.kind == "slot_death" for fault in faults)
+    raised: Counter[str] = Counter()
+    for line in world.log:
+        if line["event"] == "coordinator_started":
+            raised.clear()
+        if line["event"] != "attempt_failed":
+            continue
+        task, reason = line["task"], line["reason"]
+        raised[task] += reason == "user"
+        if raised[task] > 2:
+            yield f"{task} failed {raised[task]} times at the same record"
+        kills = line["stage"] == "map" and line["index"] in world.killers
+        if reason == "died" and not kills and not struck:
+            yield f"{task} is blamed for the death of a slot that another killed"
+
+
+def _kept(world: World) -> Iterator[str]:
+    """Workers lose nothing while they live: whoever returns has all that it is known to hold."""
+    for line in world.log:
+        if line["event"] == "output_lost" and line["cause"].startswith("worker_returned"):
+            yield f"{line['task']} is given up, though its holder came back with it"
 
 
 def _could_work(world: World) -> bool:
@@ -87,6 +130,21 @@ def _bytes(world: World, reference: Reference | None) -> Iterator[str]:
     wrong = [r for r, data in enumerate(right) if final[r : r + 1] != [data]]
     if wrong or len(final) != len(right):
         yield f"the parts {wrong} of {len(right)} differ from the sequential run's"
+    yield from _manifest(world, reference)
+
+
+def _manifest(world: World, reference: Reference) -> Iterator[str]:
+    """Invariant 6, by what people read: the manifest, and what the client was told."""
+    ended, manifest = world.client.ended, world.storage.manifest
+    if ended is not None and ended.ok and ended.counters != reference.counters:
+        yield f"the client was told the counters {ended.counters}, not {reference.counters}"
+    if manifest is None:
+        return
+    if manifest.counters != reference.counters:
+        yield f"the manifest has the counters {manifest.counters}, not {reference.counters}"
+    skipped = tuple(record["position"] for record in manifest.skipped)
+    if skipped != reference.skipped:
+        yield f"the output says that {skipped} were skipped, not {reference.skipped}"
 
 
 def _leftovers(world: World) -> Iterator[str]:
@@ -114,5 +172,15 @@ def _left_at(worker: SimWorker) -> Iterator[str]:
     if held:
         yield f"the outputs {', '.join(held)} at {worker.name}"
     running = [slot.running for slot in worker.slots.values() if slot.running]
+    if _may_leave(worker):
+        yield f"the worker {worker.name}, which wants to leave"
     if running:
         yield f"the attempts {', '.join(map(str, running))} at {worker.name}"
+
+
+def _may_leave(worker: SimWorker) -> bool:
+    """Whether the coordinator knew before the end of the job that this worker wants to leave."""
+    now, line = worker.world.loop.now, worker.line
+    if worker.drained_at is None or line is None or line.up.lost or line.up.last_at > now:
+        return False
+    return worker.drained_at + SETTLE_S < now

@@ -134,3 +134,5 @@ class Line:
     down: Stream
     name: str = ""
     """The worker's, once it is registered."""
+    beat_at: float = 0.0
+    """When the worker's last heartbeat came, by the coordinator's clock."""

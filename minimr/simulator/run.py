@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
@@ -54,11 +54,13 @@ def simulate(
     computation: Computation | None = None,
     mode: str = "safety",
     check: bool = True,
+    prepare: Callable[[World], None] = lambda _: None,
 ) -> Outcome:
     """Run the world of this seed to the end of its job, or to the time by which it must have ended.
 
     Without `plan` and `faults` the seed draws them. With `costs` tasks take the time of that model
-    and, unless there is a `computation`, make no bytes. `check` judges the event log.
+    and, unless there is a `computation`, make no bytes. `check` judges the event log. `prepare` may
+    change the world before it starts.
 
     Raises UsageError for faults that the world cannot have.
     """
@@ -69,6 +71,7 @@ def simulate(
     job = computation or (trail_for(plan, faults) if costs is None else _no_code(plan))
     world = World(seed, plan, job, costs or Small(random.Random(3 * seed)))
     inject(world, faults)
+    prepare(world)
     world.start()
     limit_s = bound_s(plan, faults) if costs is None else TIME_MAX_S
     world.loop.run(limit_s)

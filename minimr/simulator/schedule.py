@@ -24,7 +24,8 @@ Chance = random.Random
 SEED_MAX = 2**63 - 1
 SPANS_S = (3.0, 8.0, 20.0)
 """Faults strike within one of these times; a job without faults takes some seconds."""
-FAULTS_MAX = 12
+FAULTS_MAX = (4, 12, 30)
+"""A schedule has at most one of these numbers of faults: few show alone, many meet."""
 
 RARE = ("cancel", "nondeterministic", "segfault", "user_exception")
 """Faults of the job or its user; most worlds are better without."""
@@ -60,7 +61,7 @@ def schedule(
     span_s = chance.choice(SPANS_S)
     faults = [
         _draw(chance, chance.choice(chosen), plan, span_s)
-        for _ in range(chance.randint(1, FAULTS_MAX))
+        for _ in range(chance.randint(1, chance.choice(FAULTS_MAX)))
         if chosen
     ]
     if mode == "liveness":
@@ -122,7 +123,7 @@ AMOUNTS: dict[str, Callable[[Chance], float]] = {
     "delay": lambda chance: chance.choice((0.05, 0.5, 4.0, 11.0)),
     "loss": lambda chance: chance.uniform(0.5, 12.0),
     "duplicate": lambda chance: chance.choice((0.0, 0.05, 2.0, 12.0)),
-    "coordinator_crash": lambda chance: chance.random() if chance.random() < 0.6 else 0.0,
+    "coordinator_crash": lambda chance: chance.choice((0.0, chance.random(), 1.0)),
     "clock_jump": lambda chance: chance.choice((1.0, 5.0, 30.0)),
     "swizzle_clog": lambda chance: chance.choice((0.1, 0.5, 1.5)),
 }

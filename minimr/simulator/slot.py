@@ -92,7 +92,8 @@ class SimSlot:
             self._life = None
             order = self._orders.popleft()
             self._worker.report(self._number, order, end.value)
-            if self._orders and not self._dead:
+            # Another order may have come in answer, and have begun what was next.
+            if self._orders and self._life is None and not self._dead:
                 self._begin()
         except Killed as death:
             self._life = None

@@ -107,7 +107,7 @@ class Small:
         return 1 << 20
 
     def publish_s(self) -> float:
-        return 0.01
+        return self._task_s() / 8
 
     def _task_s(self) -> float:
         return min(self.longest_s, self._typical_s * self._chance.expovariate(1.0))

@@ -67,6 +67,8 @@ class SimWorker:
         self.name, self.epoch = "", -1
         self.slowness = 1.0
         self.draining = False
+        """Somebody asked it to leave. It may not have heard it yet."""
+        self.drained_at: float | None = None
         self.line: Line | None = None
         self.last_words: dict[AttemptId, str] = {}
         """The record at which a careful attempt was when its slot died."""
@@ -110,7 +112,7 @@ class SimWorker:
 
     def drain(self, _: None) -> None:
         """SIGTERM."""
-        self.draining = True
+        self.drained_at = self.world.loop.now
         self.hear(machine.DrainOrdered())
 
     def sources(self, job: str) -> list[Location]:
@@ -183,6 +185,8 @@ class SimWorker:
         if message.kept and self.line is not None:
             for report in unsent:
                 self.line.up.send(report)
+        if self.drained_at is not None:
+            self._say_draining(machine.SayDraining())
 
     # Orders
 
@@ -231,9 +235,7 @@ class SimWorker:
         self.slots[action.slot].kill("killed by signal 9 (SIGKILL)")
 
     def _start_attempt(self, action: machine.StartAttempt) -> None:
-        order = self._orders.get(action.attempt)
-        if order is not None:
-            self.slots[action.slot].order(order)
+        self.slots[action.slot].order(self._orders[action.attempt])
 
     def _report_failure(self, action: machine.ReportFailure) -> None:
         failure = action.failure

@@ -30,6 +30,8 @@ JOB = "job-1"
 SETTLE_S = 2.0
 """How long a world goes on after the end of its job, to see what is left behind."""
 RESPAWN_S = 1.0
+BACK_S = 0.5
+"""After a crash in the middle of a chosen write."""
 REPLAY_EVERY = 5
 """Of the journal's writes, one in so many is held against a replay."""
 
@@ -69,6 +71,8 @@ class World:
         """Machines on which no worker starts any more."""
         self.tearing: tuple[float, float | None] | None = None
         """The next write to the journal is the last: the share that is kept, and the way back."""
+        self.torn_writes: dict[int, float] = {}
+        """Which writes are torn, counted from 1, and what share of them is kept."""
         self.log: list[dict[str, Any]] = []
         self.traffic: list[Transfer] = []
         self.violations: list[str] = []
@@ -169,13 +173,15 @@ class World:
         return self.computation.map(index, skip)
 
     def write_journal(self, records: Sequence[Record]) -> None:
+        self._writes += 1
+        if self._writes in self.torn_writes:
+            self.tearing = (self.torn_writes[self._writes], BACK_S)
         if self.tearing is not None:
             (share, back_in_s), self.tearing = self.tearing, None
             self.journal.append(records, share)
             self.crash_coordinator(back_in_s)
             return
         self.journal.append(records)
-        self._writes += 1
         if self._writes % REPLAY_EVERY == self.seed % REPLAY_EVERY and self.computation.has_bytes:
             self.check_replay()
 

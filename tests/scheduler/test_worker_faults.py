@@ -76,3 +76,9 @@ def test_an_order_that_comes_twice_is_one_order():
     worker.handle(machine.SlotReported(0, attempt(1)))
     assert not worker.queue
     assert not worker.slots[0].attempts
+
+
+def test_a_worker_that_leaves_says_so_again_under_its_new_name():
+    worker = busy_worker()
+    worker.handle(machine.DrainOrdered())
+    assert worker.handle(machine.Connected(False, 60.0))[-1] == machine.SayDraining()

@@ -9,12 +9,26 @@ comes second is cancelled.
 A restarted coordinator does not remember charges: they count from its start.
 """
 
-from minimr.observe.checks.ledger import DONE, UNCHARGED, Event, Job, Ledger, Task, said
+from minimr.observe.checks.ledger import (
+    DONE,
+    LOST,
+    RELEASED,
+    UNCHARGED,
+    Event,
+    Job,
+    Ledger,
+    Task,
+    said,
+)
 from minimr.observe.checks.rules import OLD, PATCHY, Finding, JobRules, Lack, TaskRules
 
 OF_THE_TASK = frozenset({"user", "exit", "died", "system", "disk_full", "stuck"})
 LOST_WITH = "worker_lost "
 """So begins the cause of what was lost with a worker; the worker's name follows."""
+LOST_BEFORE = "it was lost before"
+"""What a restarted coordinator says of each loss that its journal remembers."""
+MISSED_BY = "fetch failed in "
+"""So begins the cause of what a reduce task did not find; its name follows."""
 
 NO_LIMITS = Lack(f"job_submitted has no attempts_max or losses_max: {OLD}")
 
@@ -48,6 +62,8 @@ def is_needed(event: Event, task: Task, _ledger: Ledger) -> Finding:
 def was_there_to_lose(event: Event, task: Task, _ledger: Ledger) -> Finding:
     """What is lost is the current output, or one that was lost before: a restart says it again."""
     winner, named = task.winner, task.find(event["attempt"])
+    if named is not None and named.state == DONE and event.get("cause") == LOST_BEFORE:
+        return None
     if winner is not None and winner.number != event["attempt"]:
         return f"the output of {said(event)} is lost, but {task.name}'s is that of {winner}"
     if winner is None and (named is None or named.state != DONE) and not task.job.patchy:
@@ -62,6 +78,30 @@ def loss_has_a_cause(event: Event, _task: Task, _ledger: Ledger) -> Finding:
     if cause.startswith(LOST_WITH) and cause.removeprefix(LOST_WITH) != event["worker"]:
         return f"the output of {said(event)} is lost, but because of another worker: {cause}"
     return None
+
+
+def could_be_missed(event: Event, task: Task, _ledger: Ledger) -> Finding:
+    """What was made after a reducer had started was not announced to it, so it misses another."""
+    cause, winner = event.get("cause", ""), task.winner
+    reducer = task.job.tasks.get(cause.removeprefix(MISSED_BY))
+    if winner is None or reducer is None or not cause.startswith(MISSED_BY):
+        return None
+    started = [attempt.line for attempt in reducer.running()]
+    if not started or winner.line < max(started):
+        return None
+    return f"the output of {said(event)} is lost, but {reducer.name} never heard of it"
+
+
+def goes_with_its_worker(event: Event, task: Task, ledger: Ledger) -> Finding:
+    """What a worker held is lost with it, not when somebody looks for it in vain; and a worker
+    that was released held nothing."""
+    standing, cause = ledger.workers.get(event["worker"]), event.get("cause", "")
+    told_late = cause.startswith(MISSED_BY) or (
+        standing == RELEASED and cause.startswith(LOST_WITH)
+    )
+    if task.winner is None or standing not in (LOST, RELEASED) or not told_late:
+        return None
+    return f"the output of {said(event)} is lost, but that worker was {standing} before"
 
 
 # 10: attempts stay within the limits
@@ -102,6 +142,15 @@ def one_rival(event: Event, task: Task, _ledger: Ledger) -> Finding:
         return f"{said(event)} starts, though {running[0]} and {running[1]} run already"
     if not event.get("backup"):
         return f"{said(event)} starts, though {running[0]} runs, and not as its backup"
+    if running[0].worker == event["worker"]:
+        return f"{said(event)} starts as the backup of {running[0]}, which is there, too"
+    return None
+
+
+def adopted_alone(event: Event, task: Task, _ledger: Ledger) -> Finding:
+    """A restarted coordinator gives a task to one of those who come back with it."""
+    for rival in task.running():
+        return f"{said(event)} is adopted, though {rival} runs"
     return None
 
 
@@ -120,8 +169,11 @@ TASK_RULES: TaskRules = (
     ("attempt_started", 9, is_needed),
     ("output_lost", 9, was_there_to_lose),
     ("output_lost", 9, loss_has_a_cause),
+    ("output_lost", 9, could_be_missed),
+    ("output_lost", 9, goes_with_its_worker),
     ("attempt_started", 10, may_try_again),
     ("attempt_started", 10, one_rival),
+    ("attempt_adopted", 10, adopted_alone),
     ("attempt_failed", 10, charged_rightly),
 )
 JOB_RULES: JobRules = (

@@ -34,7 +34,9 @@ def _joined(event: Event, ledger: Ledger, _: Ledger) -> None:
 
 
 def _lost(event: Event, ledger: Ledger, _: Ledger) -> None:
-    ledger.workers[event["worker"]] = LOST
+    """Whoever was released hangs up next, which is no news."""
+    if ledger.workers.get(event["worker"]) != RELEASED:
+        ledger.workers[event["worker"]] = LOST
 
 
 def _released(event: Event, ledger: Ledger, _: Ledger) -> None:
@@ -120,7 +122,7 @@ def _ended(event: Event, job: Job, ledger: Ledger) -> None:
 
 
 def _started(event: Event, task: Task, ledger: Ledger) -> None:
-    _output_lost(event, task, ledger)  # else it would not start
+    _give_up(task)  # else it would not start
     backup = bool(event.get("backup"))
     attempt = Attempt(event["attempt"], event["worker"], ledger.line, RUNNING, backup)
     task.attempts.append(attempt)
@@ -159,20 +161,30 @@ def _note_digest(event: Event, task: Task) -> None:
 
 
 def _failed(event: Event, task: Task, ledger: Ledger) -> None:
-    _attempt(event, task, ledger).move(FAILED, ledger.line)
+    """An attempt that began before a bad record was known can die at it, too."""
+    attempt = _attempt(event, task, ledger)
+    began = attempt.line
+    attempt.move(FAILED, ledger.line)
     if event["charged"]:
         task.failures += 1
     elif event["reason"] in LOSSES:
         task.losses += 1
-    elif event["reason"] not in UNCHARGED:
+    elif event["reason"] not in UNCHARGED and began >= task.poisoned_line:
         task.poisoned += 1
+        task.poisoned_line = ledger.line
 
 
 def _cancelled(event: Event, task: Task, ledger: Ledger) -> None:
     _attempt(event, task, ledger).move(CANCELLED, ledger.line)
 
 
-def _output_lost(_event: Event, task: Task, _ledger: Ledger) -> None:
+def _output_lost(event: Event, task: Task, _ledger: Ledger) -> None:
+    """A restart says again what was lost before, even if the task was done again meanwhile."""
+    if task.winner is not None and task.winner.number == event["attempt"]:
+        _give_up(task)
+
+
+def _give_up(task: Task) -> None:
     if task.winner is not None and not task.is_reduce:
         task.job.maps_done -= 1
         task.winner = None
@@ -186,7 +198,7 @@ def _committed(event: Event, task: Task, ledger: Ledger) -> None:
 def _task_restored(event: Event, task: Task, ledger: Ledger) -> None:
     """What the journal remembers may be news: the crash can come before the log's line."""
     if task.winner is None or task.winner.number != event["attempt"]:
-        _output_lost(event, task, ledger)
+        _give_up(task)
         _done(event, task, ledger)
     if task.is_reduce and task.job.publishes:
         _committed(event, task, ledger)

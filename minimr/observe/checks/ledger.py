@@ -74,6 +74,7 @@ class Task:
     failures: int = 0
     losses: int = 0
     poisoned: int = 0
+    poisoned_line: int = 0
 
     @property
     def is_reduce(self) -> bool:

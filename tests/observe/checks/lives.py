@@ -102,7 +102,10 @@ class Life:
     def put(self, task: Todo, **more: bool) -> None:
         if task.losses >= 19:
             return
-        worker = self.chance.choice(self.workers)
+        elsewhere = [each for each in self.workers if each not in task.running.values()]
+        if not elsewhere:
+            return
+        worker = self.chance.choice(elsewhere)
         self.run.started(task.name, worker, task.number, **more)
         task.running[task.number] = worker
         task.number += 1

@@ -57,6 +57,54 @@ def test_a_loss_of_an_output_that_is_not_the_task_s() -> None:
     assert {(9, line_of(run, wrong)), (9, line_of(run, never))} <= set(broken(run))
 
 
+def test_a_loss_that_nobody_noticed_when_its_worker_was_lost() -> None:
+    run = mapped()
+    run.lost("worker-2")
+    run.started("reduce-0", "worker-1")
+    wrong = run.output_lost("map-1", "worker-2", cause="fetch failed in reduce-0")
+    assert (9, line_of(run, wrong)) in broken(run)
+
+
+def test_a_loss_with_a_worker_that_was_released() -> None:
+    run = mapped()
+    run.tell("worker_released", worker="worker-2")
+    run.lost("worker-2")
+    wrong = run.output_lost("map-1", "worker-2")
+    assert (9, line_of(run, wrong)) in broken(run)
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_a_reducer_misses_only_what_was_made_before_it_started(late: bool) -> None:
+    run = mapped()
+    if not late:
+        run.started("reduce-0", "worker-1")
+    run.output_lost("map-1", "worker-2", cause="fetch failed in reduce-1")
+    run.map(1, "worker-2", 1)
+    if late:
+        run.started("reduce-0", "worker-1")
+    again = run.output_lost("map-1", "worker-2", 1, cause="fetch failed in reduce-0")
+    assert ((9, line_of(run, again)) in broken(run)) is not late
+
+
+def test_a_restart_says_a_loss_again_though_the_task_was_done_again() -> None:
+    run = mapped()
+    run.output_lost("map-1", "worker-2", cause="fetch failed in reduce-0")
+    run.map(1, "worker-1", 1)
+    run.restarted(workers=1)
+    run.output_lost("map-1", "worker-2", cause="it was lost before")
+    wrong = run.started("map-1", "worker-1", 1000)
+    assert broken(run)[0] == (9, line_of(run, wrong))
+
+
+def test_a_backup_beside_the_original() -> None:
+    run = Run()
+    run.submitted(1, 1)
+    run.joined("worker-1")
+    run.started("map-0", "worker-1")
+    wrong = run.started("map-0", "worker-1", 1, backup=True)
+    assert broken(run)[0] == (10, line_of(run, wrong))
+
+
 def test_a_restart_may_say_a_loss_again() -> None:
     run = mapped()
     run.lost("worker-2")

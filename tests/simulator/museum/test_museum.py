@@ -1,0 +1,83 @@
+"""Every exhibit dies by the seeds that the healthy code survives, and stands in the catalogue."""
+
+from functools import cache
+
+import pytest
+
+from minimr.observe.checks import CHECKS
+from tests.simulator.museum.mutant import Mutant
+from tests.simulator.museum.mutants import MUTANTS
+from tests.simulator.museum.run import Kinds, Verdict, hunt_all, hunt_nothing
+from tests.simulator.museum.table import PAGE, judge_of, names_on
+
+NAMED_IN_THE_REFERENCE = (
+    "SPARK-4879",
+    "SPARK-6614",
+    "SPARK-19631",
+    "SPARK-24589",
+    "SPARK-18113",
+    "SPARK-39195",
+    "SPARK-48292",
+    "SPARK-33402",
+    "HADOOP-17258",
+    "SPARK-23243",
+    "SPARK-25341",
+    "SPARK-4105",
+)
+
+
+@cache
+def verdicts() -> dict[str, Verdict]:
+    """All hunts, two at a time; the tests look at them one by one."""
+    found = hunt_all(MUTANTS)
+    return {mutant.name: verdict for mutant, verdict in zip(MUTANTS, found, strict=True)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_the_seeds_kill(mutant: Mutant) -> None:
+    verdict = verdicts()[mutant.name]
+    assert verdict.seed is not None, f"it survived {mutant.seeds} seeds {verdict.found}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("mode", "kinds"), dict.fromkeys((mutant.mode, mutant.kinds) for mutant in MUTANTS)
+)
+def test_the_healthy_code_survives_the_same_seeds(mode: str, kinds: Kinds) -> None:
+    alike = [mutant for mutant in MUTANTS if (mutant.mode, mutant.kinds) == (mode, kinds)]
+    last = max(verdicts()[mutant.name].seed or 0 for mutant in alike)
+    assert hunt_nothing(mode, last + 1, kinds).found == ()
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_a_mutant_is_the_healthy_code_with_one_change_that_compiles(mutant: Mutant) -> None:
+    compile(mutant.source(), mutant.file, "exec")
+    assert mutant.old != mutant.new
+
+
+def test_a_text_that_does_not_stand_once_is_no_mutant() -> None:
+    for old in ("def ", "nobody wrote this"):
+        with pytest.raises(ValueError, match="stands"):
+            Mutant("name", "bug", "scheduler/state.py", old, "").source()
+
+
+def test_every_mutant_has_its_own_name() -> None:
+    assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS) >= 30
+
+
+@pytest.mark.parametrize("ticket", NAMED_IN_THE_REFERENCE)
+def test_bugs_that_others_paid_for_are_exhibited(ticket: str) -> None:
+    assert any(f"{ticket}:" in mutant.bug or f"{ticket}," in mutant.bug for mutant in MUTANTS)
+
+
+def test_the_catalogue_lists_every_mutant() -> None:
+    assert names_on(PAGE.read_text("utf-8")) == [mutant.name for mutant in MUTANTS]
+
+
+def test_a_judge_is_known_by_its_words() -> None:
+    said = f"invariant 9 ({CHECKS[9]}): line 52: the output of attempt 0 is lost"
+    assert judge_of(said) == (f"9: {CHECKS[9]}", "the output of attempt 0 is lost")
+    assert judge_of("the job did not end within 9.0 s, though")[0] == "12: the end"
+    assert judge_of("t=1.5: two ends") == ("the world", "two ends")
+    assert judge_of("KeyError: 'job-1'") == ("an exception", "KeyError: 'job-1'")
