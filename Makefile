@@ -10,10 +10,10 @@ demo: $(VENV)/installed
 	$(BIN)/minimr demo
 
 test: $(VENV)/installed-test check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadscope
 
 quick: $(VENV)/installed-test
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n auto --dist loadscope -m "not slow"
 
 check: $(VENV)/installed-test
 	$(BIN)/ruff check .
