@@ -98,7 +98,16 @@ def coordinator(port: int, journal: Path | None, address: Path | None) -> None:
 @click.command()
 @address_option(READ)
 @slots_option
-def worker(address: Path | None, slots: int) -> None:
+@click.option(
+    "--progress-timeout",
+    "progress_timeout_s",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    default=600,
+    show_default=True,
+    help="Give up a task that has made no progress for so long.",
+)
+def worker(address: Path | None, slots: int, progress_timeout_s: float) -> None:
     """Run a worker in this shell until Ctrl-C.
 
     It ends by itself when its coordinator ends; SIGTERM lets it finish or hand back its work.
@@ -108,7 +117,12 @@ def worker(address: Path | None, slots: int) -> None:
     def on_joined(name: str) -> None:
         say(f"this is {name}, with {count(slots, 'slot')}; Ctrl-C stops it")
 
-    serve_worker(standing_address(address), slots, on_joined=on_joined)
+    serve_worker(
+        standing_address(address),
+        slots,
+        on_joined=on_joined,
+        progress_timeout_s=progress_timeout_s,
+    )
 
 
 @click.command()

@@ -22,6 +22,7 @@ from minimr.cluster.coordinator import Coordinator
 from minimr.cluster.journal import Journal
 from minimr.cluster.launcher import LocalWorkers, environment
 from minimr.errors import MinimrError, NoCoordinator, UsageError
+from minimr.scheduler.policy import PROGRESS_TIMEOUT_S
 
 STOP_TIMEOUT_S = 15.0
 
@@ -95,10 +96,15 @@ def _refuse_second(address_file: Path) -> None:
 
 
 def serve_worker(
-    address_file: Path, slots: int = 1, on_joined: Callable[[str], None] = lambda _: None
+    address_file: Path,
+    slots: int = 1,
+    on_joined: Callable[[str], None] = lambda _: None,
+    progress_timeout_s: float = PROGRESS_TIMEOUT_S,
 ) -> None:
     """Be a worker of the cluster until it ends or a signal says stop."""
-    worker_process.serve(address_file, slots, on_joined=on_joined)
+    worker_process.serve(
+        address_file, slots, on_joined=on_joined, progress_timeout_s=progress_timeout_s
+    )
 
 
 def start_detached(address_file: Path, workers: int, slots: int = 1) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from minimr.cluster.started import read_started
 from minimr.cluster.whereabouts import read_position, read_ticks
 from minimr.errors import MinimrError, NoCoordinator
 from minimr.scheduler import worker_machine as machine
-from minimr.scheduler.policy import HEARTBEAT_S, LEASE_S
+from minimr.scheduler.policy import HEARTBEAT_S, LEASE_S, PROGRESS_TIMEOUT_S
 from minimr.scheduler.state import AttemptId
 
 PRINTED_BYTES_MAX = 4096
@@ -100,6 +100,7 @@ class Worker:
         directory: Path,
         find: Callable[[], Address] | None = None,
         slots_here: int | None = None,
+        progress_timeout_s: float = PROGRESS_TIMEOUT_S,
     ) -> None:
         """`find` reads the connection file again: a restarted coordinator may have a new port.
 
@@ -119,7 +120,7 @@ class Worker:
         self._nursery = Nursery(
             lambda sock: slot_main(sock, token, directory, memory_bytes), directory
         )
-        self._machine = machine.WorkerMachine(slots)
+        self._machine = machine.WorkerMachine(slots, progress_timeout_s)
         self._handles: dict[int, SlotHandle] = {}
         self._numbers: dict[int, int] = {}
         self._serial = 0
@@ -432,6 +433,7 @@ def serve(
     lifeline: int | None = None,
     on_joined: Callable[[str], None] = lambda _: None,
     slots_here: int | None = None,
+    progress_timeout_s: float = PROGRESS_TIMEOUT_S,
 ) -> None:
     """Be a worker until told to stop. SIGTERM finishes or hands back its work first; a second one
     and SIGHUP end it at once.
@@ -445,6 +447,7 @@ def serve(
         make_directory(base),
         lambda: read_address(address_file),
         slots_here,
+        progress_timeout_s,
     )
     signal.signal(signal.SIGTERM, lambda *_: worker.drain())
     signal.signal(signal.SIGHUP, lambda *_: worker.leave())

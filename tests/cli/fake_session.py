@@ -75,10 +75,14 @@ class FakeSession(ModuleType):
         on_ready()
         raise KeyboardInterrupt
 
-    def serve_worker(self, address_file: Path, slots: int, on_joined: Any) -> None:
+    def serve_worker(
+        self, address_file: Path, slots: int, on_joined: Any, progress_timeout_s: float
+    ) -> None:
         self.standing(address_file)
         on_joined("worker-1")
-        self.requests.append({"worker": str(address_file), "slots": slots})
+        asked = {"worker": str(address_file), "slots": slots}
+        other = {"progress_timeout_s": progress_timeout_s} if progress_timeout_s != 600 else {}
+        self.requests.append(asked | other)
 
     def standing(self, address_file: Path) -> dict[str, Any]:
         if not Path(address_file).exists():

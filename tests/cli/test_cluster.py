@@ -185,3 +185,14 @@ def test_the_coordinator_keeps_its_journal_where_it_is_told(
 ) -> None:
     minimr("coordinator", "--journal", tmp_path / "j", "--address", tmp_path / "cluster.json")
     assert session.requests == [{"port": 0, "workers": 0, "journal": str(tmp_path / "j")}]
+
+
+def test_a_worker_can_be_told_how_long_a_task_may_be_silent(
+    minimr: Minimr, session: FakeSession, tmp_path: Path
+) -> None:
+    address = tmp_path / "cluster.json"
+    minimr("coordinator", "--address", address)
+    minimr("worker", "--address", address, "--progress-timeout", "2.5")
+    assert session.requests[-1]["progress_timeout_s"] == 2.5
+    refused = minimr("worker", "--address", address, "--progress-timeout", "0")
+    assert refused.exit_code == 2

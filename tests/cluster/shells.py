@@ -34,8 +34,8 @@ class Shells:
         assert "minimr worker" in read_line(process.stdout), process.stderr.read()
         return process
 
-    def worker(self):
-        process = self.start("worker")
+    def worker(self, *options):
+        process = self.start("worker", *options)
         while "this is worker" not in (line := read_line(process.stderr)):
             assert line, "the worker ended"
         return process

@@ -84,6 +84,27 @@ def test_a_second_coordinator_on_one_journal_is_refused(shells):
     assert len(other.stderr.strip().splitlines()) <= 2
 
 
+def test_a_task_that_makes_no_progress_is_given_up_and_tried_again(shells, tmp_path):
+    """Heartbeats go on; the slot is killed, not the worker."""
+    text = tmp_path / "text.txt"
+    text.write_text("to be or not to be\n" * 500)
+    mr.run(GatedCount, [str(text)], tmp_path / "serial", runner="serial", reducers=2)
+    shells.coordinator()
+    shells.worker("--progress-timeout", "1.5")
+    gate, failed = Gate(tmp_path / "gate"), []
+
+    def on_event(event):
+        if event["event"] == "attempt_failed":
+            failed.append((event["task"], event["reason"]))
+            gate.open()
+
+    with mr.Cluster(address=shells.address, on_event=on_event) as cluster:
+        options = {"gate": str(gate.path), "at": "map"}
+        cluster.run(GatedCount, [str(text)], tmp_path / "out", reducers=2, options=options)
+    assert failed == [("map-1", "stuck")]
+    assert parts(tmp_path / "out") == parts(tmp_path / "serial")
+
+
 def test_a_worker_that_is_asked_to_leave_finishes_what_it_runs(shells, tmp_path):
     text = tmp_path / "text.txt"
     text.write_text("to be or not to be\n" * 500)

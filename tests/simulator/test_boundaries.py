@@ -1,8 +1,12 @@
+import os
+
 import pytest
 
 from minimr.simulator.boundaries import crash_everywhere, places
+from minimr.simulator.schedule import plan_for
 from minimr.simulator.world import WorldPlan
 
+MORE = range(5, 52) if os.environ.get("MINIMR_SOAK", "1") != "1" else ()
 SMALL = WorldPlan(workers=2, slots=1, maps=3, reduces=2)
 
 
@@ -41,6 +45,7 @@ def test_a_crash_at_every_boundary_is_survived() -> None:
         (2, WorldPlan(workers=3, slots=2, maps=6, reduces=3, inline=(1, 4))),
         (3, WorldPlan(workers=2, slots=1, maps=5, reduces=1, inline=(0, 1, 2, 3, 4))),
         (4, WorldPlan(workers=4, slots=1, maps=8, reduces=4, backups=False)),
+        *((seed, plan_for(seed)) for seed in MORE),
     ],
 )
 def test_a_crash_at_every_byte_of_the_journal_is_survived(seed: int, plan: WorldPlan) -> None:

@@ -12,7 +12,7 @@ SAFE = Sweep(0, 249)
 LIVE = Sweep(0, 119, "liveness")
 HASHES = """
 from minimr.simulator.run import simulate
-for seed in range(30):
+for seed in range(100):
     print(simulate(seed).log_hash)
 """
 
@@ -41,7 +41,7 @@ def test_a_seed_gives_the_same_log_in_every_process() -> None:
         )
         logs.append(done.stdout)
     assert logs[0] == logs[1] == logs[2]
-    assert logs[0].decode().split() == [simulate(seed).log_hash for seed in range(30)]
+    assert logs[0].decode().split() == [simulate(seed).log_hash for seed in range(100)]
 
 
 def test_classes_that_never_occurred_are_named() -> None:
