@@ -6,8 +6,8 @@ from pathlib import Path
 from minimr.cluster.address import read_address
 from minimr.cluster.client import Client
 from minimr.errors import NoCoordinator
+from minimr.scheduler.policy import PATIENCE_S
 
-PATIENCE_S = 60.0
 PAUSE_S = 0.2
 
 

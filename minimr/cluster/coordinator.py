@@ -26,18 +26,14 @@ from minimr.cluster.loop import Loop
 from minimr.cluster.peers import Outboxes, Peer
 from minimr.cluster.performer import Performer
 from minimr.cluster.recall import recall
+from minimr.cluster.workers_now import workers_joined, workers_now
 from minimr.errors import MinimrError, ProtocolError
 from minimr.formats.output import PartInfo
-from minimr.scheduler import actions, events
+from minimr.scheduler import actions, events, policy
 from minimr.scheduler.recovery import restore
 from minimr.scheduler.scheduler import Scheduler
 from minimr.scheduler.state import Failure, Output
 from minimr.scheduler.workers import may_return
-
-PATIENCE_S = 60.0
-PATIENCE_WITHOUT_JOURNAL_S = 2.0
-"""For how long a worker looks for a coordinator that is gone. Without a journal none comes back,
-and only a broken connection can be mended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +61,7 @@ class Coordinator:
         self._token = identity.token if identity else new_token()
         self._epoch = identity.epoch if identity else 0
         self._resumes = journal is not None
-        self._patience_s = PATIENCE_S if journal else PATIENCE_WITHOUT_JOURNAL_S
+        self._patience_s = policy.PATIENCE_S if journal else policy.PATIENCE_WITHOUT_JOURNAL_S
         self._book = JobBook(self._epoch)
         self._scheduler = Scheduler()
         self._todo: list[actions.Action] = []
@@ -132,6 +128,8 @@ class Coordinator:
                 self._performer.perform(action)
             self._loop.run()
         except MinimrError as error:
+            if not self._resumes:
+                raise
             self.failed = error  # The journal's disk; what it holds is safe.
         finally:
             self._listener.close()
@@ -303,7 +301,7 @@ class Coordinator:
         entry = self._book.add(message)
         self._performer.open_log(entry)
         if entry.file is not None:
-            for line in self._workers_now(self._performer.clock()):
+            for line in workers_joined(self._scheduler.state, self._performer.clock()):
                 entry.file.add(line)
         self._outboxes.tell(peer, m.Reply(message.request, entry.plan.job, None))
         if message.watch:
@@ -327,22 +325,8 @@ class Coordinator:
         entry.watchers[peer] = wants_events
         if wants_events:
             began_at = entry.log[0]["t"] if entry.log else self._performer.clock()
-            for line in (*self._workers_now(began_at), *entry.log):
+            for line in (*workers_joined(self._scheduler.state, began_at), *entry.log):
                 self._outboxes.tell_event(peer, entry.plan.job, line)
-
-    def _workers_now(self, began_at: float) -> list[dict[str, Any]]:
-        """A log that starts late still says which workers there are."""
-        return [
-            {
-                "t": began_at,
-                "event": "worker_joined",
-                "job": None,
-                "worker": worker.name,
-                "slots": worker.slots,
-                "address": "{}:{}".format(*worker.address),
-            }
-            for worker in self._scheduler.state.workers.values()
-        ]
 
     def _cancel_job(self, peer: Peer, message: m.CancelJob) -> None:
         known = message.job in self._scheduler.state.jobs
@@ -356,22 +340,13 @@ class Coordinator:
         self._book.sweep(self._scheduler.state)
 
     def _status(self, peer: Peer, message: m.GetStatus) -> None:
-        state = self._scheduler.state
+        state, now = self._scheduler.state, time.monotonic()
         host, port = self._listener.address
+        pids = {name: worker.pid for name, worker in self._workers.items()}
         status = {
             "address": f"{host}:{port}",
-            "workers": [
-                {
-                    "name": worker.name,
-                    "pid": self._workers[worker.name].pid,
-                    "slots": worker.slots,
-                    "address": "{}:{}".format(*worker.address),
-                    "running": [str(attempt) for attempt in worker.attempts],
-                    "state": "alive",
-                }
-                for worker in state.workers.values()
-            ],
-            "jobs": self._book.summaries(state, time.monotonic()),
+            "workers": workers_now(state, pids),
+            "jobs": self._book.summaries(state, now),
         }
         self._outboxes.tell(peer, m.Reply(message.request, status, None))
 

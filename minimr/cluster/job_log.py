@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from minimr.observe.log import Event, EventLog, Timeline, mend
+from minimr.observe.log import Event, EventLog, Timeline, has_begun, mend
 
 
 class JobLog:
@@ -50,7 +50,7 @@ class JobLog:
         self._on_closed()
 
     def _write(self) -> None:
-        resume = self._resume and self.path.exists()
+        resume = self._resume and has_begun(self.path)
         timeline = Timeline(mend(self.path) if resume else 0.0)
         with EventLog(self.path, append=resume) as log:
             while batch := self._batch():

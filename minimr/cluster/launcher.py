@@ -64,7 +64,7 @@ class LocalWorkers:
                 process.wait()
 
     def _launch(self) -> None:
-        command = [sys.executable, "-P", "-m", "minimr.cluster.worker"]
+        command = [sys.executable, "-P", "-m", "minimr.cluster.worker_process"]
         command += ["--address", str(self._address_file), "--slots", str(self._slots)]
         command += ["--slots-here", str(self._slots_here)]
         process = subprocess.Popen(

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from minimr.cluster import messages as m
-from minimr.cluster import worker as worker_process
+from minimr.cluster import worker_process
 from minimr.cluster.address import read_address, write_address
 from minimr.cluster.client import Client
 from minimr.cluster.coordinator import Coordinator

@@ -114,6 +114,15 @@ def mend(path: str | PathLike[str]) -> float:
     return last_t
 
 
+def has_begun(path: str | PathLike[str]) -> bool:
+    """True if there is a file at `path` with a whole first line. A killed writer may leave none."""
+    try:
+        with Path(path).open("rb") as file:
+            return file.readline().endswith(b"\n")
+    except FileNotFoundError:
+        return False
+
+
 def read_log(path: str | PathLike[str]) -> Iterator[Event]:
     """The events of the log at `path`, without its first line.
 

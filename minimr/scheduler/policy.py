@@ -19,6 +19,10 @@ BACKUP_UNKNOWN_S = 0.25
 BLAME_MAX = 3
 EXCLUDE_S = 60.0
 PROGRESS_TIMEOUT_S = 600.0
+# For how long workers and clients look for a coordinator that is gone. Without a journal none
+# comes back, and only a broken connection can be mended.
+PATIENCE_S = 60.0
+PATIENCE_WITHOUT_JOURNAL_S = 2.0
 RETURN_S = LEASE_S
 SHORT_TASK_S = 0.01
 LONG_TASK_S = 0.5

@@ -20,7 +20,6 @@ from minimr.simulator.slot import SimSlot
 if TYPE_CHECKING:
     from minimr.simulator.world import World
 
-PATIENCE_S = 60.0
 PROGRESS_TIMEOUT_S = 12.0
 """Short, since nobody learns anything from ten minutes of heartbeats."""
 
@@ -181,7 +180,7 @@ class SimWorker:
         first = not self.name
         self.name, self.epoch, self._registered = message.name, message.epoch, True
         unsent, self._unsent = self._unsent, []
-        self.hear(machine.Connected(message.kept or first, PATIENCE_S))
+        self.hear(machine.Connected(message.kept or first, policy.PATIENCE_S))
         if message.kept and self.line is not None:
             for report in unsent:
                 self.line.up.send(report)

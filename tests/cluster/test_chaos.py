@@ -5,13 +5,10 @@ its work is done elsewhere is not the question here; every wait has an end.
 """
 
 import os
-import random
 import select
 import signal
 import subprocess
 import sys
-import threading
-from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,14 +24,11 @@ from minimr.cluster.launcher import environment
 from minimr.errors import JobFailed
 from minimr.scheduler import policy
 from tests.cluster.gated import Gate, GatedCount
-from tests.cluster.test_kills import digests
+from tests.cluster.running import EVENT_S, JOB_S, Running, digests
 
 pytestmark = pytest.mark.slow
 
 LEASE_S = 3.0
-EVENT_S = 20.0
-JOB_S = 40.0
-WORDS = [f"word{number}" for number in range(2000)]
 
 
 class Worker:
@@ -65,57 +59,6 @@ class Worker:
             self.process.kill()
             self.process.wait()
             self.process.stderr.close()
-
-
-class Running:
-    """A job in a thread: its events can be waited for, and its end has a deadline."""
-
-    def __init__(self, cluster, job, books, output):
-        self._seen, self._news = [], threading.Condition()
-        self._ended = Future()
-        cluster._on_event = self._note
-        arguments = (cluster, job, [str(books)], output)
-        threading.Thread(target=self._run, args=arguments, daemon=True).start()
-
-    def _run(self, cluster, job, inputs, output):
-        try:
-            self._ended.set_result(cluster.run(job, inputs, output, reducers=3))
-        except BaseException as error:
-            self._ended.set_exception(error)
-
-    def _note(self, event):
-        with self._news:
-            self._seen.append(event)
-            self._news.notify_all()
-
-    def wait_for(self, **fields):
-        def found():
-            return [event for event in self._seen if fields.items() <= event.items()]
-
-        with self._news:
-            assert self._news.wait_for(found, EVENT_S), f"no {fields}"
-            return found()[0]
-
-    def finish(self):
-        return self._ended.result(JOB_S)
-
-
-@pytest.fixture(scope="module")
-def books(tmp_path_factory):
-    """Big enough that map outputs go to disk and through the shuffle."""
-    folder = tmp_path_factory.mktemp("books")
-    chance = random.Random(7)
-    for number in range(4):
-        lines = (" ".join(chance.choices(WORDS, k=10)) for _ in range(3000))
-        (folder / f"{number}.txt").write_text("\n".join(lines))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def expected(books, tmp_path_factory):
-    output = tmp_path_factory.mktemp("serial") / "out"
-    mr.run(GatedCount, [str(books)], output, reducers=3, runner="serial")
-    return digests(output)
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ from minimr.cluster import messages as m
 from minimr.cluster.connect import connect
 from minimr.cluster.connection import Connection
 from minimr.cluster.coordinator import Coordinator
+from minimr.cluster.journal import Journal
 from minimr.cluster.wire import Blob
-from minimr.errors import NoCoordinator
+from minimr.errors import MinimrError, NoCoordinator
 from minimr.scheduler.state import AttemptId
 
 
@@ -34,6 +35,23 @@ def peer(coordinator):
     yield work
     for connection in opened:
         connection.close()
+
+
+def test_a_coordinator_whose_journal_fails_stops_and_says_why(tmp_path, monkeypatch):
+    """Nothing is told to anybody that the disk does not hold."""
+    with Journal.open(tmp_path / "journal") as journal:
+        each = Coordinator(journal=journal)
+        each.start()
+        client = Connection(connect(each.address(0), "client"))
+
+        def full(values):
+            raise MinimrError("Cannot write the journal: no space left")
+
+        monkeypatch.setattr(journal, "append", full)
+        client.send([submit()])
+        assert each.wait(10)
+        assert "no space left" in str(each.failed)
+        client.close()
 
 
 def answers(connection):

@@ -85,6 +85,15 @@ def test_another_coordinator_goes_on_where_the_killed_one_was(tmp_path):
     assert all(first["t"] <= second["t"] for first, second in pairwise(events))
 
 
+@pytest.mark.parametrize("left", [b"", b'{"event":"log","vers'], ids=["nothing", "half a line"])
+def test_a_log_killed_before_its_first_line_was_whole_starts_anew(tmp_path, left):
+    path = tmp_path / "out.log"
+    path.write_bytes(left)
+    written = Written(path, [event(5.0, "coordinator_started")], resume=True)
+    assert (written.closed, written.errors) == (True, [])
+    assert list(read_log(path)) == [event(0.0, "coordinator_started")]
+
+
 def test_a_log_that_is_not_there_any_more_begins_again(tmp_path):
     path = tmp_path / "out.log"
     Written(path, [event(5.0, "coordinator_started")], resume=True)

@@ -134,6 +134,8 @@ def test_a_worker_that_is_asked_to_leave_finishes_what_it_runs(shells, tmp_path)
     assert running.wait(PATIENCE_S)
     first.terminate()
     assert drains.wait(PATIENCE_S)
+    with mr.Cluster(address=shells.address) as other:
+        assert [each["state"] for each in other.status()["workers"]] == ["draining"]
     shells.worker()
     gate.open()
     client.join(PATIENCE_S)

@@ -3,7 +3,8 @@
 import pytest
 
 from minimr.scheduler import attempts
-from minimr.simulator.explore import Broken, Limits, Model, explore
+from minimr.simulator.explore import explore
+from minimr.simulator.timeless import Broken, Limits, Model
 
 
 def test_every_order_of_a_healthy_job_ends_well() -> None:

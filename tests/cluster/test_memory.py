@@ -1,0 +1,48 @@
+"""A job that wants more memory than a slot may have: it fails at its record, the worker lives."""
+
+import subprocess
+import sys
+
+import pytest
+
+import minimr as mr
+from minimr.cluster.address import write_address
+from minimr.cluster.coordinator import Coordinator
+from minimr.cluster.launcher import environment
+from minimr.errors import JobFailed
+
+pytestmark = pytest.mark.slow
+MANY = 1_000
+
+
+class Greedy(mr.Job):
+    mib: int = 0
+
+    def map(self, offset, line):
+        yield line, len(bytearray(self.mib << 20))
+
+
+@pytest.fixture
+def address(tmp_path):
+    """A cluster whose one worker believes that it shares this machine with a thousand slots."""
+    coordinator = Coordinator()
+    path = tmp_path / "cluster.json"
+    write_address(path, coordinator.address(1))
+    coordinator.start()
+    (tmp_path / "base").mkdir()
+    command = [sys.executable, "-P", "-m", "minimr.cluster.worker_process"]
+    command += ["--address", str(path), "--slots-here", str(MANY), "--base", str(tmp_path / "base")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment()) as worker:
+        yield path
+        coordinator.stop()
+        worker.stdin.close()
+
+
+def test_out_of_memory_is_the_records_fault_and_the_worker_survives(address, tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("one line\n")
+    with mr.Cluster(address=address) as cluster:
+        with pytest.raises(JobFailed, match="MemoryError"):
+            cluster.run(Greedy, [str(text)], tmp_path / "out", options={"mib": 2_000})
+        assert list(cluster.run(Greedy, [str(text)], options={"mib": 1})) == [("one line", 1 << 20)]
+        assert [each["name"] for each in cluster.status()["workers"]] == ["worker-1"]
