@@ -6,6 +6,7 @@ until the socket has room; a peer that stops reading and lets it grow too far is
 
 import selectors
 import socket
+import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import islice
@@ -14,7 +15,7 @@ from typing import Any
 from minimr.cluster.connection import after, decode_messages, encode_messages, no_delay
 from minimr.cluster.loop import Loop
 from minimr.cluster.messages import Message
-from minimr.cluster.wire import Buffer, FrameDecoder, Limits
+from minimr.cluster.wire import Buffer, FrameDecoder, FrameTooLarge, Limits
 from minimr.errors import ProtocolError
 
 BACKLOG_BYTES_MAX = 1 << 30
@@ -50,7 +51,13 @@ class Channel:
         """Queue messages, as one frame if they fit. A broken connection shows in `gone`."""
         if self._closed:
             return
-        pieces = encode_messages(messages)
+        try:
+            pieces = encode_messages(messages)
+        except FrameTooLarge as error:
+            # One message that cannot travel must not end the loop, on which everybody depends.
+            print(f"a connection is given up: {error}", file=sys.stderr, flush=True)
+            self.shut()
+            return
         if not self._backlog:
             pieces = after(pieces, self._give(pieces[:PIECES_PER_CALL]))
         if pieces:

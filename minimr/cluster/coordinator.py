@@ -80,7 +80,7 @@ class Coordinator:
         self._listener = Listener(bytes.fromhex(self._token), roles, self._admitted, host, port)
         if journal:
             journal.keep_port(self._listener.address[1])
-        self._loop: Loop[Item] = Loop(self._handle, self._outboxes.flush)
+        self._loop: Loop[Item] = Loop(self._handle, self._settle)
         self._performer = Performer(
             self._book,
             self._workers,
@@ -124,8 +124,7 @@ class Coordinator:
         try:
             for job in self._scheduler.state.jobs:
                 self._performer.open_log(self._book.entries[job], resume=True)
-            for action in self._todo:
-                self._performer.perform(action)
+            self._settle()
             self._loop.run()
         except MinimrError as error:
             if not self._resumes:
@@ -167,10 +166,25 @@ class Coordinator:
             self._receive(peer, message)
 
     def _feed(self, event: events.Event) -> None:
-        for action in self._scheduler.handle(event, time.monotonic()):
-            self._performer.perform(action)
+        """What is to be done about it is done when the batch ends, or when somebody must see it."""
+        self._todo += self._scheduler.handle(event, time.monotonic())
+
+    def _settle(self) -> None:
+        """Write down all that this batch of events decided, with one sync for all; then act."""
+        self._perform_todo()
+        self._outboxes.flush()
+
+    def _perform_todo(self) -> None:
+        todo, self._todo = self._todo, []
+        self._performer.write(
+            [record for each in todo if type(each) is actions.Journal for record in each.records]
+        )
+        for action in todo:
+            if type(action) is not actions.Journal:
+                self._performer.perform(action)
 
     def _gone(self, peer: Peer, text: str) -> None:
+        self._perform_todo()  # Some of it may be for this peer.
         peer.connection.close()
         self._peers.pop(peer, None)
         if peer.role == "worker":
@@ -181,6 +195,10 @@ class Coordinator:
             # Nobody waits for these any more: what a client watched ends with the client.
             self._feed(events.CancelRequested(job))
             self._feed(events.DatasetDropped(job))
+        self._sweep()
+
+    def _sweep(self) -> None:
+        self._perform_todo()
         self._book.sweep(self._scheduler.state)
 
     def _leave(self) -> None:
@@ -278,8 +296,8 @@ class Coordinator:
         self._feed(events.AttemptFailed(peer.name, message.attempt, failure))
 
     def _fetch_missed(self, peer: Peer, message: m.FetchMissed) -> None:
-        missing = tuple(message.missing)
-        self._feed(events.FetchFailed(peer.name, message.attempt, missing, message.text))
+        gone, unreached = tuple(message.gone), tuple(message.unreached)
+        self._feed(events.FetchFailed(peer.name, message.attempt, gone, message.text, unreached))
 
     def _printed(self, peer: Peer, message: m.Done | m.Failed) -> None:
         if message.printed and message.attempt.job in self._book.entries:
@@ -293,9 +311,8 @@ class Coordinator:
             self._performer.record("task_printed", attempt.job, fields)
 
     def _submit(self, peer: Peer, message: m.Submit) -> None:
-        expected = 0 if message.source is not None else message.maps
-        if message.maps < 1 or len(message.inputs) != expected:
-            raise ProtocolError("a job without map tasks, or with another number of inputs")
+        if message.maps < 1 or (message.inputs is None) != (message.source is not None):
+            raise ProtocolError("a job without map tasks, or without inputs")
         if (message.reduces < 1) != (message.kind == "load"):
             raise ProtocolError("a job needs reduce tasks, a load has none")
         entry = self._book.add(message)
@@ -324,7 +341,7 @@ class Coordinator:
     def _watch_entry(self, peer: Peer, entry: JobEntry, wants_events: bool) -> None:
         entry.watchers[peer] = wants_events
         if wants_events:
-            began_at = entry.log[0]["t"] if entry.log else self._performer.clock()
+            began_at = entry.log.first["t"] if entry.log.first else self._performer.clock()
             for line in (*workers_joined(self._scheduler.state, began_at), *entry.log):
                 self._outboxes.tell_event(peer, entry.plan.job, line)
 
@@ -337,7 +354,7 @@ class Coordinator:
     def _drop_dataset(self, peer: Peer, message: m.DropDataset) -> None:
         peer.jobs.discard(message.job)
         self._feed(events.DatasetDropped(message.job))
-        self._book.sweep(self._scheduler.state)
+        self._sweep()
 
     def _status(self, peer: Peer, message: m.GetStatus) -> None:
         state, now = self._scheduler.state, time.monotonic()

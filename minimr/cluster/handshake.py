@@ -15,6 +15,7 @@ import hmac
 import os
 import socket
 import time
+from contextlib import suppress
 from typing import Any
 
 from minimr.cluster.wire import Limits, encode_frame, read_frame
@@ -69,6 +70,12 @@ def admit(sock: socket.socket, token: bytes, roles: tuple[str, ...]) -> str:
     return str(role)
 
 
+def turn_away(sock: socket.socket, text: str) -> None:
+    """Instead of `admit`: tell the caller why not, without waiting for a word, and hang up."""
+    _Conversation(sock, b"").refuse(text)
+    sock.close()
+
+
 class _Conversation:
     """One handshake under way: every byte so far, and a deadline for the whole of it."""
 
@@ -86,11 +93,14 @@ class _Conversation:
         data = b"".join(encode_frame(HELLO_KIND, list(step)))
         self._transcript += data
         self._arm()
-        self._sock.sendall(data)
+        with suppress(BrokenPipeError, ConnectionResetError):
+            # The peer hung up. What it said before may tell why; `receive` finds that, or the end.
+            self._sock.sendall(data)
 
     def receive(self, expected: str) -> list[Any]:
         """The fields of the next step, which must be the expected one."""
-        value = read_frame(self._read, HELLO_LIMITS).value
+        frame = read_frame(self._read, HELLO_LIMITS)
+        value = frame.value if frame.kind == HELLO_KIND else None
         name, fields = (value[0], value[1:]) if isinstance(value, list) and value else ("", [])
         if not isinstance(name, str) or tuple(map(type, fields)) != STEPS.get(name):
             raise ProtocolError("the peer does not follow the handshake")

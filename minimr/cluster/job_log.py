@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from minimr.observe.log import Event, EventLog, Timeline, has_begun, mend
+from minimr.observe.log import Event, EventLog, Timeline, age_s, has_begun, mend
 
 
 class JobLog:
@@ -51,7 +51,7 @@ class JobLog:
 
     def _write(self) -> None:
         resume = self._resume and has_begun(self.path)
-        timeline = Timeline(mend(self.path) if resume else 0.0)
+        timeline = Timeline(mend(self.path) if resume else 0.0, lambda: age_s(self.path))
         with EventLog(self.path, append=resume) as log:
             while batch := self._batch():
                 log.append([timeline.place(line) for line in batch])

@@ -6,13 +6,15 @@ from itertools import count
 from typing import Any
 
 from minimr.cluster.job_log import JobLog
+from minimr.cluster.joined import Joined
+from minimr.cluster.kept_log import KeptLog
 from minimr.cluster.messages import Ended, Submit
 from minimr.cluster.wire import Blob
+from minimr.errors import ProtocolError
 from minimr.scheduler.actions import Record
 from minimr.scheduler.state import Job, JobPlan, State
 
 KEPT_MAX = 100
-LOG_LINES_MAX = 200_000
 NAMES = {"job": "job", "round": "round", "load": "data"}
 WORTH_A_STORY = {
     "attempt_failed",
@@ -33,11 +35,11 @@ class JobEntry:
     plan: JobPlan
     code: str
     spec: Blob
-    inputs: list[Blob | None]
+    inputs: Joined | None
     output: dict[str, Any] | None
     # Who watches, and whether they want the event log as it grows.
     watchers: dict[Any, bool] = field(default_factory=dict)
-    log: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=LOG_LINES_MAX))
+    log: KeptLog = field(default_factory=KeptLog)
     # The log beside the output, if the coordinator writes it, and what became of that.
     file: JobLog | None = None
     file_error: str | None = None
@@ -57,10 +59,10 @@ class JobEntry:
         return True
 
     def _tell_untold(self) -> None:
-        self.log += [
+        self.log.extend(
             {"t": t, "event": record.event, "job": record.job, **record.fields}
             for t, record in self.untold
-        ]
+        )
         self.untold = []
 
     def note(self, line: dict[str, Any]) -> None:
@@ -79,7 +81,7 @@ class JobEntry:
         self._tell_untold()
         if self.eventful or not ended.ok:
             return list(self.log)
-        done = self.log[-1]
+        done = self.log.last
         line = {
             "t": done["t"],
             "event": "round_done",
@@ -105,6 +107,7 @@ class JobBook:
         self._between: deque[dict[str, Any]] = deque(maxlen=BETWEEN_MAX)
 
     def add(self, message: Submit) -> JobEntry:
+        """Raises ProtocolError if the inputs are not those of the map tasks."""
         prefix = NAMES.get(message.kind, "job")
         plan = JobPlan(
             f"{prefix}-{self._epoch}{next(self._numbers)}",
@@ -115,8 +118,11 @@ class JobBook:
             message.source,
             message.output is not None,
             (message.output or {}).get("skip_max", 0),
+            (message.output or {}).get("backups", True),
         )
-        inputs: list[Blob | None] = [*message.inputs] or [None] * plan.maps
+        inputs = None if message.inputs is None else Joined(message.inputs.data)
+        if inputs is not None and len(inputs) != plan.maps:
+            raise ProtocolError(f"a job of {plan.maps} map tasks with {len(inputs)} inputs")
         entry = JobEntry(plan, message.code, message.spec, inputs, message.output)
         self.entries[plan.job] = entry
         if plan.kind == "round":
@@ -168,7 +174,7 @@ class JobBook:
             return
         if entry.plan.kind == "load":
             return
-        entry.inputs, entry.spec = [], Blob(b"")
+        entry.inputs, entry.spec = None, Blob(b"")
         self._ended.append(entry.plan.job)
         if len(self._ended) > KEPT_MAX:
             del self.entries[self._ended.popleft()]
@@ -209,7 +215,7 @@ def _outcome(entry: JobEntry) -> dict[str, Any]:
     assert entry.ended is not None
     plan, ended = entry.plan, entry.ended
     state = "succeeded" if ended.ok else "cancelled" if ended.cancelled else "failed"
-    times = [line["t"] for line in entry.log if line["event"].startswith("job_")]
+    first = entry.log.first
     return {
         "job": plan.job,
         "name": plan.name,
@@ -218,5 +224,5 @@ def _outcome(entry: JobEntry) -> dict[str, Any]:
         "maps": plan.maps,
         "reduces_done": plan.reduces if ended.ok else entry.summary.get("reduces_done", 0),
         "reduces": plan.reduces,
-        "seconds": round(times[-1] - times[0], 3) if len(times) > 1 else 0.0,
+        "seconds": round(entry.log.last["t"] - first["t"], 3) if first else 0.0,
     }

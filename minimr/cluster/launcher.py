@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import minimr
+from minimr.scheduler.policy import PROGRESS_TIMEOUT_S
 
 DISMISSED = b"."
 REPLACEMENTS_MAX = 8
@@ -30,9 +31,11 @@ class LocalWorkers:
         count: int,
         slots: int = 1,
         on_empty: Callable[[str], None] = lambda _: None,
+        progress_timeout_s: float = PROGRESS_TIMEOUT_S,
     ) -> None:
         self._address_file, self._base, self._slots = address_file, base, slots
         self._on_empty = on_empty
+        self._progress_timeout_s = progress_timeout_s
         self._lock = threading.Lock()
         self._closing = False
         self._replacements = 0
@@ -67,6 +70,7 @@ class LocalWorkers:
         command = [sys.executable, "-P", "-m", "minimr.cluster.worker_process"]
         command += ["--address", str(self._address_file), "--slots", str(self._slots)]
         command += ["--slots-here", str(self._slots_here)]
+        command += ["--progress-timeout", str(self._progress_timeout_s)]
         process = subprocess.Popen(
             [*command, "--base", str(self._base)],
             stdin=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""How much memory a slot may take.
+"""How much memory a slot may take, and how many files a process may open.
 
 Without a limit, user code that grows without end takes the machine down with it, or the kernel
 chooses a process to kill, and rarely the right one. With one, Python raises MemoryError in the
@@ -23,6 +23,11 @@ CONTAINER_LIMITS = (
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
 )
 """What a container may use, in version 2 and 1 of Linux's control groups; "max" is no limit."""
+
+
+def descriptors_max() -> int:
+    """Return how many file descriptors this process may have; its `ulimit -n`."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 def limit_memory(bytes_max: int) -> None:

@@ -12,12 +12,15 @@ from pathlib import Path
 from minimr.cluster.address import Address, write_address
 from minimr.cluster.coordinator import Coordinator
 from minimr.cluster.launcher import LocalWorkers
+from minimr.scheduler.policy import PROGRESS_TIMEOUT_S
 
 
 class LocalCluster:
     """Started by creating it; `close()` leaves no process, socket or file behind."""
 
-    def __init__(self, workers: int, slots: int = 1) -> None:
+    def __init__(
+        self, workers: int, slots: int = 1, progress_timeout_s: float = PROGRESS_TIMEOUT_S
+    ) -> None:
         self._base = Path(tempfile.mkdtemp(prefix="minimr-"))
         try:
             self._coordinator = Coordinator()
@@ -29,7 +32,12 @@ class LocalCluster:
         write_address(address_file, self.address)
         self._coordinator.start()
         self._workers = LocalWorkers(
-            address_file, self._base, workers, slots, self._coordinator.fail_waiting
+            address_file,
+            self._base,
+            workers,
+            slots,
+            self._coordinator.fail_waiting,
+            progress_timeout_s,
         )
 
     @property

@@ -73,9 +73,12 @@ class Failed:
 
 @dataclass(slots=True)
 class FetchMissed:
+    """`gone` are lost for certain; the holders of those in `unreached` did not answer."""
+
     attempt: AttemptId
-    missing: list[AttemptId]
+    gone: list[AttemptId]
     text: str
+    unreached: list[AttemptId] = field(default_factory=list)
 
 
 # Coordinator to worker
@@ -116,14 +119,12 @@ class MapsAt:
 
 @dataclass(slots=True)
 class Run:
-    """`cargo` is the task's input; `maps`, `segments` and `digests` are inline map outputs,
-    aligned. A `careful` attempt says at which record it is; those in `skip` are left out."""
+    """`cargo` is the task's input; `inline` holds small map outputs (see inlined.py). A `careful`
+    attempt says at which record it is; those in `skip` are left out."""
 
     attempt: AttemptId
     cargo: Blob | None
-    maps: list[int] = field(default_factory=list)
-    segments: list[Blob] = field(default_factory=list)
-    digests: list[str] = field(default_factory=list)
+    inline: Blob | None = None
     careful: bool = False
     skip: list[str] = field(default_factory=list)
 
@@ -148,7 +149,7 @@ class Stop:
 
 @dataclass(slots=True)
 class Submit:
-    """`spec` is the same for all tasks, `inputs` holds one item per map task.
+    """`spec` is the same for all tasks, `inputs` holds what each map task reads (see inputs.py).
 
     A job over a dataset names it as its `source` and has no inputs of its own.
 
@@ -164,7 +165,7 @@ class Submit:
     source: str | None
     code: str
     spec: Blob
-    inputs: list[Blob]
+    inputs: Blob | None
     output: Fields | None
     watch: bool
     events: bool
@@ -261,9 +262,13 @@ class Fetch:
 
 @dataclass(slots=True)
 class Segments:
-    """The sizes of the segments that follow as raw bytes; -1 stands for one that is missing."""
+    """The next part of the answer: sizes and CRC-32s of the segments that follow as raw bytes.
+
+    A size of -1 stands for a segment that is gone.
+    """
 
     sizes: list[int]
+    checksums: list[int]
 
 
 Message = (

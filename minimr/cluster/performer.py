@@ -3,11 +3,12 @@
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from minimr.cluster import messages as m
+from minimr.cluster.inlined import pack_inlined
 from minimr.cluster.job_log import JobLog
 from minimr.cluster.jobs import JobBook, JobEntry
 from minimr.cluster.journal import Journal
@@ -18,8 +19,11 @@ from minimr.errors import MinimrError
 from minimr.formats import committer
 from minimr.formats.output import PartInfo
 from minimr.scheduler import actions, events
+from minimr.scheduler.journal import Record
 from minimr.scheduler.state import Location
 
+LOCATIONS_TOGETHER = 2_000
+"""How many map outputs one message announces: far from the limit of a message's head."""
 LAST_LINES_S = 5.0
 """How long a coordinator that leaves waits for the disks of its jobs' logs."""
 
@@ -55,15 +59,13 @@ class Performer:
             self._outboxes.tell(peer, m.JobCargo(attempt.job, entry.code, entry.spec))
         if action.announce:
             news = self._locations(attempt.job, action.announce)
-            self._outboxes.tell(peer, maps_at(attempt.job, news))
-        cargo = None if attempt.stage == "reduce" else entry.inputs[attempt.index]
-        maps = [index for index, _, _ in action.inline]
-        segments = [segment for _, segment, _ in action.inline]
-        digests = [digest or "" for _, _, digest in action.inline]
-        skip = list(action.skip)
-        self._outboxes.tell(
-            peer, m.Run(attempt, cargo, maps, segments, digests, action.careful, skip)
-        )
+            for start in range(0, len(news), LOCATIONS_TOGETHER):
+                some = news[start : start + LOCATIONS_TOGETHER]
+                self._outboxes.tell(peer, maps_at(attempt.job, some))
+        inputs = None if attempt.stage == "reduce" else entry.inputs
+        cargo = None if inputs is None else Blob(inputs[attempt.index])
+        inline, skip = pack_inlined(action.inline), list(action.skip)
+        self._outboxes.tell(peer, m.Run(attempt, cargo, inline, action.careful, skip))
 
     def _cancel_attempt(self, action: actions.CancelAttempt) -> None:
         self._outboxes.tell(self._workers[action.worker], m.Cancel(action.attempt))
@@ -81,10 +83,13 @@ class Performer:
         if peer := self._workers.get(action.worker):
             self._outboxes.tell(peer, m.Stop())
 
-    def _journal(self, action: actions.Journal) -> None:
-        """Raises MinimrError if the disk fails: the coordinator must stop, and can be resumed."""
-        if self._journal_file is not None:
-            self._journal_file.append([written(each, self._book) for each in action.records])
+    def write(self, records: Sequence[Record]) -> None:
+        """Into the journal, before any action that rests on them.
+
+        Raises MinimrError if the disk fails: the coordinator must stop, and can be resumed.
+        """
+        if records and self._journal_file is not None:
+            self._journal_file.append([written(each, self._book) for each in records])
 
     def _set_timer(self, action: actions.SetTimer) -> None:
         self._at(action.at, action.timer)
@@ -218,7 +223,6 @@ PERFORM: dict[type, Callable[[Performer, Any], None]] = {
     actions.ForgetJob: Performer._forget_job,
     actions.DropWorker: Performer._drop_worker,
     actions.ReleaseWorker: Performer._release_worker,
-    actions.Journal: Performer._journal,
     actions.SetTimer: Performer._set_timer,
     actions.Publish: Performer._publish,
     actions.JobEnded: Performer._job_ended,

@@ -8,8 +8,9 @@ job's first record, once.
 from typing import Any
 
 from minimr.cluster.jobs import JobBook, JobEntry
+from minimr.cluster.joined import Joined
 from minimr.cluster.wire import Blob
-from minimr.errors import BadRecord
+from minimr.errors import BadRecord, ProtocolError
 from minimr.scheduler.journal import JobAccepted, Record, from_plain, to_plain
 from minimr.scheduler.state import JobPlan
 
@@ -30,7 +31,7 @@ def recall(values: list[Any], book: JobBook) -> list[Record]:
             record = from_plain([_with_blobs(each) for each in plain])
             if isinstance(record, JobAccepted):
                 book.entries[record.plan.job] = _entry(record.plan, cargo)
-        except (TypeError, ValueError, KeyError) as error:
+        except (TypeError, ValueError, KeyError, ProtocolError) as error:
             raise BadRecord(f"the journal holds a record of another kind: {error}") from None
         records.append(record)
     return records
@@ -40,13 +41,13 @@ def _cargo(entry: JobEntry) -> dict[str, Any]:
     return {
         "code": entry.code,
         "spec": bytes(entry.spec.data),
-        "inputs": [None if each is None else bytes(each.data) for each in entry.inputs],
+        "inputs": None if entry.inputs is None else bytes(entry.inputs.data),
         "output": entry.output,
     }
 
 
 def _entry(plan: JobPlan, cargo: dict[str, Any]) -> JobEntry:
-    inputs = [None if each is None else Blob(each) for each in cargo["inputs"]]
+    inputs = None if cargo["inputs"] is None else Joined(cargo["inputs"])
     return JobEntry(plan, cargo["code"], Blob(cargo["spec"]), inputs, cargo["output"])
 
 

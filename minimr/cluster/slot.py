@@ -18,6 +18,7 @@ from typing import Any
 from minimr.cluster import messages as m
 from minimr.cluster.connection import Connection
 from minimr.cluster.fetch import Fetcher, FetchError, Source
+from minimr.cluster.inlined import unpack_inlined
 from minimr.cluster.limits import limit_memory
 from minimr.cluster.places import dataset_path, output_path, scratch_path
 from minimr.cluster.started import StartedCounter
@@ -33,6 +34,7 @@ from minimr.source.load import load
 from minimr.source.pack import Code
 from minimr.tasks.failure import Position, TaskFailed, describe
 from minimr.tasks.map_task import run_map
+from minimr.tasks.profile import profiling
 from minimr.tasks.reduce_task import run_reduce
 from minimr.tasks.spec import JobSpec, MapResult
 
@@ -71,10 +73,10 @@ class Slot:
         self._directory = directory
         self._scratch = scratch_path(directory, os.getpid())
         self._scratch.mkdir(parents=True)
-        self._fetcher = Fetcher(token, directory)
         self._jobs: dict[str, SlotJob] = {}
         self._started = StartedCounter(self._scratch)
         self._whereabouts = Whereabouts(self._scratch)
+        self._fetcher = Fetcher(token, directory, self._scratch, self._whereabouts.tick)
         self._answers: list[m.Message] = []
         self._answered_at = 0.0
         self._worker = ""
@@ -120,6 +122,7 @@ class Slot:
                 self._answers.append(self._attempt(message))
             case m.Forget(job):
                 self._jobs.pop(job, None)
+                self._fetcher.release()
 
     def _attempt(self, order: m.Run) -> m.Message:
         """Run one attempt; whatever happens, there is an answer."""
@@ -127,16 +130,15 @@ class Slot:
         job = self._jobs[attempt.job]
         try:
             user_job = self._new_job(job, attempt)
-            if attempt.stage == "reduce":
-                done = self._reduce(job, user_job, order)
-            else:
-                done = self._map(job, user_job, order)
+            run = self._reduce if attempt.stage == "reduce" else self._map
+            with profiling(job.spec.profiles):
+                done = run(job, user_job, order)
         except TaskFailed as error:
             failure = error.failure
             printed = take_printed()
             return m.Failed(attempt, failure.kind, failure.text, failure.position, printed)
         except FetchError as error:
-            return m.FetchMissed(attempt, error.missing, str(error))
+            return m.FetchMissed(attempt, error.gone, str(error), error.unreached)
         except (MinimrError, OSError) as error:
             reason = "disk_full" if isinstance(error, DiskFull) else "system"
             return m.Failed(attempt, reason, str(error), None, take_printed())
@@ -177,18 +179,22 @@ class Slot:
 
     def _reduce(self, job: SlotJob, user_job: Job, order: m.Run) -> m.Done:
         attempt = order.attempt
-        inline = dict(zip(order.maps, order.segments, strict=True))
+        inline = {each.map_index: each for each in unpack_inlined(order.inline)}
         remote = {index: each for index, each in job.maps.items() if index not in inline}
-        segments = self._fetcher.fetch(remote, attempt.index, self._worker) if remote else {}
-        for index, blob in inline.items():
-            segments[index] = read_segment_bytes(blob.data)
+        memory_bytes = job.spec.memory_bytes // IN_MEMORY_SHARE
+        segments = self._fetcher.fetch(remote, attempt.index, self._worker, memory_bytes)
+        for index, each in inline.items():
+            segments[index] = read_segment_bytes(each.segment)
         in_order = [segments[index] for index in sorted(segments)]
         expected_bytes = job.size_bytes // job.spec.partitions
         in_memory = expected_bytes * IN_MEMORY_SHARE <= job.spec.memory_bytes
         task = job.spec.reduce_task(
             attempt.index, attempt.number, careful=order.careful, skip=order.skip
         )
-        result = run_reduce(user_job, task, in_order, in_memory, self._whereabouts)
+        try:
+            result = run_reduce(user_job, task, in_order, in_memory, self._whereabouts)
+        finally:
+            self._fetcher.release()
         pairs = None if result.pairs is None else [Blob(result.pairs)]
         part = None if result.part is None else result.part.to_dict()
         stats = {
@@ -198,18 +204,20 @@ class Slot:
         }
         done = m.Done(attempt, pairs, stats, result.counters, part, "", skipped=[*result.skipped])
         if part is not None:  # A round's result is gone with its message; nobody asks later.
-            inline_digests = dict(zip(order.maps, order.digests, strict=True))
+            inline_digests = {index: each.digest for index, each in inline.items()}
             done.inputs = inputs_digest(job.digests | inline_digests)
         return done
 
 
 def _map_done(attempt: AttemptId, result: MapResult) -> m.Done:
     segments = None if result.segments is None else [Blob(each) for each in result.segments]
-    stats = {
+    stats: dict[str, Any] = {
         "records_in": result.records_in,
         "records_out": result.records_out,
         "bytes_out": result.bytes_out,
     }
+    if result.hot:
+        stats["hot"] = result.hot
     return m.Done(
         attempt,
         segments,

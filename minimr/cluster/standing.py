@@ -16,7 +16,7 @@ from typing import Any
 
 from minimr.cluster import messages as m
 from minimr.cluster import worker_process
-from minimr.cluster.address import read_address, write_address
+from minimr.cluster.address import Address, read_address, write_address
 from minimr.cluster.client import Client
 from minimr.cluster.coordinator import Coordinator
 from minimr.cluster.journal import Journal
@@ -34,6 +34,7 @@ def serve_coordinator(
     slots: int = 1,
     on_ready: Callable[[], None] = lambda: None,
     journal: Path | None = None,
+    progress_timeout_s: float = PROGRESS_TIMEOUT_S,
 ) -> None:
     """Be the coordinator, with `workers` of its own, until a client or a signal says stop.
 
@@ -53,10 +54,12 @@ def serve_coordinator(
     address = coordinator.address(os.getpid())
     own: LocalWorkers | None = None
     try:
-        write_address(address_file, address)
-        coordinator.start()
+        coordinator.start()  # First, since only what was started can be stopped.
+        _publish(address_file, address)
         if workers:
-            own = LocalWorkers(address_file, base, workers, slots, coordinator.fail_waiting)
+            own = LocalWorkers(
+                address_file, base, workers, slots, coordinator.fail_waiting, progress_timeout_s
+            )
             client = Client(address)
             client.ask(m.AwaitWorkers(client.next_request(), workers))
             client.close()
@@ -77,6 +80,16 @@ def serve_coordinator(
         with suppress(NoCoordinator):
             if read_address(address_file) == address:
                 address_file.unlink(missing_ok=True)
+
+
+def _publish(address_file: Path, address: Address) -> None:
+    try:
+        write_address(address_file, address)
+    except OSError as error:
+        raise UsageError(
+            f"the connection file {address_file} cannot be written: {error.strerror}; "
+            "name another with --address"
+        ) from None
 
 
 def _interrupt(*_: object) -> None:
@@ -100,20 +113,37 @@ def serve_worker(
     slots: int = 1,
     on_joined: Callable[[str], None] = lambda _: None,
     progress_timeout_s: float = PROGRESS_TIMEOUT_S,
+    shuffle_port: int = 0,
+    advertise: tuple[str, int] | None = None,
 ) -> None:
-    """Be a worker of the cluster until it ends or a signal says stop."""
+    """Be a worker of the cluster until it ends or a signal says stop.
+
+    It serves its map outputs at `shuffle_port`, 0 for any; others are told to fetch them at
+    `advertise` (host, port), by default right there.
+    """
     worker_process.serve(
-        address_file, slots, on_joined=on_joined, progress_timeout_s=progress_timeout_s
+        address_file,
+        slots,
+        on_joined=on_joined,
+        progress_timeout_s=progress_timeout_s,
+        shuffle_port=shuffle_port,
+        advertise=advertise,
     )
 
 
-def start_detached(address_file: Path, workers: int, slots: int = 1) -> dict[str, Any]:
+def start_detached(
+    address_file: Path,
+    workers: int,
+    slots: int = 1,
+    progress_timeout_s: float = PROGRESS_TIMEOUT_S,
+) -> dict[str, Any]:
     """Start a coordinator with workers that outlives this process. Returns where it is."""
     _refuse_second(address_file)
     address_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     log = _log_of(address_file)
     command = [sys.executable, "-P", "-m", "minimr.cluster.standing"]
     command += ["--address", str(address_file), "--workers", str(workers), "--slots", str(slots)]
+    command += ["--progress-timeout", str(progress_timeout_s)]
     with log.open("w") as messages:
         started = subprocess.run(
             command,
@@ -167,6 +197,7 @@ def main() -> None:
     parser.add_argument("--address", type=Path, required=True)
     parser.add_argument("--workers", type=int, required=True)
     parser.add_argument("--slots", type=int, required=True)
+    parser.add_argument("--progress-timeout", type=float, required=True)
     options = parser.parse_args()
     reading, writing = os.pipe()
     child = os.fork()
@@ -194,7 +225,11 @@ def _stand(options: argparse.Namespace, ready: int) -> None:
 
     try:
         serve_coordinator(
-            options.address, workers=options.workers, slots=options.slots, on_ready=say_where
+            options.address,
+            workers=options.workers,
+            slots=options.slots,
+            on_ready=say_where,
+            progress_timeout_s=options.progress_timeout,
         )
     except KeyboardInterrupt:
         pass  # SIGTERM, and everything is cleaned up.

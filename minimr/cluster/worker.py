@@ -25,7 +25,7 @@ from minimr.cluster.nursery import Nursery
 from minimr.cluster.places import output_path, scratch_path
 from minimr.cluster.shuffle_server import ShuffleServer
 from minimr.cluster.started import read_started
-from minimr.cluster.whereabouts import read_position, read_ticks
+from minimr.cluster.whereabouts import read_position, read_sentence, read_ticks
 from minimr.errors import MinimrError, NoCoordinator
 from minimr.scheduler import worker_machine as machine
 from minimr.scheduler.policy import HEARTBEAT_S, LEASE_S, PROGRESS_TIMEOUT_S
@@ -97,10 +97,13 @@ class Worker:
         find: Callable[[], Address] | None = None,
         slots_here: int | None = None,
         progress_timeout_s: float = PROGRESS_TIMEOUT_S,
+        shuffle_port: int = 0,
+        advertise: tuple[str, int] | None = None,
     ) -> None:
         """`find` reads the connection file again: a restarted coordinator may have a new port.
 
-        `slots_here` slots share this machine's memory, by default ours alone.
+        `slots_here` slots share this machine's memory, by default ours alone. Map outputs are
+        served at `shuffle_port`, 0 for any; others fetch them at `advertise`, by default there.
         """
         from minimr.cluster.slot import slot_main  # The slot's code; imported by the nursery too.
 
@@ -108,6 +111,7 @@ class Worker:
         self._find = find or (lambda: address)
         self._slots = slots
         self._directory = directory
+        self._shuffle_port, self._advertise = shuffle_port, advertise
         self.name = ""
         self._epoch = 0
         self._coordinator: Channel | None = None
@@ -133,7 +137,7 @@ class Worker:
         """Join the cluster and serve it. Raises NoCoordinator if there is none, or it goes away."""
         self._on_joined = on_joined
         try:
-            self._server = ShuffleServer(self._address.secret, self._held.get)
+            self._server = ShuffleServer(self._address.secret, self._held.get, self._shuffle_port)
             self._server.start()
             self._register(connect(self._address, "worker"))
             self._loop.watch(self._nursery.sock, self._read_nursery)
@@ -161,7 +165,7 @@ class Worker:
         """Say who we are. After a break: who we were, what we hold, and what we run."""
         self._coordinator = Channel(sock, self._loop, self._obey_all, self._coordinator_gone)
         self._heard_at = time.monotonic()
-        host, port = self._server.address
+        host, port = self._advertise or self._server.address
         unsent = [each.attempt for each in self._outbox if isinstance(each, REPORTS)]
         self._coordinator.send(
             [
@@ -326,8 +330,11 @@ class Worker:
         os.close(handle.output)
         scratch = scratch_path(self._directory, handle.pid)
         started, position = read_started(scratch), read_position(scratch)
+        sentence = read_sentence(scratch)
         shutil.rmtree(scratch, ignore_errors=True)
         told = f"the slot process was {text}" if text.startswith("killed") else f"the slot {text}"
+        if sentence:
+            told += f" {sentence}"
         if printed:
             told += f"; its last words:\n{printed}"
         self._perform(self._machine.handle(machine.SlotDied(number, told, started, position)))

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from minimr.cluster.address import read_address
+from minimr.cluster.listener import check_loopback
 from minimr.cluster.worker import Worker
 from minimr.errors import MinimrError
 from minimr.scheduler.policy import PROGRESS_TIMEOUT_S
@@ -30,6 +31,8 @@ def serve(
     on_joined: Callable[[str], None] = lambda _: None,
     slots_here: int | None = None,
     progress_timeout_s: float = PROGRESS_TIMEOUT_S,
+    shuffle_port: int = 0,
+    advertise: tuple[str, int] | None = None,
 ) -> None:
     """Be a worker until told to stop. SIGTERM finishes or hands back its work first; a second one
     and SIGHUP end it at once.
@@ -37,6 +40,8 @@ def serve(
     The end of the pipe `lifeline` ends the worker, too. If no last word came before it, the
     launcher was killed, and its directory `base` is ours to remove.
     """
+    if advertise is not None:
+        check_loopback(advertise[0])
     worker = Worker(
         read_address(address_file),
         slots,
@@ -44,6 +49,8 @@ def serve(
         lambda: read_address(address_file),
         slots_here,
         progress_timeout_s,
+        shuffle_port,
+        advertise,
     )
     signal.signal(signal.SIGTERM, lambda *_: worker.drain())
     signal.signal(signal.SIGHUP, lambda *_: worker.leave())
@@ -74,6 +81,7 @@ def main() -> None:
     parser.add_argument("--slots", type=int, default=1)
     parser.add_argument("--slots-here", type=int)
     parser.add_argument("--base", type=Path)
+    parser.add_argument("--progress-timeout", type=float, default=PROGRESS_TIMEOUT_S)
     options = parser.parse_args()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # The launcher says when to leave.
     try:
@@ -83,6 +91,7 @@ def main() -> None:
             options.base,
             lifeline=sys.stdin.fileno(),
             slots_here=options.slots_here,
+            progress_timeout_s=options.progress_timeout,
         )
     except (MinimrError, OSError) as error:
         if select.select([sys.stdin], [], [], 0)[0]:

@@ -16,8 +16,8 @@ people.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +27,7 @@ from minimr import __version__
 from minimr.errors import BadRecord
 
 Event = dict[str, Any]
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 LOG_VERSION = 1
 
 
@@ -58,7 +59,7 @@ class EventLog:
 
     def _write(self, lines: Iterable[Mapping[str, Any]]) -> None:
         # Escaping everything outside ASCII keeps lone surrogates, which a user's prints may hold.
-        text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
+        text = "".join(_encode(line) + "\n" for line in lines)
         left = memoryview(text.encode("ascii"))
         while left:
             left = left[self._file.write(left) :]
@@ -82,12 +83,17 @@ class Timeline:
     """Gives events the log's clock: `t` counts from the first event, and never runs backwards.
 
     The events of a run come from one coordinator's clock. One that was killed and started again has
-    another clock; the events go on after the last one that was there.
+    another clock, which does not say how long nobody was there. Whoever keeps the timeline may.
     """
 
-    def __init__(self, last_t: float = 0.0) -> None:
-        """Start a timeline, or go on with one whose last event was at `last_t`."""
+    def __init__(self, last_t: float = 0.0, elapsed_s: Callable[[], float] = lambda: 0.0) -> None:
+        """Start a timeline, or go on with one whose last event was at `last_t`.
+
+        `elapsed_s` tells how long ago the first event was, by whatever clock there is: the events
+        of another coordinator go on from there, and never before the last one.
+        """
         self.last_t = last_t
+        self._elapsed_s = elapsed_s
         self._zero_t: float | None = None
 
     def place(self, event: Mapping[str, Any]) -> Event:
@@ -95,7 +101,8 @@ class Timeline:
         t = event["t"]
         restarted = event["event"] == "coordinator_started"
         if self._zero_t is None or (restarted and t - self._zero_t < self.last_t):
-            self._zero_t = t - self.last_t
+            gap = restarted and self.last_t > 0
+            self._zero_t = t - (max(self.last_t, self._elapsed_s()) if gap else self.last_t)
         self.last_t = max(self.last_t, round(t - self._zero_t, 6))
         return {**event, "t": self.last_t}
 
@@ -112,6 +119,19 @@ def mend(path: str | PathLike[str]) -> float:
         whole = file.read().rfind(b"\n") + 1
         file.truncate(whole)
     return last_t
+
+
+def age_s(path: str | PathLike[str]) -> float:
+    """How many whole seconds ago the log began, by the wall clock; 0.0 if it does not say.
+
+    The wall clock may have been set since. That is good enough for people, and for nothing else.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            began = datetime.fromisoformat((_parse_object(file.readline()) or {})["wall"])
+        return float((datetime.now(UTC) - began) // timedelta(seconds=1))
+    except (OSError, KeyError, TypeError, ValueError):
+        return 0.0
 
 
 def has_begun(path: str | PathLike[str]) -> bool:

@@ -35,6 +35,7 @@ class TaskView:
     records_in: int = 0
     records_out: int = 0
     bytes_out: int = 0
+    hot: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -84,6 +85,16 @@ class JobView:
     def seconds(self, now_s: float) -> float:
         """How long the job has run, or ran."""
         return (now_s if self.ended_s is None else self.ended_s) - self.began_s
+
+    def hot_keys(self) -> list[tuple[str, float]]:
+        """The keys that hold a large share of the shuffled pairs, and the share, largest first."""
+        pairs: dict[str, int] = {}
+        for task in self.tasks.values():
+            for each in task.hot if task.done else ():
+                pairs[each["key"]] = pairs.get(each["key"], 0) + each["pairs"]
+        total = self.stages["map"].records_out if pairs else 0
+        shares = [(key, count / total) for key, count in pairs.items()]
+        return sorted(shares, key=lambda item: -item[1])
 
 
 @dataclass(slots=True)
@@ -202,6 +213,7 @@ def _attempt_done(view: View, event: Event) -> None:
     task.records_in = event.get("records_in", 0)
     task.records_out = event.get("records_out", 0)
     task.bytes_out = event.get("bytes_out", 0)
+    task.hot = event.get("hot", [])
     stage = job.stages[task.stage]
     stage.latest_s = event["t"]
     _count_task(stage, task, 1)

@@ -13,7 +13,17 @@ from minimr.scheduler.dispatch import enqueue
 from minimr.scheduler.jobs import all_done, fail
 from minimr.scheduler.journal import Committed, MapAccepted, OutputLost
 from minimr.scheduler.running import cancel, release
-from minimr.scheduler.state import AttemptId, Failure, Job, Location, Output, Task, Worker
+from minimr.scheduler.state import (
+    NO_WORKERS,
+    NOTHING,
+    AttemptId,
+    Failure,
+    Job,
+    Location,
+    Output,
+    Task,
+    Worker,
+)
 from minimr.scheduler.tables import JOB_TABLE, TASK_TABLE, JobState, Step, TaskState, move
 from minimr.scheduler.turn import Turn
 
@@ -47,6 +57,8 @@ def _succeed(turn: Turn, job: Job, task: Task, worker: Worker, event: events.Att
         cancel(turn, task, rival)
     task.state = move(TASK_TABLE, task.state, Step.SUCCEEDED)
     accept(job, task, worker.name, event.attempt, output)
+    if stage is job.reduce_stage:
+        _reached(job, worker.name)
     if (seconds := output.stats.get("seconds")) is not None:
         stage.seconds += seconds
         stage.timed += 1
@@ -60,6 +72,7 @@ def _succeed(turn: Turn, job: Job, task: Task, worker: Worker, event: events.Att
     else:
         turn.write(job, Committed(event.attempt, worker.name, output))
         _record_commit(turn, event)
+    task.output = output.kept()
     if job.skipped > job.plan.skip_max:
         fail(turn, job, policy.skipped_too_many(job.skipped, job.plan.skip_max))
     elif stage is job.last_stage and stage.complete:
@@ -77,10 +90,16 @@ def _differs(job: Job, task: Task, digest: str | None) -> str | None:
     )
 
 
+def _reached(job: Job, worker: str) -> None:
+    """A reduce task that is done has read everything: what its worker said of holders is over."""
+    for reports in job.unreached.values():
+        reports.pop(worker, None)
+
+
 def accept(job: Job, task: Task, worker: str, attempt: AttemptId, output: Output) -> None:
     """This attempt's output is the task's. The same for a live message and the journal's replay."""
     task.winner, task.worker, task.output = attempt, worker, output
-    task.counters = output.counters
+    task.counters = output.counters or NOTHING
     job.skipped += len(output.skipped) - len(task.skipped)
     task.skipped = output.skipped
     task.digest = output.digest or task.digest
@@ -146,7 +165,7 @@ def _blame(turn: Turn, task: Task, worker: Worker) -> None:
             other.blame += 1
             if other.blame >= policy.BLAME_MAX:
                 exclude(turn, other, f"{other.blame} tasks failed there and succeeded elsewhere")
-    task.failed_on.clear()
+    task.failed_on = NO_WORKERS
 
 
 def exclude(turn: Turn, worker: Worker, cause: str) -> None:
@@ -176,24 +195,13 @@ def failed(turn: Turn, event: events.AttemptFailed) -> None:
     over(turn, event.attempt, event.failure, worker)
 
 
-def fetch_failed(turn: Turn, event: events.FetchFailed) -> None:
-    """The reducer is not to blame: the outputs it missed are made again, on another host."""
-    worker = turn.state.workers.get(event.worker)
-    if worker is None or event.attempt not in worker.attempts:
-        return
-    job = turn.state.jobs[event.attempt.job]
-    turn.cause = f"fetch failed in {event.attempt.task}"
-    for missing in event.missing:
-        task = job.task(missing)
-        if task is not None and task.winner == missing and task.stage is job.map_stage:
-            task.avoid = task.worker
-            output_lost(turn, task, turn.state.workers.get(task.worker or ""))
-    over(turn, event.attempt, Failure("fetch", event.text), worker)
-    turn.wake_all()
+def over(
+    turn: Turn, attempt: AttemptId, failure: Failure, worker: Worker, pause_s: float = 0.0
+) -> None:
+    """An attempt ended without success: charge it, then retry the task or fail the job.
 
-
-def over(turn: Turn, attempt: AttemptId, failure: Failure, worker: Worker) -> None:
-    """An attempt ended without success: charge it, then retry the task or fail the job."""
+    A reduce task may have to pause before its retry.
+    """
     job = turn.state.jobs.get(attempt.job)
     task = job.task(attempt) if job else None
     if job is None or task is None or attempt not in task.running:
@@ -218,7 +226,10 @@ def over(turn: Turn, attempt: AttemptId, failure: Failure, worker: Worker) -> No
         fail(turn, job, f"{verdict}: {failure.text}")
     elif not task.running:
         task.state = move(TASK_TABLE, task.state, Step.ATTEMPT_OVER)
-        enqueue(task, first=True)
+        if pause_s:
+            turn.emit(SetTimer(turn.now + pause_s, events.RetryTimer(attempt.job, task.index)))
+        else:
+            enqueue(task, first=True)
         turn.wake_all()
 
 
@@ -234,12 +245,12 @@ def _charge(
         task.careful = True
     if poison and failure.position is not None:
         if knew or failure.position not in task.skip:
-            task.skip.append(failure.position)
+            task.skip += (failure.position,)
     elif charged:
         task.failures += 1
-        task.failed_on.add(worker)
+        task.failed_on |= {worker}
         if failure.position is not None:
-            task.positions.append(failure.position)
+            task.positions += (failure.position,)
     else:
         task.losses += 1
 

@@ -122,7 +122,7 @@ def _assign(turn: Turn, task: Task, worker: Worker) -> None:
     task.attempts += 1
     task.state = move(TASK_TABLE, task.state, Step.ASSIGNED)
     enter(turn, task, worker, attempt, backup)
-    announce, inline, skip = range(0), _inline(job, task), tuple(task.skip)
+    announce, inline, skip = range(0), _inline(job, task), task.skip
     if stage is job.reduce_stage:
         job.read = True
         announce = _news(job, worker)

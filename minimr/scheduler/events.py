@@ -55,12 +55,17 @@ class AttemptFailed:
 
 @dataclass(frozen=True, slots=True)
 class FetchFailed:
-    """A reduce attempt gave up because these map outputs could not be fetched."""
+    """A reduce attempt gave up because map outputs could not be fetched.
+
+    Those in `gone` are lost for certain: their holder says that it has them no more, or that they
+    are damaged. Those in `unreached` may be well: their holder did not answer this worker.
+    """
 
     worker: str
     attempt: AttemptId
-    missing: tuple[AttemptId, ...]
+    gone: tuple[AttemptId, ...]
     text: str
+    unreached: tuple[AttemptId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +97,14 @@ class ExclusionTimer:
 
 
 @dataclass(frozen=True, slots=True)
+class RetryTimer:
+    """The end of a reduce task's pause after a fetch that failed."""
+
+    job: str
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
 class ReturnTimer:
     """After a restart: the workers of the last epoch had their time to come back."""
 
@@ -116,7 +129,7 @@ class DatasetDropped:
     job: str
 
 
-Timer = LeaseTimer | BackupTimer | ExclusionTimer | ReturnTimer
+Timer = LeaseTimer | BackupTimer | ExclusionTimer | RetryTimer | ReturnTimer
 
 Event = (
     JobSubmitted

@@ -3,7 +3,7 @@
 Changing one of these changes how well the system runs, never whether its answer is right.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from math import ceil
 
 from minimr.scheduler.state import Failure, Job, Stage, State, Task, Worker
@@ -19,6 +19,12 @@ BACKUP_UNKNOWN_S = 0.25
 BLAME_MAX = 3
 EXCLUDE_S = 60.0
 PROGRESS_TIMEOUT_S = 600.0
+# A holder of map output that does not answer is believed in until so many workers miss it, or one
+# does for so long. A holder that is dead is found out sooner, by its lease.
+WITNESSES = 2
+UNREACHED_MAX_S = 2 * LEASE_S
+FETCH_PAUSE_FIRST_S = 0.25
+FETCH_PAUSE_MAX_S = 8.0
 # For how long workers and clients look for a coordinator that is gone. Without a journal none
 # comes back, and only a broken connection can be mended.
 PATIENCE_S = 60.0
@@ -55,9 +61,9 @@ def placement_quota(partitions: int, slots: int, slots_total: int) -> int:
 
 def may_run_on(task: Task, worker: str, state: State) -> bool:
     """A task that failed on a worker is tried elsewhere, if there is an elsewhere now."""
-    if not task.failed_on and task.avoid is None:
+    if not (task.failed_on or task.avoid):
         return True
-    bad = task.failed_on | {task.avoid}
+    bad = task.failed_on | task.avoid
     return worker not in bad or not any(
         name not in bad and gets_work(other, state) for name, other in state.workers.items()
     )
@@ -79,6 +85,21 @@ def backup_after_s(mean_s: float) -> float:
     return max(BACKUP_MIN_S, BACKUP_FACTOR * mean_s)
 
 
+def is_unreachable(reports: Mapping[str, float], now: float) -> bool:
+    """Whether what a holder keeps must be made elsewhere. `reports` says who misses it since when.
+
+    Two reducers of one worker are one witness: they use the same link, and the fault may be theirs.
+    """
+    if len(reports) >= WITNESSES:
+        return True
+    return any(now - since >= UNREACHED_MAX_S for since in reports.values())
+
+
+def fetch_pause_s(missed: int) -> float:
+    """How long a reduce task waits before it tries again what it could not reach `missed` times."""
+    return float(min(FETCH_PAUSE_MAX_S, FETCH_PAUSE_FIRST_S * 2 ** (missed - 1)))
+
+
 def gives_up(task: Task, failure: Failure) -> str | None:
     """Why the job must fail now, or None for another attempt.
 
@@ -86,17 +107,31 @@ def gives_up(task: Task, failure: Failure) -> str | None:
     """
     if failure.reason in UNCHARGED:
         if task.losses >= LOSSES_MAX:
-            return f"{task.name} was lost {task.losses} times; the cluster is not stable enough"
+            return _unstable(task, failure)
         return None
     if failure.position is not None:
         if max(task.positions.count(failure.position), task.skip.count(failure.position)) >= 2:
-            return f"{task.name} failed twice at the same record"
+            return f"{task.name} failed twice at the same record{_advice(task, failure)}"
         skipped = sum("+" not in place.rpartition(":")[2] for place in task.skip)
         if skipped > task.stage.job.plan.skip_max:  # A "+" names a block to be read by records.
             return skipped_too_many(skipped, task.stage.job.plan.skip_max)
     if task.failures >= ATTEMPTS_MAX:
         return f"{task.name} failed {task.failures} times"
     return None
+
+
+def _advice(task: Task, failure: Failure) -> str:
+    """User code that raises tells its author what is wrong with it; a segfault does not."""
+    if failure.reason != "died" or task.stage.job.plan.skip_max:
+        return ""
+    return " (--skip-bad-records, or skip_bad_records, would leave it out)"
+
+
+def _unstable(task: Task, failure: Failure) -> str:
+    lost = f"{task.name} was lost {task.losses} times; the cluster is not stable enough"
+    if failure.reason != "fetch":
+        return lost
+    return f"{lost}. See whether the workers can reach each other; the last fetch failed"
 
 
 def skipped_too_many(skipped: int, skip_max: int) -> str:

@@ -22,6 +22,7 @@ def release(turn: Turn, task: Task, attempt: AttemptId) -> str:
     """This attempt runs no more. Returns the worker that ran it, which may be gone."""
     name = task.running.pop(attempt).worker
     if not task.running:
+        task.running = {}  # One that was emptied keeps the room of what it held.
         del task.stage.active[task.index]
     task.stage.job.running -= 1
     if worker := turn.state.workers.get(name):

@@ -5,14 +5,14 @@ its sockets. It hands map tasks to workers, opens the reduce stage when the last
 retries what failed, runs again what was lost with a worker, starts backups for what is late, and
 lets exactly one attempt of each reduce task commit.
 
-The reactions stand in `workers`, `attempts`, `jobs` and `backups`, one function per event. Any
-event may free a slot or make a task ready, so each ends by dispatching.
+The reactions stand in `workers`, `attempts`, `fetches`, `jobs` and `backups`, one function per
+event. Any event may free a slot or make a task ready, so each ends by dispatching.
 """
 
 from collections.abc import Callable
 from typing import Any
 
-from minimr.scheduler import actions, attempts, backups, events, jobs, workers
+from minimr.scheduler import actions, attempts, backups, events, fetches, jobs, workers
 from minimr.scheduler.dispatch import dispatch
 from minimr.scheduler.state import Location, State
 from minimr.scheduler.turn import Turn
@@ -41,8 +41,9 @@ class Scheduler:
         return turn.actions
 
     def locations(self, job: str, announce: range) -> list[Location]:
-        """The map outputs that an `Assign` announces, for whoever performs it at once."""
-        return self.state.jobs[job].locations[announce.start : announce.stop]
+        """The map outputs that an `Assign` announces; none if the job has ended meanwhile."""
+        known = self.state.jobs.get(job)
+        return known.locations[announce.start : announce.stop] if known else []
 
 
 Handler = Callable[[Turn, Any], None]
@@ -60,7 +61,8 @@ HANDLERS: dict[type, Handler] = {
     events.ReturnTimer: workers.return_over,
     events.AttemptDone: attempts.done,
     events.AttemptFailed: attempts.failed,
-    events.FetchFailed: attempts.fetch_failed,
+    events.FetchFailed: fetches.failed,
+    events.RetryTimer: fetches.retry,
     events.ExclusionTimer: attempts.exclusion_over,
     events.BackupTimer: backups.look,
 }

@@ -81,6 +81,17 @@ class Output:
     inputs: str | None = None
     skipped: tuple[dict[str, Any], ...] = ()
 
+    def kept(self) -> "Output":
+        """What is needed when the numbers are told: the result itself, if it is not a file of the
+        worker's."""
+        if self.inline is None and self.part is None:
+            return STORED
+        return Output(self.inline, NOTHING, NOTHING, self.part)
+
+
+NOTHING: dict[str, Any] = {}
+STORED = Output(None, NOTHING, NOTHING)
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -102,30 +113,38 @@ class Running:
     skips: int = 0
 
 
+NO_WORKERS: frozenset[str] = frozenset()
+
+
 @dataclass(slots=True)
 class Task:
+    """There may be millions of these: what most tasks never need is one shared empty thing."""
+
     stage: "Stage"
     index: int
     state: TaskState = TaskState.PENDING
     attempts: int = 0
     failures: int = 0
     losses: int = 0
-    failed_on: set[str] = field(default_factory=set)
-    positions: list[str] = field(default_factory=list)
+    failed_on: frozenset[str] = NO_WORKERS
+    positions: tuple[str, ...] = ()
     running: dict[AttemptId, Running] = field(default_factory=dict)
     winner: AttemptId | None = None
     worker: str | None = None
     output: Output | None = None
     # The last winner's; they outlive its output, which a reducer may have read before it was lost.
-    counters: dict[str, int] = field(default_factory=dict)
+    counters: dict[str, int] = field(default_factory=lambda: NOTHING)
     digest: str | None = None
     skipped: tuple[dict[str, Any], ...] = ()
     # A slot died on this task: the next attempts say at which record they are, before each call.
     careful: bool = False
     # Records that kill the slot and are left out by the next attempts.
-    skip: list[str] = field(default_factory=list)
-    # The worker whose output of this task could not be fetched: make it elsewhere.
-    avoid: str | None = None
+    skip: tuple[str, ...] = ()
+    # Workers to try last: of a map task those whose output of it could not be fetched, of a reduce
+    # task those that could not fetch.
+    avoid: frozenset[str] = NO_WORKERS
+    # How often in a row a reduce task could not reach a holder of its input.
+    missed: int = 0
 
     @property
     def name(self) -> str:
@@ -195,6 +214,8 @@ class Job:
     # The map tasks whose output came along with the message, by index.
     inlined: dict[int, Task] = field(default_factory=dict)
     skipped: int = 0
+    # Holders of map output that did not answer: by whose word, and since when each says so.
+    unreached: dict[str, dict[str, float]] = field(default_factory=dict)
     # A reduce attempt was started: what maps made from now on must equal what it may have read.
     read: bool = False
     workers: set[str] = field(default_factory=set)

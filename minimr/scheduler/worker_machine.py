@@ -12,7 +12,7 @@ worker must forget everything and begin as a new one.
 Like the scheduler it takes events and returns actions, and touches nothing else.
 """
 
-from collections import deque
+from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -193,9 +193,10 @@ class WorkerMachine:
         self._pause_s = RECONNECT_FIRST_S
         self._patience_s = 0.0
         self._draining = False
-        self.queue: deque[Assigned] = deque()
-        # Attempts inside slots; the queue needs them back when a slot dies.
-        self._inside: dict[AttemptId, Assigned] = {}
+        # Attempts that wait for a slot, in order, and those inside slots, which wait again when
+        # theirs dies; each with the digest of its code.
+        self.queue: OrderedDict[AttemptId, str] = OrderedDict()
+        self._inside: dict[AttemptId, str] = {}
 
     def start(self) -> list[MachineAction]:
         return [SpawnSlot(number) for number in self.slots]
@@ -203,9 +204,9 @@ class WorkerMachine:
     def handle(self, event: MachineEvent) -> list[MachineAction]:
         actions: list[MachineAction] = []
         match event:
-            case Assigned():
-                if event.attempt not in self._inside and event not in self.queue:
-                    self.queue.append(event)  # An order that comes twice is one order.
+            case Assigned(attempt, code):
+                if attempt not in self._inside:
+                    self.queue.setdefault(attempt, code)  # An order that comes twice is one order.
             case CancelOrdered(attempt):
                 actions += self._cancel(attempt)
             case SlotReady(number):
@@ -238,7 +239,7 @@ class WorkerMachine:
 
     def _cancel(self, attempt: AttemptId) -> list[MachineAction]:
         """Running code cannot be asked to stop: its slot is killed and replaced."""
-        self.queue = deque(each for each in self.queue if each.attempt != attempt)
+        self.queue.pop(attempt, None)
         for slot in self.slots.values():
             if attempt in slot.attempts:
                 self._finish(slot, attempt)
@@ -254,7 +255,8 @@ class WorkerMachine:
 
     def _take_back(self, slot: Slot) -> None:
         for attempt in reversed(slot.attempts):
-            self.queue.appendleft(self._inside.pop(attempt))
+            self.queue[attempt] = self._inside.pop(attempt)
+            self.queue.move_to_end(attempt, last=False)
         slot.attempts.clear()
 
     def _died(self, slot: Slot, death: SlotDied) -> list[MachineAction]:
@@ -310,26 +312,32 @@ class WorkerMachine:
 
     def _place(self) -> list[MachineAction]:
         actions: list[MachineAction] = []
-        while self.queue and (slot := self._slot_for(self.queue[0].code)):
-            if slot.code not in (None, self.queue[0].code):
+        while self.queue:
+            attempt, code = next(iter(self.queue.items()))
+            slot = self._slot_for(code)
+            if slot is None:
+                break
+            if slot.code not in (None, code):
                 actions += self._stop(slot)
                 continue
-            order = self.queue.popleft()
-            slot.code = order.code
-            slot.attempts.append(order.attempt)
-            self._inside[order.attempt] = order
-            actions.append(StartAttempt(slot.number, order.attempt))
+            del self.queue[attempt]
+            slot.code = code
+            slot.attempts.append(attempt)
+            self._inside[attempt] = code
+            actions.append(StartAttempt(slot.number, attempt))
         return actions
 
     def _slot_for(self, code: str) -> Slot | None:
         """Idle with the same code, idle and fresh, idle with another, busy with the same."""
-        ready = [slot for slot in self.slots.values() if slot.state is SlotState.READY]
-        idle = [slot for slot in ready if not slot.attempts]
-        for wanted in (code, None):
-            for slot in idle:
-                if slot.code == wanted:
-                    return slot
-        if idle:
-            return idle[0]
-        busy = [s for s in ready if s.code == code and len(s.attempts) < s.depth]
-        return min(busy, key=lambda slot: len(slot.attempts), default=None)
+        possible = [slot for slot in self.slots.values() if _may_take(slot, code)]
+        return min(
+            possible,
+            key=lambda slot: (len(slot.attempts), slot.code != code, slot.code is not None),
+            default=None,
+        )
+
+
+def _may_take(slot: Slot, code: str) -> bool:
+    if slot.state is not SlotState.READY:
+        return False
+    return not slot.attempts or (slot.code == code and len(slot.attempts) < slot.depth)

@@ -94,14 +94,19 @@ def heartbeat(turn: Turn, event: events.Heartbeat) -> None:
 
 
 def lease_timer(turn: Turn, event: events.LeaseTimer) -> None:
+    """If the lease has run out, so may others have, after a long pause: give them all up at once,
+    lest their work moves on to those that are next."""
     worker = turn.state.workers.get(event.worker)
     if worker is None:
         return
     if worker.expires_at > turn.now:
         turn.emit(SetTimer(worker.expires_at, event))
         return
-    turn.emit(DropWorker(event.worker, turn.cause))
-    lost(turn, event.worker, f"no heartbeat for {policy.LEASE_S:g} s")
+    cause = turn.cause
+    late = [each.name for each in turn.state.workers.values() if each.expires_at <= turn.now]
+    for name in late:
+        turn.emit(DropWorker(name, cause))
+        lost(turn, name, f"no heartbeat for {policy.LEASE_S:g} s")
 
 
 def connection_lost(turn: Turn, event: events.ConnectionLost) -> None:

@@ -5,7 +5,7 @@ real. A slot that is killed closes its generator in the middle. A reduce attempt
 segments from the disks of the workers that hold them, and reduces what came.
 """
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from minimr.errors import CorruptData
@@ -24,6 +24,8 @@ Life = Generator[float, None, Report]
 
 FETCH_TRIES = 2
 CONNECT_TIMEOUT_S = 5.0
+NO_ANSWER = "no answer"
+GONE = "damaged or gone"
 ROOM_NEEDED_BYTES = 1 << 20
 RECORD_S = 0.001
 
@@ -39,9 +41,11 @@ class Killed(Exception):
 class Missing(Exception):
     """Map outputs that could not be brought here."""
 
-    def __init__(self, attempts: tuple[AttemptId, ...], text: str) -> None:
+    def __init__(
+        self, gone: Sequence[AttemptId], text: str, unreached: Sequence[AttemptId] = ()
+    ) -> None:
         super().__init__(text)
-        self.attempts = attempts
+        self.gone, self.unreached = tuple(gone), tuple(unreached)
 
 
 def life(worker: "SimWorker", order: Assign) -> Life:
@@ -53,7 +57,8 @@ def life(worker: "SimWorker", order: Assign) -> Life:
     except Broken as error:
         return events.AttemptFailed(worker.name, order.attempt, error.failure)
     except Missing as error:
-        return events.FetchFailed(worker.name, order.attempt, error.attempts, str(error))
+        name, attempt = worker.name, order.attempt
+        return events.FetchFailed(name, attempt, error.gone, str(error), error.unreached)
     output.stats["seconds"] = round(worker.world.loop.now - started, 6)
     return events.AttemptDone(worker.name, order.attempt, output)
 
@@ -138,36 +143,48 @@ def _bring(worker: "SimWorker", order: Assign) -> Generator[float, None, tuple[S
 def _fetch(
     worker: "SimWorker", remote: list[Location], partition: int, segments: Segments
 ) -> Generator[float, None, None]:
-    """Holder by holder, each asked again once if it does not answer."""
+    """Holder by holder; who did not answer is asked once more when all others have been."""
+    holders = _by_holder(remote)
+    gone: list[AttemptId] = []
+    for _ in range(FETCH_TRIES):
+        for address, wanted in list(holders.items()):
+            answered = yield from _ask(worker, address, partition)
+            if answered is not None:
+                del holders[address]
+                gone += _read(answered, wanted, partition, segments)
+    unreached = [each.attempt for wanted in holders.values() for each in wanted]
+    texts = [f"{gone[0]} is {GONE}"] if gone else []
+    if unreached:
+        host, port = next(iter(holders))
+        texts.append(f"{len(unreached)} map outputs at {host}:{port} or elsewhere: {NO_ANSWER}")
+    if texts:
+        raise Missing(gone, "; ".join(texts), unreached)
+
+
+def _ask(
+    worker: "SimWorker", address: tuple[str, int], partition: int
+) -> Generator[float, None, "SimWorker | None"]:
+    """The holder, after the time that its answer takes; None if it gives none."""
     world = worker.world
-    for address, wanted in _by_holder(remote).items():
-        for tries_left in reversed(range(FETCH_TRIES)):
-            holder = world.serving(address)
-            there = worker.number if holder is None else holder.number
-            trip_s = world.network.round_trip_s(worker.number, there)
-            yield min(trip_s, CONNECT_TIMEOUT_S)
-            yield from _phases(
-                worker, world.costs.fetch_phases(worker.number, partition, world.load)
-            )
-            if trip_s < CONNECT_TIMEOUT_S and holder is not None and holder.serves():
-                segments.update(_read(holder, wanted, partition))
-                break
-            if not tries_left:
-                text = f"{len(wanted)} map outputs at {address[0]}:{address[1]}: no answer"
-                raise Missing(tuple(each.attempt for each in wanted), text)
+    holder = world.serving(address)
+    there = worker.number if holder is None else holder.number
+    trip_s = world.network.round_trip_s(worker.number, there)
+    yield min(trip_s, CONNECT_TIMEOUT_S)
+    if trip_s >= CONNECT_TIMEOUT_S:
+        return None
+    yield from _phases(worker, world.costs.fetch_phases(worker.number, partition, world.load))
+    return holder if holder is not None and holder.serves() else None
 
 
-def _read(holder: "SimWorker", wanted: list[Location], partition: int) -> Segments:
-    found: Segments = {}
-    missing: list[AttemptId] = []
+def _read(
+    holder: "SimWorker", wanted: list[Location], partition: int, segments: Segments
+) -> Iterator[AttemptId]:
+    """Take what the holder has; yield what it says it has not, or not undamaged."""
     for each in wanted:
         try:
-            found[each.attempt.index] = holder.disk.outputs[each.attempt].read(partition)
+            segments[each.attempt.index] = holder.disk.outputs[each.attempt].read(partition)
         except (KeyError, CorruptData):
-            missing.append(each.attempt)
-    if missing:
-        raise Missing(tuple(missing), f"{missing[0]} is damaged or gone at {holder.name}")
-    return found
+            yield each.attempt
 
 
 def _by_holder(remote: Iterable[Location]) -> dict[tuple[str, int], list[Location]]:
@@ -185,7 +202,7 @@ def _fetch_in_bulk(worker: "SimWorker", order: Assign) -> Generator[float, None,
     )
     missing = world.gone_for(worker, order.attempt.job)
     if missing:
-        raise Missing(missing, f"{missing[0]} and {len(missing) - 1} others are gone")
+        raise Missing((), f"{missing[0]} and {len(missing) - 1} others are gone", missing)
 
 
 def _phases(worker: "SimWorker", phases: Iterator[Phase]) -> Generator[float, None, None]:

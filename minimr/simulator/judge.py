@@ -10,12 +10,15 @@ from collections.abc import Iterator, Sequence
 
 from minimr.observe.checks import Expected
 from minimr.observe.checks import check as check_log
+from minimr.scheduler.policy import UNREACHED_MAX_S
+from minimr.simulator.attempt import GONE, NO_ANSWER
 from minimr.simulator.computation import Reference, sequential
 from minimr.simulator.faults import Fault, ends_well
 from minimr.simulator.loop import ProcessState
 from minimr.simulator.worker import SimWorker
 from minimr.simulator.world import JOB, SETTLE_S, World
 
+WITNESSES = 2
 POISON = ("user_exception", "segfault")
 
 
@@ -29,6 +32,7 @@ def judge(world: World, faults: Sequence[Fault], limit_s: float, check: bool) ->
         *_end(world, faults, reference, limit_s),
         *_blame(world, faults),
         *_kept(world),
+        *_silence(world, faults),
         *_bytes(world, reference),
     ]
     if check:
@@ -101,6 +105,27 @@ def _kept(world: World) -> Iterator[str]:
     for line in world.log:
         if line["event"] == "output_lost" and line["cause"].startswith("worker_returned"):
             yield f"{line['task']} is given up, though its holder came back with it"
+
+
+def _silence(world: World, faults: Sequence[Fault]) -> Iterator[str]:
+    """That a holder did not answer is believed of two workers, or of one that says so for long."""
+    if any(fault.kind == "clock_jump" for fault in faults):
+        return  # How long it was for the coordinator is not in the log.
+    since: dict[str, float] = {}
+    lost: list[str] = []
+    for line in world.log:
+        if line["event"] == "output_lost" and line["cause"].startswith("fetch failed"):
+            lost.append(line["task"])
+        elif line["event"] == "attempt_failed" and line["reason"] == "fetch":
+            if line["error"].endswith(NO_ANSWER):
+                first_t = since.setdefault(line["worker"], line["t"])
+                waited_s = line["t"] - first_t
+                alone = len(since) < WITNESSES and waited_s < UNREACHED_MAX_S
+                if lost and alone and GONE not in line["error"]:
+                    yield f"{lost[0]} is given up by the word of {line['worker']} alone"
+            lost.clear()
+        else:
+            lost.clear()
 
 
 def _could_work(world: World) -> bool:

@@ -71,6 +71,7 @@ class Model:
         self.parts: dict[AttemptId, tuple[int, ...]] = {}
         self.commits: dict[str, AttemptId] = {}
         self.timer = False
+        self.pauses: list[events.RetryTimer] = []
         self.watched = True
         """False on the way back to a state that was judged before."""
         self.log: list[dict[str, Any]] = []
@@ -92,14 +93,17 @@ class Model:
             yield "publish", ""
         if self.late:
             yield "late", ""
-        if self.timer and not self._somebody_returns():
+        if self.timer and not self._under_way(events.WorkerJoined):
             yield "timer", ""
+        if self.pauses and not self._under_way(events.ConnectionLost):
+            yield "pause", ""
         yield from self._faults()
 
-    def _somebody_returns(self) -> bool:
-        """After a restart there is time for all who live to come back."""
+    def _under_way(self, kind: type[events.Event]) -> bool:
+        """Timers are slow: after a restart all who live come back in time, and before a reduce task
+        has paused for the last time everybody knows that a worker is dead."""
         waiting = (event for end in self.ends.values() for event in end.up)
-        return any(isinstance(event, events.WorkerJoined) for event in waiting)
+        return any(isinstance(event, kind) for event in waiting)
 
     def _faults(self) -> Iterator[Choice]:
         """What may go wrong here; nothing does once the job has ended."""
@@ -139,6 +143,9 @@ class Model:
         self.timer = False
         self._feed(events.ReturnTimer())
 
+    def _pause(self, _: str) -> None:
+        self._feed(self.pauses.pop(0))
+
     def _publish(self, _: str) -> None:
         action, self.publishing = self.publishing, None
         assert action is not None
@@ -163,6 +170,7 @@ class Model:
         self.scheduler, resumed = restore(self.journal, self.epoch, 0.0)
         self.timer = True
         self.late.clear()
+        self.pauses.clear()
         for name, end in self.ends.items():
             end.up.clear()
             end.down.clear()
@@ -190,7 +198,7 @@ class Model:
         held = [each for other in self.ends.values() for each in other.disk]
         missing = tuple(each for each in end.known.values() if each not in held)
         if missing:
-            return events.FetchFailed(name, attempt, missing, "no answer")
+            return events.FetchFailed(name, attempt, (), "no answer", missing)
         self.parts[attempt] = tuple(sorted(end.known))
         part = {"name": f"part-{attempt.index}", "records": 1, "bytes": 1}
         return events.AttemptDone(name, attempt, Output(None, {}, {}, part))
@@ -215,6 +223,8 @@ class Model:
                     self.publishing = action
                 case actions.JobEnded():
                     self.ended = action
+                case actions.SetTimer(_, events.RetryTimer() as timer):
+                    self.pauses.append(timer)
                 case actions.Record(event, job, fields):
                     self._note({"t": 0.0, "event": event, "job": job, **fields})
 
@@ -298,6 +308,7 @@ class Model:
             self.publishing is not None,
             self.ended is not None,
             self.timer,
+            [timer.index for timer in self.pauses],
             sorted(self.commits.items()),
         )
         return blake2b(repr(parts).encode(), digest_size=16).digest()
@@ -311,6 +322,7 @@ APPLY: dict[str, Callable[[Model, str], None]] = {
     "late": Model._late,
     "again": Model._again,
     "timer": Model._timer,
+    "pause": Model._pause,
     "crash": Model._crash,
     "restart": Model._restart,
 }
@@ -328,7 +340,8 @@ def _job_key(job: Job) -> tuple[Any, ...]:
     stages = [_stage_key(stage) for stage in (job.map_stage, job.reduce_stage) if stage]
     located = [(each.attempt, each.worker) for each in job.locations]
     told = sorted(job.told.items())
-    return job.state.value, stages, located, told, job.read, job.announced, sorted(job.workers)
+    known = sorted(job.workers), {holder: list(by) for holder, by in job.unreached.items()}
+    return job.state.value, stages, located, told, job.read, job.announced, known
 
 
 def _stage_key(stage: Stage) -> tuple[Any, ...]:
@@ -341,7 +354,8 @@ def _stage_key(stage: Stage) -> tuple[Any, ...]:
             task.winner,
             task.worker,
             task.digest,
-            task.avoid,
+            sorted(task.avoid),
+            task.missed,
             sorted(task.failed_on),
         )
         for task in stage.tasks
@@ -363,5 +377,5 @@ def _end_key(end: End) -> tuple[Any, ...]:
         end.running,
         end.alive,
         slots,
-        [each.attempt for each in end.machine.queue],
+        list(end.machine.queue),
     )

@@ -20,8 +20,13 @@ class Gate:
     def open(self):
         self._file.close()
 
+    def waiting(self):
+        """How many processes have come to the gate so far."""
+        return len(list(Path(self.path).parent.glob(f"{Path(self.path).name}.*")))
+
 
 def wait_at(path):
+    Path(f"{path}.{os.getpid()}").touch()
     with Path(path).open() as file:
         fcntl.flock(file, fcntl.LOCK_SH)
 

@@ -131,6 +131,13 @@ def test_a_peer_that_never_reads_is_cut_off(heard, monkeypatch):
     assert heard.events == ["gone: the peer closed the connection"]
 
 
+def test_a_message_that_cannot_travel_ends_its_connection_and_not_the_loop(heard, capsys):
+    heard.channel.send([m.Failed(ATTEMPT, "user", "x" * (2 << 20), None, "")])
+    heard.loop.run()
+    assert heard.events == ["gone: the peer closed the connection"]
+    assert "message too large" in capsys.readouterr().err
+
+
 def test_what_is_sent_after_the_end_is_dropped(heard):
     heard.peer.close()
     heard.channel.send([m.Beat()])

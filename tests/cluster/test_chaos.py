@@ -21,7 +21,7 @@ from minimr.cluster.coordinator import Coordinator
 from minimr.cluster.fault import Fault
 from minimr.cluster.fault_proxy import FaultProxy
 from minimr.cluster.launcher import environment
-from minimr.errors import JobFailed
+from minimr.errors import JobCancelled, JobFailed
 from minimr.scheduler import policy
 from tests.cluster.gated import Gate, GatedCount
 from tests.cluster.running import EVENT_S, JOB_S, Running, digests
@@ -99,7 +99,10 @@ def alone(address, proxy):
     """A worker whose connection to the coordinator goes through the proxy."""
     copy = address.with_name("proxied.json")
     write_address(copy, replace(read_address(address), port=proxy.address[1]))
-    each = Worker(copy)
+    folder = address.with_name("alone")
+    folder.mkdir()
+    each = Worker(copy, TMPDIR=str(folder))
+    each.outputs = lambda: list(folder.glob("minimr-worker-*/jobs/*/*.out"))
     yield each
     proxy.heal()
     each.close()
@@ -188,6 +191,28 @@ def test_the_only_worker_notices_and_connects_again(
     assert [event.what for event in proxy.events].count("opened") > 1
 
 
+def test_a_worker_that_was_given_up_keeps_no_files_of_its_former_life(
+    cluster, alone, proxy, books, tmp_path
+):
+    """Its job ended while it was away, so nobody will ever tell it to forget that one."""
+    gate = Gate(tmp_path / "gate")
+    job = Running(cluster, GatedCount(gate=gate.path, at="reduce"), books, tmp_path / "out")
+    job.wait_for(event="attempt_started", stage="reduce")
+    assert alone.outputs()
+    proxy.break_with(Fault("cut"))
+    job.wait_for(event="worker_lost", worker=alone.name)
+    (running,) = (each["job"] for each in cluster.status()["jobs"])
+    cluster.cancel(running)
+    with pytest.raises(JobCancelled):
+        job.finish()
+    proxy.heal()
+    client = cluster._client
+    client.ask(m.AwaitWorkers(client.next_request(), 1))
+    gate.open()
+    Running(cluster, GatedCount(), books, tmp_path / "again").finish()
+    assert not [path for path in alone.outputs() if f"/{running}/" in str(path)]
+
+
 # A worker that stops
 
 
@@ -260,6 +285,9 @@ def test_a_full_disk_fails_the_attempt_and_not_the_job(
     job.finish()
     assert str(tmp_path / "small") in failed["error"]
     assert "No space left on device" in failed["error"]
+    assert failed["reason"] == "disk_full"
+    excluded = job.named("worker_excluded")
+    assert (cramped.name, "its disk is full") in [(e["worker"], e["cause"]) for e in excluded]
     assert digests(tmp_path / "out") == expected
 
 

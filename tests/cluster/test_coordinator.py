@@ -9,6 +9,7 @@ from minimr.cluster import messages as m
 from minimr.cluster.connect import connect
 from minimr.cluster.connection import Connection
 from minimr.cluster.coordinator import Coordinator
+from minimr.cluster.joined import joined
 from minimr.cluster.journal import Journal
 from minimr.cluster.wire import Blob
 from minimr.errors import MinimrError, NoCoordinator
@@ -54,6 +55,27 @@ def test_a_coordinator_whose_journal_fails_stops_and_says_why(tmp_path, monkeypa
         client.close()
 
 
+def test_a_worker_that_comes_back_forgets_jobs_that_ended_without_it(tmp_path):
+    """The coordinator of the next epoch knows no such job; the worker still has its files."""
+    for epoch in range(2):
+        with Journal.open(tmp_path / "journal") as journal:
+            each = Coordinator(journal=journal)
+            each.start()
+            if epoch:
+                worker = Connection(connect(each.address(0), "worker"))
+                held = AttemptId("job-7", "map", 0, 0)
+                worker.send(
+                    [m.Register(1, "127.0.0.1", 1, 1, "worker-1", 0, [held], [], ["job-7"])]
+                )
+                told = answers(worker)
+                while not any(isinstance(message, m.Forget) for message in told):
+                    told += answers(worker)
+                assert [x.kept for x in told if isinstance(x, m.Registered)] == [True]
+                assert [x.job for x in told if isinstance(x, m.Forget)] == ["job-7"]
+                worker.close()
+            each.stop()
+
+
 def answers(connection):
     """The next frame's messages, or None if the coordinator hung up."""
     connection.sock.settimeout(10)
@@ -72,8 +94,8 @@ def status(connection):
 def submit(**changes):
     fields = {
         "request": 1, "name": "x", "kind": "job", "maps": 1, "reduces": 1, "source": None,
-        "code": "c", "spec": Blob(b""), "inputs": [Blob(b"")], "output": None, "watch": True,
-        "events": False,
+        "code": "c", "spec": Blob(b""), "inputs": Blob(joined([b""])), "output": None,
+        "watch": True, "events": False,
     }  # fmt: skip
     return m.Submit(**{**fields, **changes})
 
@@ -87,7 +109,7 @@ ATTEMPT = AttemptId("job-1", "map", 0, 0)
         m.Draining(),
         m.Done(ATTEMPT, None, {}, {}, None, "printed"),
         m.Register(1, "127.0.0.1", 1, 1),
-        submit(maps=0, inputs=[]),
+        submit(maps=0, inputs=Blob(joined([]))),
         submit(maps=2),
         submit(reduces=0),
         submit(kind="load", reduces=1),
@@ -129,6 +151,63 @@ def test_late_words_of_a_job_that_nobody_knows_are_ignored(peer):
     assert [each["name"] for each in status(client)["workers"]] == ["worker-1"]
 
 
+def in_one_frame(worker):
+    """A worker that registers, gets the map of job-1, and tells its whole sad story at once."""
+    first, second = (AttemptId("job-1", "reduce", 0, number) for number in (0, 1))
+    worker.send([m.Register(1, "127.0.0.1", 1, 1)])
+    answers(worker)
+
+    def tell():
+        assert any(isinstance(each, m.Run) for each in answers(worker))
+        worker.send(
+            [
+                m.Done(ATTEMPT, None, {"bytes_out": 1}, {}, None, "", digest="0"),
+                m.Failed(first, "user", "bad record", "a.txt:7", ""),
+                m.Failed(second, "user", "bad record", "a.txt:7", ""),
+            ]
+        )
+
+    return tell
+
+
+def test_a_job_may_begin_its_reduces_and_fail_within_one_frame(peer):
+    """What the first words led to is done when the job is over already."""
+    worker, client = peer("worker"), peer("client")
+    tell = in_one_frame(worker)
+    client.send([submit()])
+    tell()
+    told = []
+    while not any(isinstance(each, m.Ended) for each in told):
+        told += answers(client)
+    assert "bad record" in told[-1].error
+    assert [each["state"] for each in status(client)["jobs"]] == ["failed"]
+
+
+def test_what_comes_together_is_synced_once_and_before_anybody_hears_of_it(tmp_path, monkeypatch):
+    with Journal.open(tmp_path / "journal") as journal:
+        synced = []
+        append = journal.append
+        monkeypatch.setattr(
+            journal, "append", lambda values: [append(values), synced.append(values)]
+        )
+        each = Coordinator(journal=journal)
+        each.start()
+        worker, client = (
+            Connection(connect(each.address(0), role)) for role in ("worker", "client")
+        )
+        tell = in_one_frame(worker)
+        client.send([submit(watch=False)])
+        assert isinstance(answers(client)[0], m.Reply)
+        accepted = len(synced)
+        tell()
+        assert answers(worker) is not None
+        assert (accepted, len(synced)) == (1, 2)
+        assert len(synced[1]) == 2, "the map's output, and the end of the job"
+        client.close()
+        worker.close()
+        each.stop()
+
+
 def test_a_worker_whose_connection_ends_is_lost_and_its_job_waits(peer):
     worker, client = peer("worker"), peer("client")
     worker.send([m.Register(1, "127.0.0.1", 1, 1)])
@@ -164,7 +243,7 @@ def test_a_stranger_is_not_let_in(coordinator):
 
 def test_a_port_in_use(coordinator):
     port = coordinator.address(0).port
-    with pytest.raises(mr.UsageError, match=f"port {port} .* is in use; choose another"):
+    with pytest.raises(mr.UsageError, match=f"port {port} .* is in use; name another"):
         Coordinator(port=port)
 
 

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from minimr.cluster import handshake
+from minimr.cluster.connection import MESSAGES_KIND
 from minimr.cluster.handshake import admit, greet
 from minimr.cluster.wire import encode_frame
 from minimr.errors import NoCoordinator, ProtocolError
@@ -45,8 +46,8 @@ def server():
     each.finish()
 
 
-def step(*fields):
-    return b"".join(encode_frame(handshake.HELLO_KIND, list(fields)))
+def step(*fields, kind=handshake.HELLO_KIND):
+    return b"".join(encode_frame(kind, list(fields)))
 
 
 def test_both_know_the_token(server):
@@ -137,13 +138,20 @@ def test_a_recorded_conversation_cannot_be_replayed(monkeypatch):
         step(["hello"], "worker", bytes(32)),
         step(),
         step("hello", "w" * 4000, bytes(32)),
+        step("hello", "worker", bytes(32), kind=MESSAGES_KIND),
     ],
-    ids=["http", "short", "types", "order", "list", "empty", "long"],
+    ids=["http", "short", "types", "order", "list", "empty", "long", "kind"],
 )
 def test_whatever_else_a_stranger_says_is_a_protocol_error(server, data):
     server.caller.sendall(data)
     server.caller.shutdown(socket.SHUT_WR)
     assert isinstance(server.finish(), ProtocolError)
+
+
+def test_the_proof_must_come_as_a_frame_of_the_handshake_too(server):
+    server.caller.sendall(step("hello", "worker", bytes(32)))
+    server.caller.sendall(step("proof", bytes(32), kind=7))
+    assert "does not follow the handshake" in str(server.finish())
 
 
 def test_a_stranger_who_hangs_up_is_noticed_at_once(server):

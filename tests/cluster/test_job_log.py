@@ -1,8 +1,10 @@
 """The log that the coordinator writes beside a submitted job's output."""
 
+import json
 import os
 import signal
 import threading
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
@@ -83,6 +85,20 @@ def test_another_coordinator_goes_on_where_the_killed_one_was(tmp_path):
     assert [each["t"] for each in events] == [0.0, 3.0, 3.0, 4.0]
     assert [each["event"] for each in events][2] == "coordinator_started"
     assert all(first["t"] <= second["t"] for first, second in pairwise(events))
+
+
+def test_the_time_in_which_there_was_no_coordinator_counts(tmp_path):
+    path = tmp_path / "out.log"
+    Written(path, [event(100.0), event(103.0)])
+    first, *rest = path.read_text().splitlines()
+    began = datetime.now(UTC) - timedelta(minutes=1)
+    head = json.loads(first) | {"wall": began.isoformat(timespec="seconds")}
+    path.write_text("\n".join([json.dumps(head), *rest, ""]))
+    Written(path, [event(0.25, "coordinator_started"), event(1.25)], resume=True)
+    before, after, last = (each["t"] for each in list(read_log(path))[1:])
+    assert before == 3.0
+    assert 60 <= after < 120
+    assert last == after + 1
 
 
 @pytest.mark.parametrize("left", [b"", b'{"event":"log","vers'], ids=["nothing", "half a line"])

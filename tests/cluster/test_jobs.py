@@ -1,20 +1,35 @@
 """What the coordinator keeps of jobs: whose log a line belongs to, and how a round is told."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from minimr.cluster.jobs import WORTH_A_STORY, JobBook
 from minimr.cluster.messages import Ended, Submit
 from minimr.cluster.wire import Blob
+from minimr.runners.cluster import submission
+from minimr.runners.request import new_request
 
 
 def submit(kind="round", source=None, maps=8):
     reduces = 0 if kind == "load" else 1
     blob = Blob(b"")
-    return Submit(1, "Total", kind, maps, reduces, source, "", blob, [], None, True, False)
+    return Submit(1, "Total", kind, maps, reduces, source, "", blob, None, None, True, False)
 
 
 def ended(job, ok=True, **counters):
     return Ended(job, ok, False, "", counters, [], [])
+
+
+def test_whether_a_job_has_backups_is_asked_by_its_request(tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("a line\n")
+    client = SimpleNamespace(next_request=lambda: 1)
+    for wanted in (True, False):
+        with new_request("wordcount", [str(text)], backups=wanted) as request:
+            message = submission(client, request, watch=True)
+        assert JobBook().add(message).plan.backups is wanted
+    assert JobBook().add(submit()).plan.backups
 
 
 @pytest.fixture

@@ -20,10 +20,10 @@ EXAMPLES = [
     m.Failed(ATTEMPT, "user", "ValueError: x", "books:17", ""),
     m.FetchMissed(ATTEMPT, [ATTEMPT, AttemptId("job-1", "map", 4, 1)], "no answer"),
     m.MapsAt("job-1", [ATTEMPT], ["worker-1"], ["127.0.0.1"], [4711], [100], ["d1"]),
-    m.Run(ATTEMPT, Blob(b"cargo"), [0, 1], [Blob(b"a"), Blob(b"b")]),
+    m.Run(ATTEMPT, Blob(b"cargo"), Blob(b"inline")),
     m.Reply(7, {"any": ["thing", 1, None]}, None),
     m.Fetch(2, [ATTEMPT]),
-    m.Segments([10, -1]),
+    m.Segments([10, -1], [10, -1]),
 ]
 
 

@@ -49,6 +49,12 @@ def text(tmp_path):
     return path
 
 
+def test_a_connection_file_that_cannot_be_written_is_the_end(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(UsageError, match=r"cannot be written: .*; name another with --address"):
+        standing.serve_coordinator(tmp_path / "file" / "cluster.json")
+
+
 def test_three_jobs_at_once_and_nothing_left(address, text, tmp_path):
     started = standing.start_detached(address, workers=2)
     assert started["port"] == read_address(address).port

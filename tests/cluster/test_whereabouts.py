@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from minimr.cluster import whereabouts
-from minimr.cluster.whereabouts import Whereabouts, read_position, read_ticks
+from minimr.cluster.whereabouts import Whereabouts, read_position, read_sentence, read_ticks
 
 
 def test_a_position_is_read_back_until_the_next_one(tmp_path):
@@ -42,6 +42,20 @@ def test_a_position_that_is_too_long_is_none_rather_than_a_wrong_one(tmp_path):
     assert read_position(tmp_path) == longest
     slot.at(longest + "y")
     assert read_position(tmp_path) is None
+
+
+def test_the_words_give_way_to_the_position(tmp_path):
+    slot = Whereabouts(tmp_path)
+    slot.at("a:1", "at the café")
+    assert (read_position(tmp_path), read_sentence(tmp_path)) == ("a:1", "at the café")
+    slot.at("a:1", "é" * whereabouts.TEXT_BYTES_MAX)
+    assert read_position(tmp_path) == "a:1"
+    assert set(read_sentence(tmp_path).rstrip("\udcc3")) == {"é"}
+    longest = "x" * whereabouts.TEXT_BYTES_MAX
+    slot.at(longest, "here")
+    assert (read_position(tmp_path), read_sentence(tmp_path)) == (longest, "")
+    slot.at(None)
+    assert read_sentence(tmp_path) == ""
 
 
 def test_a_slot_killed_while_it_published_is_nowhere(tmp_path, monkeypatch):
@@ -112,4 +126,6 @@ def test_however_the_process_dies_the_record_is_known(tmp_path, death):
     died = subprocess.run(command, env={**os.environ, "PYTHONPATH": here}, capture_output=True)
     assert died.returncode in (3, -signal.SIGKILL, -signal.SIGABRT, -signal.SIGSEGV), died.stderr
     assert read_position(tmp_path) == f"{tmp_path}/in.txt:50"
+    where = f"in map task 0 at {tmp_path}/in.txt:50, on the record 'poison'"
+    assert read_sentence(tmp_path) == where
     assert read_ticks(tmp_path) > 0

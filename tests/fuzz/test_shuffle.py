@@ -83,21 +83,41 @@ def test_nests_and_huge_announcements(wrap, times):
     judge(lambda head: codec.unpack(head, []), wrap * times + b"\xc0", CorruptData)
 
 
-def test_every_depth_that_cannot_come_back_is_refused():
+WRAPS = {
+    "list": lambda value: [value],
+    "first of many": lambda value: [value, 1, "a"],
+    "last of many": lambda value: ["a", {}, value],
+    "dict": lambda value: {"a": [], "b": value},
+}
+
+
+@pytest.mark.parametrize("innermost", [[], {}, (), 1, "a", [1], {1: 2}], ids=repr)
+@pytest.mark.parametrize("wrap", ["list", "first of many", "last of many", "dict"])
+def test_every_depth_that_can_be_written_can_be_read(wrap, innermost):
+    """Lists within lists are compared by what they encode to: `==` would recurse too deep."""
+    inside = 1 if innermost in ([1], {1: 2}) else 0
     for levels in range(codec.LEVELS_MAX - 2, codec.LEVELS_MAX + 3):
-        value = []
-        for _ in range(levels - 1):
-            value = [value]
-        try:
-            head, _ = codec.pack(value)
-        except TypeError:
-            assert levels > codec.LEVELS_MAX
-            continue
-        if levels <= codec.LEVELS_MAX:
-            assert codec.pack(codec.unpack(head, []))[0] == head
+        value = innermost
+        for _ in range(levels - inside):
+            value = WRAPS[wrap](value)
+        if levels > codec.LEVELS_MAX:
+            with pytest.raises(TypeError, match="recursion limit"):
+                codec.pack(value)
         else:
+            head, _ = codec.pack(value)
+            assert codec.pack(codec.unpack(head, []))[0] == head
+
+
+def test_what_nobody_can_write_is_refused_however_deep():
+    for levels in (1026, 2000, 100_000):
+        for head in (b"\x91" * levels + b"\x90", b"\x81\x01" * levels + b"\x80"):
             with pytest.raises(CorruptData, match="nested deeper"):
                 codec.unpack(head, [])
+    deepest = b"\x91" * 1024 + b"\x90"
+    assert codec.pack(codec.unpack(deepest, []))[0] == deepest
+    for broken in (deepest + b"\xc0", deepest[:-1], b"\x92" + deepest[1:]):
+        with pytest.raises(CorruptData):
+            codec.unpack(broken, [])
 
 
 @fuzz

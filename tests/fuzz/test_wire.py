@@ -34,7 +34,7 @@ MESSAGES = [
     m.Failed(ATTEMPT, "user", "Traceback", "file:10", ""),
     m.FetchMissed(ATTEMPT, [ATTEMPT, ATTEMPT], "cut"),
     m.Fetch(1, [ATTEMPT]),
-    m.Segments([10, -1]),
+    m.Segments([10, -1], [10, -1]),
     m.Reply(7, {"workers": [{"name": "worker-1"}]}, None),
     m.Events("job-1", [{"t": 0.5, "event": "note", "text": "hello"}]),
 ]

@@ -31,9 +31,11 @@ class Story:
     def started(self, task: str, worker: str, attempt: int = 0) -> None:
         self._attempt("attempt_started", task, worker, attempt, cause="JobSubmitted")
 
-    def done(self, task: str, worker: str, attempt: int = 0, records: int = 10) -> None:
+    def done(
+        self, task: str, worker: str, attempt: int = 0, records: int = 10, **more: Any
+    ) -> None:
         numbers = {"records_in": records, "records_out": 2 * records, "bytes_out": 100 * records}
-        self._attempt("attempt_done", task, worker, attempt, seconds=0.25, **numbers)
+        self._attempt("attempt_done", task, worker, attempt, seconds=0.25, **numbers, **more)
 
     def failed(self, task: str, worker: str, attempt: int = 0, **why: Any) -> None:
         why = {"reason": "user", "charged": True, "error": "ValueError: no"} | why

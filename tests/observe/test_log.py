@@ -1,13 +1,13 @@
 import gc
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from minimr import __version__
 from minimr.errors import BadRecord
-from minimr.observe.log import EventLog, Timeline, mend, read_log
+from minimr.observe.log import EventLog, Timeline, age_s, mend, read_log
 
 EVENTS = [
     {"t": 0.0, "event": "worker_joined", "worker": "worker-1", "slots": 1},
@@ -112,6 +112,32 @@ def test_another_coordinator_s_clock_goes_on_after_the_last_event() -> None:
     restarted = [(100.0, "a"), (130.0, "b"), (0.25, "coordinator_started"), (1.25, "c")]
     assert placed(*restarted) == [0.0, 30.0, 30.0, 31.0]
     assert placed((0.5, "coordinator_started"), (1.5, "b"), last_t=30.0) == [30.0, 31.0]
+
+
+def test_the_outage_before_a_restart_counts_if_somebody_knows_how_long_it_was() -> None:
+    started = {"t": 0.25, "event": "coordinator_started"}
+    for elapsed_s, expected in ((47.5, [47.5, 48.5]), (3.0, [30.0, 31.0])):
+        timeline = Timeline(elapsed_s=lambda elapsed_s=elapsed_s: elapsed_s)  # type: ignore[misc]
+        for t in (100.0, 130.0):
+            timeline.place({"t": t, "event": "a"})
+        then = [timeline.place(each)["t"] for each in (started, {"t": 1.25, "event": "b"})]
+        assert then == expected
+
+
+def test_a_log_that_begins_with_a_restart_begins_at_zero() -> None:
+    timeline = Timeline(elapsed_s=lambda: 9.0)
+    assert timeline.place({"t": 5.0, "event": "coordinator_started"})["t"] == 0.0
+
+
+def test_the_age_of_a_log(path: Path) -> None:
+    began = datetime.now(UTC) - timedelta(minutes=1)
+    EventLog(path, wall=began.isoformat(timespec="seconds")).close()
+    assert 60 <= age_s(path) < 120
+    assert age_s(path) == int(age_s(path))
+    for wall in ("", "[]", '{"wall": 5}', '{"wall": "late"}', '{"wall": "2026-01-01"}'):
+        path.write_text(wall)
+        assert age_s(path) == 0.0
+    assert age_s(path.with_name("missing")) == 0.0
 
 
 def test_a_coordinator_whose_clock_went_on_is_no_other_one() -> None:

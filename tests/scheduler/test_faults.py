@@ -113,6 +113,16 @@ def test_a_full_disk_excludes_at_once_but_never_the_last_worker():
     assert world.running["worker-1"], "there is no other worker"
 
 
+def test_an_excluded_worker_gets_nothing_while_there_is_another():
+    world = started(workers=2, maps=8)
+    world.fail("worker-1", world.running["worker-1"][0], "disk_full")
+    assert world.running["worker-1"] == [], "work is left, and the other one gets it"
+    world.finish("worker-2", world.running["worker-2"][0])
+    assert (world.running["worker-1"] == [], world.running["worker-2"] != []) == (True, True)
+    world.lose("worker-2")
+    assert world.running["worker-1"], "now there is no other worker"
+
+
 def test_a_draining_worker_gets_no_work_and_leaves_when_nothing_of_it_is_needed():
     world = started(workers=2, maps=4, reduces=1)
     world.feed(events.WorkerDraining("worker-1"))

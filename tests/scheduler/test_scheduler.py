@@ -299,6 +299,16 @@ def test_a_silent_worker_is_given_up_when_its_lease_ends():
     assert "no heartbeat" in world.named("worker_lost")[0]["cause"]
 
 
+def test_leases_that_ended_together_are_given_up_together():
+    """A long pause: were they given up one by one, the work would move from one to the next."""
+    world = started(workers=4, maps=1)
+    world.now = policy.LEASE_S
+    world.feed(events.LeaseTimer("worker-2"))
+    assert world.dropped == ["worker-1", "worker-2", "worker-3", "worker-4"]
+    assert len(world.named("attempt_started")) == 1
+    assert world.attempts() == []
+
+
 def test_cancel_stops_every_attempt_and_ends_the_job():
     world = started(workers=2, maps=4)
     world.feed(events.CancelRequested("job-1"))

@@ -122,7 +122,7 @@ ATTEMPTS = (
         "found and not skipped",
         "the record that kills a slot is known, and the next attempt is not told",
         "scheduler/dispatch.py",
-        "tuple(task.skip)\n",
+        "task.skip\n",
         "()\n",
         kinds=("segfault",),
     ),
@@ -170,11 +170,12 @@ ATTEMPTS = (
         "an attempt fails, and its task is in no queue any more",
         "scheduler/attempts.py",
         """\
-        task.state = move(TASK_TABLE, task.state, Step.ATTEMPT_OVER)
-        enqueue(task, first=True)
+        else:
+            enqueue(task, first=True)
+        turn.wake_all()
 """,
         """\
-        task.state = move(TASK_TABLE, task.state, Step.ATTEMPT_OVER)
+        turn.wake_all()
 """,
     ),
     Mutant(
@@ -212,7 +213,7 @@ ATTEMPTS = (
         "cancelled in the queue",
         "an attempt that is cancelled before its turn runs when its turn comes",
         "scheduler/worker_machine.py",
-        "        self.queue = deque(each for each in self.queue if each.attempt != attempt)\n",
+        "        self.queue.pop(attempt, None)\n",
         "",
     ),
     Mutant(

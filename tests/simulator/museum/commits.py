@@ -138,7 +138,7 @@ COMMITS = (
         "counters of all attempts",
         "a task that ran twice counts twice",
         "scheduler/attempts.py",
-        "    task.counters = output.counters\n",
+        "    task.counters = output.counters or NOTHING\n",
         """\
     task.counters = {
         name: count + task.counters.get(name, 0) for name, count in output.counters.items()

@@ -96,9 +96,31 @@ OUTPUTS = (
     Mutant(
         "an old miss takes the heir along",
         "a reducer that missed an output makes the coordinator give up the one made in its place",
-        "scheduler/attempts.py",
-        "        if task is not None and task.winner == missing and task.stage is job.map_stage:\n",
+        "scheduler/fetches.py",
+        "        if task is not None and task.winner == output and task.stage is job.map_stage:\n",
         "        if task is not None and task.stage is job.map_stage:\n",
+    ),
+    Mutant(
+        "one witness is enough",
+        "a reducer that cannot reach a holder has its maps run again, though others can reach it",
+        "scheduler/policy.py",
+        "    if len(reports) >= WITNESSES:\n",
+        "    if reports:\n",
+        kinds=("partition_workers",),
+    ),
+    Mutant(
+        "a pause without an end",
+        "a reduce task that waits for a holder to answer is not tried again",
+        "scheduler/fetches.py",
+        "    if task.state is TaskState.PENDING:\n",
+        "    if task.state is TaskState.RUNNING:\n",
+    ),
+    Mutant(
+        "the holder's word is nothing",
+        "an output that its holder says is damaged is asked for again and again",
+        "scheduler/fetches.py",
+        "    lost = _still_there(job, event.gone) + _given_up(",
+        "    lost = _given_up(",
     ),
     Mutant(
         "lost output is found by those who miss it",

@@ -112,7 +112,8 @@ RECOVERY = (
         "    if job.last_stage.complete:  "
         "# The crash came between the last commit and the next record.\n",
         "    if False:\n",
-        seeds=600,
+        kinds=("coordinator_crash",),
+        seeds=2_000,
     ),
     Mutant(
         "half published",

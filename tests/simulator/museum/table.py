@@ -42,6 +42,7 @@ JUDGES: tuple[tuple[str, str], ...] = (
     (r"((?:the client was told the|the manifest|the output says) .*)", "6: the manifest"),
     (r"(the client was told .*)", "7: the published bytes"),
     (r"(.* its holder came back with it)", "9: what the workers hold"),
+    (r"(.* by the word of .* alone)", "9: what the reducers said"),
     (r"(.* at the same record|.* is blamed .*)", "10: what the schedule broke"),
     (r"(the job (?:did not end|failed, and no|was cancelled).*|EndlessRun: .*)", "12: the end"),
     (r"(\w+: .*)", "an exception"),
