@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from minimr.aggregates import Count, Max, Mean, Min, Sum, TopK
-    from minimr.block import Block, TextBlock
+    from minimr.block import Block, Groups, Pairs, TextBlock
     from minimr.errors import (
         BadRecord,
         JobCancelled,
@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     )
     from minimr.job import Job
     from minimr.session import Cluster, Dataset, Result, default_cluster, run
+    from minimr.shuffle.byte_strings import ByteStrings
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "minimr.aggregates": ("Count", "Max", "Mean", "Min", "Sum", "TopK"),
-    "minimr.block": ("Block", "TextBlock"),
+    "minimr.block": ("Block", "Groups", "Pairs", "TextBlock"),
     "minimr.errors": (
         "BadRecord",
         "JobCancelled",
@@ -36,15 +37,18 @@ _HOMES = {
     ),
     "minimr.job": ("Job",),
     "minimr.session": ("Cluster", "Dataset", "Result", "default_cluster", "run"),
+    "minimr.shuffle.byte_strings": ("ByteStrings",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "BadRecord",
     "Block",
+    "ByteStrings",
     "Cluster",
     "Count",
     "Dataset",
+    "Groups",
     "Job",
     "JobCancelled",
     "JobFailed",
@@ -53,6 +57,7 @@ __all__ = [
     "Min",
     "MinimrError",
     "NoCoordinator",
+    "Pairs",
     "Result",
     "Sum",
     "TextBlock",

@@ -4,6 +4,9 @@ Calling Python once per record costs more than most jobs' work. A Block holds th
 many records as numpy columns, a TextBlock many whole lines as one byte string, so that one call
 can do the work of thousands.
 
+Pairs are what leaves a `map_block` in the same manner, many keys and their values as two columns,
+and Groups are what enters a `reduce_block`: the values of many keys, side by side.
+
 numpy is imported when a Block is made, since a job over text may need none of it.
 """
 
@@ -14,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from minimr.errors import BadRecord, UsageError
 
 if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
 
     Column = npt.NDArray[Any]
@@ -113,3 +117,75 @@ class TextBlock:
             f"{self.path}: byte {offset + error.start} is not valid {self.encoding}; "
             "name the file's encoding, or use errors=surrogateescape to keep such bytes."
         )
+
+
+class Pairs:
+    """n pairs as two columns: what `map_block` and `reduce_block` may yield or return.
+
+    `keys` is a numpy array (n,) of ints, floats or bools, a `mr.ByteStrings` of bytes or texts, or
+    a list of keys of one kind. `values` is a numpy array (n, ...) of numbers, so that a value may
+    be a vector or a matrix, ByteStrings, or a list of whatever may be a value. Ints and floats of
+    less than 64 bits are widened, but for vectors and matrices, which keep their dtype. The columns
+    are not copied, so they must not be changed afterwards.
+    """
+
+    __slots__ = ("keys", "values")
+
+    def __init__(self, keys: Any, values: Any) -> None:
+        """Take the columns. Raises UsageError if their lengths differ or one is no column."""
+        for role, column in (("keys", keys), ("values", values)):
+            if not hasattr(column, "__len__") or getattr(column, "shape", None) == ():
+                raise UsageError(f"The {role} of Pairs must be a column, not {column!r:.80}.")
+        if len(keys) != len(values):
+            raise UsageError(
+                f"The columns of Pairs must have equal lengths, not {len(keys):,} keys and "
+                f"{len(values):,} values."
+            )
+        self.keys, self.values = keys, values
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        """Yield each pair as Python objects; the rows of a matrix stay arrays."""
+        return zip(_items(self.keys), _items(self.values), strict=True)
+
+    def __repr__(self) -> str:
+        return f"Pairs({len(self)})"
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Many keys, each with all its values: what `reduce_block` gets.
+
+    `keys` is a column of distinct keys in increasing order, `values` a column with all their
+    values, and `starts` (n,) int64 says where those of each key begin: those of key i are
+    values[starts[i]:starts[i + 1]], in the order of the map tasks, then of emission. So
+    `np.maximum.reduceat(groups.values, groups.starts)` is the largest value of each key.
+
+    A column is the best one that holds its items: an array (n,) of int64, float64 or bool, an array
+    (n, ...) if all values are arrays of one shape and dtype, ByteStrings for bytes or texts, else a
+    list; of tuples, a list.
+    """
+
+    keys: Any
+    values: Any
+    starts: "npt.NDArray[np.int64]"
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def __iter__(self) -> Iterator[tuple[Any, list[Any]]]:
+        """Yield (key, list of its values) as Python objects, for what cannot be vectorised."""
+        values = _items(self.values)
+        ends = [*self.starts[1:].tolist(), len(values)]
+        for key, start, end in zip(_items(self.keys), self.starts.tolist(), ends, strict=True):
+            yield key, values[start:end]
+
+
+def _items(column: Any) -> list[Any]:
+    """Return a column's items as Python objects; the rows of a matrix stay arrays."""
+    if hasattr(column, "tolist") and getattr(column, "ndim", 1) == 1:
+        items: list[Any] = column.tolist()
+        return items
+    return list(column)

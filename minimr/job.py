@@ -43,18 +43,33 @@ class Job:
     The defaults pass everything through: a job that overrides nothing sorts its input by key.
     """
 
-    input_format: ClassVar[str] = "text"
+    input_format: str = "text"
+
+    output_format: str = "text"
+    """The format of the parts if nobody says: text, jsonl, msgpack or binary."""
 
     default_reducers: ClassVar[int | None] = None
     """How many reduce tasks the job has if nobody says; None lets the size of the input decide."""
+
+    total_order: ClassVar[bool] = False
+    """Whether the parts follow one another in the order of the keys, as if they were one. A sample
+    of what `map` yields says where they are cut; see shuffle/range_partition.py."""
 
     combine: Combiner | None = None
     """A method or an aggregate that shrinks a map task's values of one key; it keeps the key."""
 
     map_block: Callable[[Any], Any] | None = None
     """A method `map_block(block)`, the vectorised twin of `map`. It gets a TextBlock of whole lines
-    or, from a format of columns, a Block, and yields pairs; over a dataset being transformed it
-    returns the new Block."""
+    or, from a format of columns, a Block, and yields pairs, one by one, or many at once as Pairs
+    (never both in one job); over a dataset being transformed it returns the new Block. Pairs travel
+    as columns: ints, floats, bools, vectors, matrices, bytes and texts never become Python objects
+    on their way to `reduce_block`, to a named aggregate or to the default reduce."""
+
+    reduce_block: Callable[[Any], Any] | None = None
+    """A method `reduce_block(groups)`, the vectorised twin of `reduce`, which it precedes. It gets
+    Groups: many keys, each with all its values, and returns or yields Pairs. It is called several
+    times for a partition. A key whose values outgrow the task's memory goes to `reduce`, if the job
+    gives one, and is an error otherwise."""
 
     state: Any = None
     """The state broadcast to a round; None outside rounds."""

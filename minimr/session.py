@@ -23,8 +23,10 @@ from minimr.errors import JobFailed, MinimrError, NoCoordinator, UsageError
 from minimr.formats.splits import plan_splits
 from minimr.job import Job
 from minimr.runners import cluster as cluster_runner
+from minimr.runners.profiles import collected
 from minimr.runners.request import Request, Result, log_beside, new_request
 from minimr.runners.story import OnEvent, Story
+from minimr.scheduler.policy import PROGRESS_TIMEOUT_S
 from minimr.source.find import load_job
 from minimr.source.load import stop_if_loading
 
@@ -54,9 +56,11 @@ def run(
     output: str | os.PathLike[str] | None = None,
     *,
     workers: int = DEFAULT_WORKERS,
+    progress_timeout_s: float = PROGRESS_TIMEOUT_S,
     runner: str = "cluster",
     address: str | os.PathLike[str] | None = None,
     log: str | os.PathLike[str] | None = None,
+    profile: str | os.PathLike[str] | None = None,
     on_event: OnEvent | None = None,
     **settings: Any,
 ) -> Result:
@@ -64,36 +68,45 @@ def run(
 
     Without `address` it runs on `workers` of its own, started for it; with the `address` of a
     connection file on a standing cluster; with runner="serial" in this process, one task after
-    the other. The bytes of the result are the same. `output` is a directory that must not exist;
+    the other. The bytes of the result are the same. Workers of its own give up a task that has made
+    no progress for `progress_timeout_s` seconds. `output` is a directory that must not exist;
     without it the result is kept in a temporary place as long as the returned object. The event
     log goes to the file `log`, by default OUTPUT.log, or without an output one of the last twenty
-    in ~/.minimr/logs; `Result.log` names it.
+    in ~/.minimr/logs; `Result.log` names it. With `profile`, a file for pstats, all attempts are
+    profiled, and take longer; it must be where the workers reach it, as the output is.
 
     `settings` are those of `Request`: reducers, output_format, encoding, errors, overwrite,
-    skip_bad_records, options. Raises UsageError for a request that cannot be carried out, JobFailed
-    when the job fails, NoCoordinator when there is no cluster at `address`.
+    skip_bad_records, backups (False: no late task gets a second attempt beside its first), pack
+    (True: small input files share map tasks), split_hot_keys (True: map tasks begin the work of an
+    aggregate, so that no reducer has all the pairs of a key), options. Raises UsageError for a
+    request that cannot be carried out, JobFailed when the job fails, NoCoordinator when there is no
+    cluster at `address`.
     """
     stop_if_loading()
     if runner not in ("cluster", "serial"):
         raise UsageError(f"no runner is called {runner!r}; there are: cluster, serial")
-    request = new_request(job, _paths(inputs), output, **settings)
-    # Everything that can be refused is refused before a process is started.
-    with request, _story(request, on_event, log) as story:
-        if runner == "serial":
-            from minimr.runners.serial import run_request
+    with collected(profile) as profiles:
+        request = new_request(job, _paths(inputs), output, profiles=profiles, **settings)
+        # Everything that can be refused is refused before a process is started.
+        with request, _story(request, on_event, log) as story:
+            if runner == "serial":
+                from minimr.runners.serial import run_request
 
-            result = run_request(request, story.add)
-            result.log = story.log_path
-            return result
-        with Cluster(workers, address=address, on_event=on_event) as cluster:
-            return cluster._run(request, story)
+                result = run_request(request, story.add)
+                result.log = story.log_path
+                return result
+            with Cluster(
+                workers, progress_timeout_s=progress_timeout_s, address=address, on_event=on_event
+            ) as cluster:
+                return cluster._run(request, story)
 
 
 class Cluster:
     """Workers that stay for many jobs, datasets and rounds; a context manager.
 
     With `address` it is a standing cluster's connection file, otherwise `workers` processes are
-    started here, and end with this object.
+    started here, and end with this object. These give up a task that has made no progress for
+    `progress_timeout_s` seconds.
 
     Its datasets and rounds write one event log, to the file `log`, by default one of the last
     twenty in ~/.minimr/logs. A round in which nothing went wrong is one line in it. Every job that
@@ -104,6 +117,7 @@ class Cluster:
         self,
         workers: int = DEFAULT_WORKERS,
         *,
+        progress_timeout_s: float = PROGRESS_TIMEOUT_S,
         address: str | os.PathLike[str] | None = None,
         log: str | os.PathLike[str] | None = None,
         on_event: OnEvent | None = None,
@@ -111,6 +125,8 @@ class Cluster:
         stop_if_loading()
         if workers < 1:
             raise UsageError(f"a cluster needs at least one worker, not {workers}")
+        if not progress_timeout_s > 0:
+            raise UsageError(f"a progress timeout is more than 0 s, not {progress_timeout_s:g} s")
         self._on_event = on_event
         self._story = None if log is None else Story(on_event, Path(log))
         self._story_lock = threading.Lock()
@@ -120,7 +136,7 @@ class Cluster:
         self._closed = False
         try:
             if self._address_file is None:
-                self._local = LocalCluster(workers)
+                self._local = LocalCluster(workers, progress_timeout_s=progress_timeout_s)
                 self._address = self._local.address
             else:
                 self._address = read_address(self._address_file)

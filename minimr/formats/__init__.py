@@ -1,40 +1,70 @@
 """Files to records and back: how input is cut, read, written and published.
 
 `INPUT_FORMATS` names every format that a job may ask for with `input_format`. A format of kind
-"records" offers pairs to `map` and text blocks to `map_block`; one of kind "columns" parses a
-split straight into one `minimr.block.Block` of numpy columns. The readers are named, not
-imported, so that numpy loads only in a process that reads columns.
+"records" offers pairs to `map` and blocks to `map_block`; one of kind "columns" parses a split
+straight into one `minimr.block.Block` of numpy columns. What follows a colon in the name is the
+format's argument: "binary:100" has records of 100 bytes. The readers are named, not imported, so
+that numpy loads only in a process that reads columns.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Literal
 
 from minimr.errors import UsageError
 
+BLOCK_BYTES = 1 << 20
+
 
 @dataclass(frozen=True)
 class InputFormat:
-    """One way to read a split; the readers are written "module:function"."""
+    """One way to read a split; the functions are written "module:function".
+
+    `width` is the size of a record in bytes, of a format that has one.
+    """
 
     name: str
     kind: Literal["records", "columns"]
     record_reader: str | None
     block_reader: str
+    decodes: bool = False
+    """Whether the readers take `encoding` and `errors`."""
+    width: int | None = None
 
-    def read_records(self, split: Any, **options: Any) -> Iterator[tuple[Any, Any]]:
-        """The split's (key, value) pairs; UsageError when the format has no records."""
+    def read_records(self, split: Any, **text: str) -> Iterator[tuple[Any, Any]]:
+        """The split's (key, value) pairs; UsageError when the format has no records.
+
+        `text` may give an encoding and errors, which count where text is decoded.
+        """
         if self.record_reader is None:
             raise UsageError(
                 f"The input format {self.name!r} has columns, not records: "
                 "give the job a map_block(block) instead of a map(key, value)."
             )
-        return _load(self.record_reader)(split, **options)  # type: ignore[no-any-return]
+        return self._read(self.record_reader, split, text)  # type: ignore[no-any-return]
 
-    def read_blocks(self, split: Any, **options: Any) -> Any:
-        """Kind "records": an iterator of TextBlock. Kind "columns": the split as one Block."""
-        return _load(self.block_reader)(split, **options)
+    def read_blocks(self, split: Any, block_bytes: int = BLOCK_BYTES, **text: str) -> Any:
+        """Kind "records": an iterator of blocks. Kind "columns": the split as one Block.
+
+        `block_bytes` is how large a block may be, where the format lets that be chosen.
+        """
+        if self.width is not None:
+            return _load(self.block_reader)(split, self.width, block_bytes)
+        return self._read(self.block_reader, split, text)
+
+    def check(self, path: str) -> None:
+        """Raise UsageError if the file's size tells that it is not of this format."""
+        if self.width is not None:
+            from minimr.formats.binary import check_size
+
+            check_size(path, Path(path).stat().st_size, self.width)
+
+    def _read(self, reader: str, split: Any, text: dict[str, str]) -> Any:
+        if self.width is not None:
+            return _load(reader)(split, self.width)
+        return _load(reader)(split, **(text if self.decodes else {}))
 
 
 INPUT_FORMATS = {
@@ -45,6 +75,7 @@ INPUT_FORMATS = {
             kind="records",
             record_reader="minimr.formats.text:read_text",
             block_reader="minimr.formats.text:read_text_blocks",
+            decodes=True,
         ),
         InputFormat(
             name="libsvm",
@@ -52,15 +83,29 @@ INPUT_FORMATS = {
             record_reader=None,
             block_reader="minimr.formats.libsvm:read_libsvm",
         ),
+        InputFormat(
+            name="binary",
+            kind="records",
+            record_reader="minimr.formats.binary:read_binary",
+            block_reader="minimr.formats.binary:read_binary_blocks",
+        ),
     )
 }
 
 
 def input_format(name: str) -> InputFormat:
-    """The format of that name; UsageError listing the names there are."""
-    if name not in INPUT_FORMATS:
+    """The format of that name; UsageError listing the names there are.
+
+    The name of a format of records of fixed width says their size: "binary:100".
+    """
+    known, _, argument = name.partition(":")
+    if known not in INPUT_FORMATS or (argument and known != "binary"):
         choices = ", ".join(sorted(INPUT_FORMATS))
         raise UsageError(f"Unknown input format {name!r}; the formats are: {choices}.")
+    if known == "binary":
+        from minimr.formats.binary import record_width
+
+        return replace(INPUT_FORMATS[known], name=name, width=record_width(argument))
     return INPUT_FORMATS[name]
 
 

@@ -95,7 +95,7 @@ def frame(sequence: int, value: Any, batch: int | None = None) -> bytes:
     """One record, framed. `batch` is the sequence of its append's first record, by default its own.
 
     Raises TypeError if the codec cannot encode the value or it holds an array, MinimrError if it
-    is larger or nested deeper than a record may be.
+    is larger than a record may be.
     """
     payload, buffers = codec.pack(value)
     if buffers:
@@ -105,8 +105,6 @@ def frame(sequence: int, value: Any, batch: int | None = None) -> bytes:
             f"A record of {len(payload)} bytes is too large for the journal, which takes "
             f"{RECORD_BYTES_MAX}; give the job smaller parameters."
         )
-    if len(payload) > codec.LEVELS_MAX:  # The codec may write what is nested too deep to be read.
-        codec.unpack(payload, [])
     head = HEAD.pack(START, len(payload), sequence, sequence if batch is None else batch)
     head += CRC.pack(zlib.crc32(head))
     crc = zlib.crc32(payload, zlib.crc32(head))

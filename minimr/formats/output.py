@@ -3,6 +3,7 @@
     text      key TAB value, one pair a line; for people, `cut`, `sort` and spreadsheets
     jsonl     [key, value] as JSON, one pair a line; for other programs
     msgpack   [key, value] as msgpack, one after the other; keeps every type, arrays included
+    binary    the bytes of key and value, nothing between; all keys of one size, all values too
 
 In text, strings and bytes stand as they are, ints and floats as their `repr`, anything else as
 JSON; a value of None writes the key alone. Output is UTF-8, and the surrogate escapes that the
@@ -21,13 +22,17 @@ from dataclasses import asdict, dataclass
 from os import fsync
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgpack
 
 from minimr.errors import BadRecord, DiskFull, MinimrError, UsageError
 from minimr.keys import preview
 from minimr.shuffle import codec
+from minimr.shuffle.codec import Buffer
+
+if TYPE_CHECKING:
+    from minimr.shuffle.columns import Column
 
 Kinds = tuple[str, str]
 
@@ -44,6 +49,9 @@ KIND_OF_TYPE: dict[type, str] = {
     type(None): "null",
 }
 """A type that is not here has the kind "json". A part's kinds are joined by "|": "int|null"."""
+
+SIZED = "bytes:{}"
+"""The kind of the keys, or of the values, of a binary part: how many bytes each of them has."""
 
 TABBED = "tabbed"
 MULTILINE = "multiline"
@@ -83,6 +91,7 @@ class PartWriter:
 
     def __init__(self, output_format: str, path: Path) -> None:
         self._encode = encoder(output_format)
+        self._format = output_format
         self._path = path
         self._lines: list[bytes] = []
         self._waiting_bytes = 0
@@ -102,9 +111,30 @@ class PartWriter:
         self._lines.append(line)
         self._waiting_bytes += len(line)
         self._records += 1
-        self._note_kinds(key, value)
+        if self._format == "binary":
+            self._note_sizes(SIZED.format(len(key)), SIZED.format(len(line) - len(key)))
+        else:
+            self._note_kinds(key, value)
         if self._waiting_bytes >= FLUSH_BYTES:
             self._flush()
+
+    def write_columns(self, keys: "Column", values: "Column") -> None:
+        """Add pairs that lie in two columns; the part is the same as if they were added singly."""
+        from minimr.formats.output_columns import encode_columns, single_pairs
+
+        encoded = encode_columns(self._format, keys, values) if len(keys) else None
+        if encoded is None:
+            for key, value in single_pairs(keys, values):
+                self.write(key, value)
+            return
+        if self._format == "binary":
+            self._note_sizes(*encoded.key_kinds, *encoded.value_kinds)
+        self._key_kinds |= encoded.key_kinds
+        self._value_kinds |= encoded.value_kinds
+        self._records += len(keys)
+        self._flush()
+        for piece in encoded.pieces:
+            self._put(piece)
 
     def close(self) -> PartInfo:
         """Bring the file to the disk and describe it. Raises MinimrError if the disk is full."""
@@ -149,10 +179,25 @@ class PartWriter:
         if _holds(value, "\n", b"\n"):
             self._value_kinds.add(MULTILINE)
 
+    def _note_sizes(self, key_kind: str, value_kind: str) -> None:
+        """All records of a binary part are alike, or nobody could tell where one begins."""
+        self._key_kinds.add(key_kind)
+        self._value_kinds.add(value_kind)
+        if len(self._key_kinds) + len(self._value_kinds) > 2:
+            raise BadRecord(
+                f"A key ({key_kind}) and its value ({value_kind}) come after others of "
+                f"{' and '.join(sorted(self._key_kinds | self._value_kinds))}; the output format "
+                "binary needs all keys of one size, and all values. Use another format."
+            )
+
     def _flush(self) -> None:
         data = b"".join(self._lines)
         self._lines.clear()
         self._waiting_bytes = 0
+        self._put(data)
+
+    def _put(self, data: Buffer) -> None:
+        """Write bytes behind those that are there."""
         self._digest.update(data)
         self._bytes += len(data)
         rest = memoryview(data)
@@ -206,10 +251,21 @@ def encode_msgpack(key: Any, value: Any) -> bytes:
         raise _no_form("msgpack", key, value, error) from error
 
 
+def encode_binary(key: Any, value: Any) -> bytes:
+    """The bytes of the key and those of the value; None has none."""
+    if type(key) is bytes and value is None:
+        return key
+    if type(key) is not bytes or type(value) is not bytes:
+        error = TypeError("keys and values must be bytes, or a value None")
+        raise _no_form("binary", key, value, error)
+    return key + value
+
+
 ENCODERS: dict[str, Callable[[Any, Any], bytes]] = {
     "text": encode_text,
     "jsonl": encode_jsonl,
     "msgpack": encode_msgpack,
+    "binary": encode_binary,
 }
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import msgpack
 
 from minimr.errors import BadRecord, CorruptData, MinimrError
-from minimr.formats.output import DUMPED, MULTILINE, TABBED, Kinds, encoder
+from minimr.formats.output import DUMPED, MULTILINE, SIZED, TABBED, Kinds, encoder
 from minimr.shuffle import codec
 
 Pair = tuple[Any, Any]
@@ -68,10 +68,36 @@ def _read_msgpack(path: Path, kinds: Kinds) -> Iterator[Pair]:  # noqa: ARG001 -
         yield key, value
 
 
+def _read_binary(path: Path, kinds: Kinds) -> Iterator[Pair]:
+    if kinds == ("", ""):
+        return
+    key_bytes, value_bytes = record_sizes(kinds)
+    width = key_bytes + value_bytes
+    with path.open("rb") as file:
+        while record := file.read(width):
+            if len(record) < width:
+                raise ValueError(f"it ends within a record of {width} bytes")
+            yield record[:key_bytes], record[key_bytes:] if value_bytes else None
+
+
+def record_sizes(kinds: Kinds) -> tuple[int, int]:
+    """How many bytes the keys and the values of a binary part have. Raises ValueError."""
+    return _sized(kinds[0]), _sized(kinds[1])
+
+
+def _sized(kind: str) -> int:
+    """How many bytes a key or a value of a binary part has; ValueError for any other kind."""
+    name, _, size_bytes = kind.partition(":")
+    if name != SIZED.partition(":")[0]:
+        raise ValueError(f"its kind {kind!r} gives no size")
+    return int(size_bytes)
+
+
 READERS: dict[str, Callable[[Path, Kinds], Iterator[Pair]]] = {
     "text": _read_text,
     "jsonl": _read_jsonl,
     "msgpack": _read_msgpack,
+    "binary": _read_binary,
 }
 
 

@@ -97,12 +97,12 @@ def _expand(text: str) -> list[str]:
 
 
 def _files_in(directory: str) -> list[str]:
-    entries = sorted(Path(directory).iterdir())
-    files = [
-        str(entry)
-        for entry in entries
-        if not entry.name.startswith((".", "_")) and not entry.is_dir()
-    ]
+    with os.scandir(directory) as entries:
+        files = sorted(
+            str(Path(entry.path))
+            for entry in entries
+            if not entry.name.startswith((".", "_")) and not entry.is_dir()
+        )
     if not files:
         raise UsageError(
             f"The directory {directory} holds no input files "

@@ -18,6 +18,8 @@ import gzip
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import accumulate, chain, count
+from operator import add
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -38,8 +40,33 @@ def read_text(
 
     In a .gz file offsets count decompressed bytes. Raises as `read_text_blocks` does.
     """
-    for block in read_text_blocks(split, encoding, errors):
-        yield from block.lines()
+    blocks = read_text_blocks(split, encoding, errors)
+    return chain.from_iterable(map(_lines if _is_utf8(encoding) else TextBlock.lines, blocks))
+
+
+def _is_utf8(encoding: str) -> bool:
+    try:
+        return codecs.lookup(encoding).name == "utf-8"
+    except LookupError:
+        return False  # as `check_encoding` is about to say
+
+
+def _lines(block: TextBlock) -> Iterator[tuple[int, str]]:
+    """Return what `block.lines()` yields, made by a few calls for all lines at once.
+
+    That holds for UTF-8, where a line end is never part of another character, whatever is invalid.
+    """
+    try:
+        text = block.data.decode("utf-8", block.errors)
+    except UnicodeDecodeError:
+        return block.lines()  # which gives the lines before the bad one first
+    lines = text.split("\n")
+    lengths = map(len, lines if block.data.isascii() else block.data.split(b"\n"))
+    if not lines[-1]:
+        lines.pop()
+    # The ends of the lines before it are one byte each.
+    offsets = map(add, accumulate(lengths, initial=block.offset), count())
+    return zip(offsets, lines, strict=False)
 
 
 def read_text_blocks(

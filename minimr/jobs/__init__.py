@@ -5,6 +5,7 @@ BUILT_IN = {
     "grep": "minimr.jobs.grep:Grep",
     "index": "minimr.jobs.index:Index",
     "sort": "minimr.jobs.sort:Sort",
+    "terasort": "minimr.jobs.terasort:TeraSort",
     "distinct": "minimr.jobs.distinct:Distinct",
     "join": "minimr.jobs.join:Join",
 }

@@ -9,7 +9,7 @@ what a word is (see words.py); `ignore_case` takes "The" and "the" as "the".
 from collections.abc import Iterable, Iterator
 
 import minimr as mr
-from minimr.jobs.words import Words, words_in
+from minimr.jobs.words import Words, words_in, words_of
 
 
 class Index(mr.Job):
@@ -23,7 +23,7 @@ class Index(mr.Job):
             yield word, self.input_path
 
     def map_block(self, block: mr.TextBlock) -> Iterator[tuple[str, str]]:
-        for word in dict.fromkeys(words_in(block.text(), self.words, self.ignore_case)):
+        for word in dict.fromkeys(words_of(block, self.words, self.ignore_case)):
             yield word, block.path
 
     def combine(self, word: str, paths: Iterable[str]) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 import minimr as mr
-from minimr.jobs.words import Words, words_in
+from minimr.jobs.words import Words, words_in, words_of
 
 
 class WordCount(mr.Job):
@@ -24,6 +24,6 @@ class WordCount(mr.Job):
             yield word, 1
 
     def map_block(self, block: mr.TextBlock) -> Iterable[tuple[str, int]]:
-        return Counter(words_in(block.text(), self.words, self.ignore_case)).items()
+        return Counter(words_of(block, self.words, self.ignore_case)).items()
 
     combine = reduce = mr.Sum()

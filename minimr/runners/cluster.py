@@ -7,6 +7,7 @@ from typing import Any
 
 from minimr.cluster import messages as m
 from minimr.cluster.client import Client
+from minimr.cluster.joined import joined
 from minimr.cluster.wire import Blob
 from minimr.formats.splits import Split
 from minimr.job import Job
@@ -22,24 +23,26 @@ def submission(client: Client, request: Request, watch: bool) -> m.Submit:
     """A job from files to files. The log of one that nobody watches is the coordinator's to write,
     beside the output."""
     code = pack(type(request.job))
+    inputs = request.map_inputs()
     output = {
         "staging": str(request.staging),
         "final": str(request.target),
         "format": request.output_format,
         "overwrite": request.overwrite,
         "skip_max": request.spec.skip_max,
+        "backups": request.backups,
         "log": None if watch else str(log_beside(request.target)),
     }
     return m.Submit(
         request=client.next_request(),
         name=type(request.job).__name__,
         kind="job",
-        maps=len(request.splits),
+        maps=len(inputs),
         reduces=request.spec.partitions,
         source=None,
         code=code.digest,
         spec=_cargo(code, request.spec),
-        inputs=[Blob(codec.dumps(split.to_dict())) for split in request.splits],
+        inputs=_joined(inputs),
         output=output,
         watch=watch,
         events=watch,
@@ -50,15 +53,19 @@ def load(client: Client, splits: Sequence[Split], input_format: str) -> m.Submit
     """Parse splits and keep them: a job of map tasks alone, which change nothing."""
     code = pack(Job)
     spec = JobSpec(partitions=1, format=input_format)
-    inputs = [Blob(codec.dumps(split.to_dict())) for split in splits]
-    return _kept(client, f"load {input_format}", code, spec, inputs, None, len(inputs))
+    inputs = _joined([split.to_dict() for split in splits])
+    return _kept(client, f"load {input_format}", code, spec, inputs, None, len(splits))
 
 
 def derive(client: Client, job: Job, source: str, partitions: int) -> m.Submit:
     """Make each partition of a new dataset from the same partition of another."""
     spec = JobSpec(partitions=1, options=job.options())
     code = pack(type(job))
-    return _kept(client, type(job).__name__, code, spec, [], source, partitions)
+    return _kept(client, type(job).__name__, code, spec, None, source, partitions)
+
+
+def _joined(inputs: Sequence[dict[str, Any]]) -> Blob:
+    return Blob(joined([codec.dumps(each) for each in inputs]))
 
 
 def _kept(
@@ -66,7 +73,7 @@ def _kept(
     name: str,
     code: Code,
     spec: JobSpec,
-    inputs: list[Blob],
+    inputs: Blob | None,
     source: str | None,
     partitions: int,
 ) -> m.Submit:
@@ -106,7 +113,7 @@ def round_over(
         source=source,
         code=code.digest,
         spec=_cargo(code, spec, source),
-        inputs=[],
+        inputs=None,
         output=None,
         watch=True,
         events=False,

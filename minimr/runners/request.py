@@ -6,22 +6,27 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from minimr.aggregates import Aggregate
 from minimr.errors import UsageError
-from minimr.formats import committer
+from minimr.formats import committer, input_format
 from minimr.formats.output import PartInfo, encoder
+from minimr.formats.pack import packed, task_input
 from minimr.formats.parts import read_part
 from minimr.formats.splits import Split, plan_splits
 from minimr.formats.text import check_encoding
 from minimr.job import Job
 from minimr.source.find import load_job
-from minimr.tasks.spec import INLINE_BYTES, JobSpec, files_output
+from minimr.tasks.spec import INLINE_BYTES, MEMORY_BYTES, JobSpec, files_output
 
 BYTES_PER_REDUCER = 64 << 20
+MEMORY_PER_INPUT = 4
+"""A reducer has that many times its share of the input as memory, if it can be had."""
+MEMORY_BYTES_MIN = 1_000_000
 REDUCERS_MIN, REDUCERS_MAX = 2, 64
 INLINE_TOTAL_BYTES = 8 << 20
 SKIP_MAX = 1_000
@@ -49,6 +54,8 @@ class Request:
     overwrite: bool
     temporary: "TemporaryPlace | None" = field(default=None, repr=False)
     handed_over: bool = False
+    backups: bool = True
+    pack: bool = False
 
     @property
     def target(self) -> Path:
@@ -57,6 +64,10 @@ class Request:
             return self.final
         assert self.temporary is not None
         return self.temporary.path / "result"
+
+    def map_inputs(self) -> list[dict[str, Any]]:
+        """What each map task reads, in order."""
+        return [task_input(each) for each in _packs(self.splits, self.pack)]
 
     def result(
         self, parts: Sequence[dict[str, Any]], counters: dict[str, int], seconds: float
@@ -67,6 +78,14 @@ class Request:
             self.final, infos, dict(counters), seconds, skipped, self.target, self.output_format,
             self.temporary,
         )  # fmt: skip
+
+    def sample(self) -> None:
+        """Look at the inputs to cut the partitions evenly; leave nothing if that is interrupted."""
+        from minimr.runners.sample import sampled_boundaries
+
+        with self:
+            boundaries = sampled_boundaries(self.job, self.spec, self.splits)
+        self.spec = replace(self.spec, boundaries=boundaries)
 
     def hand_over(self) -> None:
         """The cluster looks after the staging directory from now on."""
@@ -121,26 +140,39 @@ def new_request(
     output: str | os.PathLike[str] | None = None,
     *,
     reducers: int | None = None,
-    output_format: str = "text",
+    output_format: str | None = None,
     encoding: str = "utf-8",
     errors: str = "surrogateescape",
     overwrite: bool = False,
     skip_bad_records: int = 0,
+    backups: bool = True,
+    pack: bool = False,
+    split_hot_keys: bool = False,
+    memory_bytes: int = MEMORY_BYTES,
+    profiles: str | None = None,
     options: dict[str, Any] | None = None,
 ) -> Request:
-    """Check everything that can be checked before any work is done. Raises UsageError."""
+    """Check everything that can be checked before any work is done. Raises UsageError.
+
+    For a job of total order it reads a sample of the inputs. `memory_bytes` is for each slot.
+    """
     if not 0 <= skip_bad_records <= SKIP_MAX:
         raise UsageError(
             f"a job may skip from 0 to {SKIP_MAX:,} bad records, not {skip_bad_records:,}; "
             "let map leave out what is bad in every file"
         )
-    encoder(output_format)
+    _check_memory(memory_bytes)
     if isinstance(job, str):
         job = load_job(job)
     instance = job(**(options or {})) if isinstance(job, type) else job
+    output_format = output_format or instance.output_format
+    encoder(output_format)
     check_encoding(encoding, errors)
     splits = plan_splits(inputs)
-    partitions = reducers or instance.default_reducers or reducers_for(splits)
+    _check_inputs(instance, splits)
+    if split_hot_keys:
+        _check_splittable(instance)
+    partitions = reducers or instance.default_reducers or reducers_for(splits, memory_bytes)
     if partitions < 1:
         raise UsageError(f"a job needs at least one reducer, not {partitions}")
     temporary = TemporaryPlace() if output is None else None
@@ -156,10 +188,27 @@ def new_request(
         encoding=encoding,
         errors=errors,
         output=files_output(staging, output_format),
-        inline_bytes=min(INLINE_BYTES, INLINE_TOTAL_BYTES // len(splits)),
+        memory_bytes=memory_bytes,
+        inline_bytes=min(INLINE_BYTES, INLINE_TOTAL_BYTES // len(_packs(splits, pack))),
         skip_max=skip_bad_records,
+        split_hot_keys=split_hot_keys,
+        profiles=profiles,
     )
-    return Request(instance, splits, spec, staging, final, output_format, overwrite, temporary)
+    request = Request(
+        instance,
+        splits,
+        spec,
+        staging,
+        final,
+        output_format,
+        overwrite,
+        temporary,
+        backups=backups,
+        pack=pack,
+    )
+    if instance.total_order:
+        request.sample()
+    return request
 
 
 def log_beside(path: str | os.PathLike[str]) -> Path:
@@ -167,10 +216,50 @@ def log_beside(path: str | os.PathLike[str]) -> Path:
     return Path(f"{os.fspath(path)}.log")
 
 
-def reducers_for(splits: Sequence[Split]) -> int:
-    """From the size of the input alone: more workers must not change the parts."""
+def reducers_for(splits: Sequence[Split], memory_bytes: int = MEMORY_BYTES) -> int:
+    """So many that each one's share of the input fits in its memory with room to sort it.
+
+    The number of workers has no part in it: more of them must not change the parts.
+    """
     total = sum(size_of(split) for split in splits)
-    return max(REDUCERS_MIN, min(REDUCERS_MAX, -(-total // BYTES_PER_REDUCER)))
+    bytes_per_reducer = min(BYTES_PER_REDUCER, memory_bytes // MEMORY_PER_INPUT)
+    return max(REDUCERS_MIN, min(REDUCERS_MAX, -(-total // bytes_per_reducer)))
+
+
+def _check_memory(memory_bytes: int) -> None:
+    if memory_bytes < MEMORY_BYTES_MIN:
+        raise UsageError(
+            f"a slot needs a memory of at least {MEMORY_BYTES_MIN:,} bytes, not {memory_bytes:,}; "
+            "64MB is enough for most jobs"
+        )
+
+
+def _check_inputs(job: Job, splits: Sequence[Split]) -> None:
+    """Whether the files can be of the job's format, and its partitions what it says they are."""
+    reader = input_format(job.input_format)
+    for path in dict.fromkeys(split.path for split in splits):
+        reader.check(path)
+    if job.total_order and type(job).partition is not Job.partition:
+        raise UsageError(
+            f"{type(job).__name__} has a partition of its own and total_order, which chooses the "
+            "partitions; leave one of them out"
+        )
+
+
+def _check_splittable(job: Job) -> None:
+    """A hot key is split by letting each map task reduce its own pairs of every key first."""
+    if job.combine is None and not isinstance(job.reduce, Aggregate):
+        raise UsageError(
+            f"the pairs of one key of {type(job).__name__} cannot be split: its reduce must see "
+            "them together. Make reduce one of Sum, Count, Min, Max, Mean, TopK, or give a combine"
+        )
+
+
+def _packs(splits: Sequence[Split], pack: bool) -> list[list[Split]]:
+    """The splits of each map task: one, or with `pack` neighbours together."""
+    if not pack:
+        return [[split] for split in splits]
+    return packed(splits, [size_of(split) for split in splits])
 
 
 def size_of(split: Split) -> int:

@@ -26,6 +26,7 @@ from minimr.shuffle.pairs import Pairs
 from minimr.shuffle.segments import MapOutputFile, read_segment_bytes
 from minimr.tasks.failure import TaskFailed
 from minimr.tasks.map_task import run_map
+from minimr.tasks.profile import profiling
 from minimr.tasks.reduce_task import run_reduce
 from minimr.tasks.spec import MapResult, ReduceResult
 
@@ -78,6 +79,7 @@ class _SerialRun:
 
     def __init__(self, request: Request, record: Record) -> None:
         self._request = request
+        self._inputs = request.map_inputs()
         self._record = record
         self._started = time.monotonic()
         self._counters: dict[str, int] = {}
@@ -90,12 +92,12 @@ class _SerialRun:
             "job_submitted",
             name=type(request.job).__name__,
             kind="job",
-            maps=len(request.splits),
+            maps=len(self._inputs),
             reduces=spec.partitions,
             skip_max=spec.skip_max,
         )
         with TemporaryDirectory(prefix="minimr-serial-") as directory:
-            outputs = [self._map(index, Path(directory)) for index in range(len(request.splits))]
+            outputs = [self._map(index, Path(directory)) for index in range(len(self._inputs))]
             reduced = [self._reduce(index, outputs) for index in range(spec.partitions)]
         return self._publish(reduced)
 
@@ -106,7 +108,7 @@ class _SerialRun:
     def _map(self, index: int, directory: Path) -> _MapOutput:
         own = directory / f"map-{index}"
         own.mkdir()
-        task = self._request.spec.map_task(index, self._request.splits[index].to_dict())
+        task = self._request.spec.map_task(index, self._inputs[index])
         result = self._attempt("map", index, lambda job: run_map(job, task, own))
         file = None if result.path is None else MapOutputFile(Path(result.path))
         return _MapOutput(result, file)
@@ -134,7 +136,7 @@ class _SerialRun:
         started = time.monotonic()
         try:
             # stdout is the result's; a debugger's prompt is as welcome on stderr.
-            with redirect_stdout(sys.stderr):
+            with redirect_stdout(sys.stderr), profiling(self._request.spec.profiles):
                 outcome = run(self._request.spec.new_job(type(self._request.job)))
         except TaskFailed as error:
             reason, text = error.failure.kind, error.failure.text
@@ -197,4 +199,8 @@ def _told(outcome: MapResult | ReduceResult) -> dict[str, Any]:
         "counters": outcome.counters,
         "skipped": len(outcome.skipped),
     }
-    return told | {"digest": outcome.digest} if isinstance(outcome, MapResult) else told
+    if isinstance(outcome, MapResult):
+        told["digest"] = outcome.digest
+        if outcome.hot:
+            told["hot"] = outcome.hot
+    return told

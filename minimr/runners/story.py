@@ -34,9 +34,10 @@ class Story:
         self, on_event: OnEvent | None, log: Path | None = None, name: str | None = None
     ) -> None:
         self._on_event = on_event or show_on_stderr
-        self._timeline = Timeline()
         self._lock = threading.Lock()
         self._started = time.monotonic()
+        self._first_at: float | None = None
+        self._timeline = Timeline(elapsed_s=lambda: time.monotonic() - (self._first_at or 0.0))
         self._log: EventLog | None = None
         if log is not None:
             self._log = _open(log)
@@ -50,6 +51,7 @@ class Story:
 
     def add(self, event: dict[str, Any]) -> None:
         with self._lock:
+            self._first_at = self._first_at or time.monotonic()
             placed = self._timeline.place(event)
             problem = self._write(placed)
         self._on_event(placed)

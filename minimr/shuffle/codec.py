@@ -44,8 +44,11 @@ NESTING_MAX = 8
 all of them stand on C's stack: 20 levels overflow one of 8 MiB."""
 
 LEVELS_MAX = 1024
-"""How deep msgpack reads. It writes one level more when the innermost list is empty; to notice that
-while writing would cost a copy of every head."""
+"""How many lists or dicts, each in the next, a value may lie in. That is what msgpack writes; it
+reads one level less where the innermost is a list or dict, and the decoder makes up for that."""
+
+MAPS = frozenset([*range(0x80, 0x90), 0xDE, 0xDF])
+"""The first bytes that a dict may have in msgpack."""
 
 DIMENSIONS_MAX = 32
 ALIGNMENT_BYTES = 64
@@ -68,11 +71,7 @@ def unpack(head: Buffer, buffers: "list[Buffer] | list[memoryview]") -> Any:
     """Decode what `pack` made; arrays are views of the buffers. Raises CorruptData."""
     try:
         return _Decoder(buffers).decode(head)
-    except msgpack.StackError:
-        raise CorruptData(
-            f"A value is nested deeper than {LEVELS_MAX} lists; flatten it."
-        ) from None
-    except (ValueError, TypeError, OverflowError) as error:
+    except (ValueError, TypeError, OverflowError, msgpack.OutOfData) as error:
         raise CorruptData(f"A message or file does not decode: {error}") from error
 
 
@@ -184,12 +183,35 @@ class _Decoder:
         self.depth = 0
 
     def decode(self, head: Buffer) -> Any:
-        return msgpack.unpackb(
-            head,
-            ext_hook=self.extension,
-            strict_map_key=False,
-            unicode_errors="surrogatepass",
-        )
+        try:
+            return msgpack.unpackb(head, **self.settings())
+        except msgpack.StackError:
+            return self.decode_deepest(head)
+
+    def settings(self) -> dict[str, Any]:
+        return {
+            "ext_hook": self.extension,
+            "strict_map_key": False,
+            "unicode_errors": "surrogatepass",
+        }
+
+    def decode_deepest(self, head: Buffer) -> Any:
+        """The outermost list or dict opened here, so that msgpack sees one level less."""
+        unpacker = msgpack.Unpacker(max_buffer_size=len(head), **self.settings())
+        unpacker.feed(head)
+        try:
+            if head[0] in MAPS:
+                pairs = range(unpacker.read_map_header())
+                value: Any = {unpacker.unpack(): unpacker.unpack() for _ in pairs}
+            else:
+                value = [unpacker.unpack() for _ in range(unpacker.read_array_header())]
+        except msgpack.StackError:
+            raise CorruptData(
+                f"A value is nested deeper than {LEVELS_MAX} lists; flatten it."
+            ) from None
+        if unpacker.tell() != len(head):
+            raise CorruptData("A message or file does not decode: bytes follow the value.")
+        return value
 
     def extension(self, code: int, data: bytes) -> Any:
         if code == TUPLE:

@@ -1,9 +1,8 @@
 """Pair-blocks: many (key, value) pairs as one run of bytes.
 
-Pairs travel column by column: first all keys, then all values. A column of plain ints or floats
-is 8 bytes an item and is read back in one step; a column of tuples of one length is a column per
-place; everything else goes through the codec. The encoding depends on the pairs alone, and every
-value comes back as the type it was.
+Pairs travel column by column: first all keys, then all values, each in the form that suits it (see
+stored_columns.py). The encoding depends on the columns alone, and every value comes back as the
+type it was. Whoever reads a block chooses between lists of Python objects and columns.
 
     header  "MRPB", crc32, version, kinds of the two columns, records, lengths of the two columns
     keys    padded to 8 bytes
@@ -13,17 +12,24 @@ The checksum covers everything behind it. TCP's own 16 bits let damage through (
 """
 
 import struct
-import sys
 import zlib
-from array import array
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from minimr.errors import BadRecord, CorruptData
 from minimr.keys import preview
 from minimr.shuffle import codec
 from minimr.shuffle.codec import Buffer
+from minimr.shuffle.stored_columns import (
+    TYPED,
+    decode_column,
+    decode_list,
+    encode_column,
+    encode_list,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from minimr.shuffle.columns import Column
 
 MAGIC = b"MRPB"
 VERSION = 1
@@ -32,15 +38,73 @@ RECORDS_MAX = 65_536
 BLOCK_BYTES = 1 << 20
 """About how large a block should be when its records are not small; one record may exceed it."""
 
-CODEC, INTS, FLOATS, TUPLES = range(4)
-PLACES_MAX = 255
-TUPLE_DEPTH_MAX = 4
-
 _PREFIX = struct.Struct("<4sI")
 _FIELDS = struct.Struct("<BBBxIQQ")
 HEADER_BYTES = _PREFIX.size + _FIELDS.size
 
-Pairs = tuple[list[Any], list[Any]]
+
+class StoredPairs:
+    """The pairs of one block that was read: `keys, values = block` gives two lists.
+
+    Its columns are decoded when they are asked for. Damage was noticed before, by the checksum.
+    """
+
+    __slots__ = ("_keys", "_lists", "_values", "records")
+
+    def __init__(
+        self, keys: tuple[int, memoryview], values: tuple[int, memoryview], records: int
+    ) -> None:
+        self._keys, self._values = keys, values
+        self._lists: tuple[list[Any], list[Any]] | None = None
+        self.records = records
+
+    @property
+    def has_typed_keys(self) -> bool:
+        """Tell whether the keys are a column that is no list."""
+        return self._keys[0] in TYPED
+
+    def lists(self) -> tuple[list[Any], list[Any]]:
+        """Return the keys and the values as Python objects. Raises CorruptData."""
+        if self._lists is None:
+            keys = decode_list(*self._keys, self.records)
+            values = decode_list(*self._values, self.records)
+            self._check(keys, values)
+            self._lists = keys, values
+        return self._lists
+
+    def columns(self) -> "tuple[Column, Column]":
+        """Return the keys and the values as columns, views of the block. Raises CorruptData."""
+        keys = decode_column(*self._keys, self.records)
+        values = decode_column(*self._values, self.records)
+        self._check(keys, values)
+        return keys, values
+
+    def _check(self, keys: "Column", values: "Column") -> None:
+        if not len(keys) == len(values) == self.records:
+            raise CorruptData(
+                f"A pair-block of {self.records} records holds {len(keys)}, {len(values)}."
+            )
+
+    def __iter__(self) -> Iterator[list[Any]]:
+        return iter(self.lists())
+
+    def __getitem__(self, index: int) -> list[Any]:
+        return self.lists()[index]
+
+    def __len__(self) -> int:
+        return 2
+
+    def __eq__(self, other: object) -> bool:
+        return self.lists() == other if isinstance(other, tuple) else self is other
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return repr(self.lists())
+
+
+Pairs = tuple[list[Any], list[Any]] | StoredPairs
+"""The keys and the values of one block."""
 
 
 def encode_pairs(keys: list[Any], values: list[Any]) -> bytes:
@@ -48,15 +112,30 @@ def encode_pairs(keys: list[Any], values: list[Any]) -> bytes:
 
     Raises BadRecord, naming the key, if a value cannot be encoded.
     """
-    key_kind, key_column = _encode_column(keys)
+    stored_keys = encode_list(keys)
     try:
-        value_kind, value_column = _encode_column(values)
+        stored_values = encode_list(values)
     except TypeError:
         raise _unencodable(keys, values) from None
-    fields = _FIELDS.pack(
-        VERSION, key_kind, value_kind, len(keys), len(key_column), len(value_column)
-    )
-    parts = [fields, key_column, _padding(key_column), value_column, _padding(value_column)]
+    return _block(len(keys), stored_keys, stored_values)
+
+
+def encode_columns(keys: "Column", values: "Column") -> bytes:
+    """Encode two columns of equal length as one block. Raises BadRecord as `encode_pairs` does."""
+    from minimr.shuffle.columns import items
+
+    stored_keys = encode_column(keys)
+    try:
+        stored_values = encode_column(values)
+    except TypeError:
+        raise _unencodable(items(keys), items(values)) from None
+    return _block(len(keys), stored_keys, stored_values)
+
+
+def _block(records: int, keys: tuple[int, Buffer], values: tuple[int, Buffer]) -> bytes:
+    (key_kind, key_data), (value_kind, value_data) = keys, values
+    fields = _FIELDS.pack(VERSION, key_kind, value_kind, records, len(key_data), len(value_data))
+    parts = [fields, key_data, _padding(key_data), value_data, _padding(value_data)]
     crc = 0
     for part in parts:
         crc = zlib.crc32(part, crc)
@@ -89,8 +168,8 @@ def encode_groups(
         yield encode_pairs(keys, values)
 
 
-def decode_pairs(data: Buffer) -> Pairs:
-    """Return the keys and the values of one block. Raises CorruptData."""
+def open_block(data: Buffer) -> StoredPairs:
+    """Return the pairs of one block, its checksum verified. Raises CorruptData."""
     view = memoryview(data)
     size_bytes, records = _measure(view)
     if size_bytes != len(view):
@@ -100,11 +179,19 @@ def decode_pairs(data: Buffer) -> Pairs:
         raise CorruptData("A pair-block is damaged: its checksum does not match.")
     _, key_kind, value_kind, _, key_bytes, value_bytes = _FIELDS.unpack_from(view, _PREFIX.size)
     values_start = HEADER_BYTES + _padded(key_bytes)
-    keys = _decode_column(key_kind, view[HEADER_BYTES : HEADER_BYTES + key_bytes])
-    values = _decode_column(value_kind, view[values_start : values_start + value_bytes])
-    if not len(keys) == len(values) == records:
-        raise CorruptData(f"A pair-block of {records} records holds {len(keys)}, {len(values)}.")
-    return keys, values
+    keys = view[HEADER_BYTES : HEADER_BYTES + key_bytes]
+    values = view[values_start : values_start + value_bytes]
+    return StoredPairs((key_kind, keys), (value_kind, values), records)
+
+
+def decode_pairs(data: Buffer) -> tuple[list[Any], list[Any]]:
+    """Return the keys and the values of one block as lists. Raises CorruptData."""
+    return open_block(data).lists()
+
+
+def decode_columns(data: Buffer) -> "tuple[Column, Column]":
+    """Return the keys and the values of one block as columns. Raises CorruptData."""
+    return open_block(data).columns()
 
 
 def block_records(block: Buffer) -> int:
@@ -157,73 +244,11 @@ def _measure(block: Buffer) -> tuple[int, int]:
     return HEADER_BYTES + _padded(key_bytes) + _padded(value_bytes), records
 
 
-def _encode_column(column: list[Any], depth: int = 0) -> tuple[int, bytes]:
-    kinds = set(map(type, column))
-    if kinds == {int}:
-        try:
-            return INTS, _little_endian(array("q", column)).tobytes()
-        except OverflowError:
-            pass  # an int of more than 64 bits: the codec takes it
-    if kinds == {float}:
-        return FLOATS, _little_endian(array("d", column)).tobytes()
-    if kinds == {tuple} and depth < TUPLE_DEPTH_MAX:
-        lengths = set(map(len, column))
-        if len(lengths) == 1 and 0 < min(lengths) <= PLACES_MAX:
-            return TUPLES, _encode_tuples(column, depth)
-    return CODEC, codec.dumps(column)
-
-
-def _encode_tuples(column: list[tuple[Any, ...]], depth: int) -> bytes:
-    """u8 number of places; then per place: u8 kind, u64 length, the column's bytes."""
-    places = [_encode_column(list(place), depth + 1) for place in zip(*column, strict=True)]
-    parts: Iterable[bytes] = chain.from_iterable(
-        (struct.pack("<BQ", kind, len(data)), data) for kind, data in places
-    )
-    return bytes([len(places)]) + b"".join(parts)
-
-
-def _decode_column(kind: int, data: memoryview, depth: int = 0) -> list[Any]:
-    if kind in (INTS, FLOATS):
-        if len(data) % 8:
-            raise CorruptData(f"A column of 8-byte numbers has {len(data)} bytes.")
-        numbers: array[Any] = array("q" if kind == INTS else "d")
-        numbers.frombytes(data)
-        return _little_endian(numbers).tolist()
-    if kind == TUPLES and depth < TUPLE_DEPTH_MAX:
-        return _decode_tuples(data, depth)
-    items = codec.loads(data) if kind == CODEC else None
-    if type(items) is not list:
-        raise CorruptData(f"A column of kind {kind} holds no list.")
-    return items
-
-
-def _decode_tuples(data: memoryview, depth: int) -> list[Any]:
-    places = []
-    position = 1
-    try:
-        for _ in range(data[0]):
-            kind, length = struct.unpack_from("<BQ", data, position)
-            position += 9
-            if position + length > len(data):
-                raise CorruptData("A column of tuples is cut short.")
-            places.append(_decode_column(kind, data[position : position + length], depth + 1))
-            position += length
-        return list(zip(*places, strict=True))
-    except (struct.error, ValueError, IndexError) as error:
-        raise CorruptData(f"A column of tuples does not decode: {error}") from error
-
-
-def _little_endian(numbers: "array[Any]") -> "array[Any]":
-    if sys.byteorder == "big":
-        numbers.byteswap()
-    return numbers
-
-
 def _padded(size_bytes: int) -> int:
     return size_bytes + -size_bytes % 8
 
 
-def _padding(data: bytes) -> bytes:
+def _padding(data: Buffer) -> bytes:
     return bytes(-len(data) % 8)
 
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from minimr.shuffle.byte_strings import ByteStrings
+    from minimr.shuffle.columns import Column
+
 MASK = (1 << 64) - 1
 STIR_1 = 0xBF58476D1CE4E5B9
 STIR_2 = 0x94D049BB133111EB
@@ -39,13 +42,32 @@ def partition_of(key: Any, partitions: int) -> int:
     return stable_hash(key) % partitions
 
 
-def stable_hash_array(keys: "npt.NDArray[np.int64 | np.float64]") -> "npt.NDArray[np.uint64]":
-    """Return the uint64 hashes of n int64 or float64 keys; equal to `stable_hash` of each."""
+def stable_hash_array(
+    keys: "npt.NDArray[np.int64 | np.float64 | np.bool_] | ByteStrings",
+) -> "npt.NDArray[np.uint64]":
+    """Return the uint64 hashes of n typed keys; equal to `stable_hash` of each."""
     import numpy as np
 
+    if not isinstance(keys, np.ndarray):
+        from minimr.shuffle.crc import crc32_of_each
+
+        return _stir_array(crc32_of_each(keys))
     if keys.dtype == np.float64:
         return _stir_array((keys + 0.0).view(np.uint64))  # + 0.0 makes 0.0 of -0.0
-    return _stir_array(keys.view(np.uint64))
+    return _stir_array(keys.astype(np.int64, copy=False).view(np.uint64))
+
+
+def column_partitions(keys: "Column", partitions: int) -> "npt.NDArray[np.int64]":
+    """Return the partition of each key of a column, (n,) int64."""
+    import numpy as np
+
+    if partitions == 1:
+        return np.zeros(len(keys), np.int64)
+    from minimr.shuffle.columns import Tuples, items
+
+    if isinstance(keys, list | Tuples):
+        return np.array(partitions_of(items(keys), partitions), np.int64)
+    return (stable_hash_array(keys) % np.uint64(partitions)).astype(np.int64)
 
 
 def partitions_of(keys: list[Any], partitions: int) -> list[int]:

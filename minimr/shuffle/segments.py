@@ -24,7 +24,7 @@ import msgpack
 
 from minimr.errors import CorruptData
 from minimr.shuffle.codec import Buffer
-from minimr.shuffle.pairs import Pairs, block_records, decode_pairs, read_blocks, split_blocks
+from minimr.shuffle.pairs import StoredPairs, block_records, open_block, read_blocks, split_blocks
 from minimr.shuffle.whole_file import WholeFile
 
 MAGIC = b"MRMAPOUT"
@@ -106,7 +106,7 @@ class MapOutputFile:
         segment = self.index.segments[partition]
         return segment.offset, segment.length
 
-    def read_segment(self, partition: int) -> Iterator[Pairs]:
+    def read_segment(self, partition: int) -> Iterator[StoredPairs]:
         """Yield the keys and values of a segment, block by block, the checksums verified."""
         segment = self.index.segments[partition]
         position, end, crc = segment.offset, segment.offset + segment.length, 0
@@ -118,13 +118,13 @@ class MapOutputFile:
         if crc != segment.crc:
             raise self._corrupt(f"segment {partition}: the checksum does not match")
 
-    def _read_block(self, partition: int, position: int, end: int) -> tuple[bytes, Pairs]:
+    def _read_block(self, partition: int, position: int, end: int) -> tuple[bytes, StoredPairs]:
         """Open the file for one block: a merge reads more segments than a process may open."""
         try:
             with self.path.open("rb") as file:
                 file.seek(position)
                 block = next(read_blocks(_Limited(file, end - position).read), b"")
-            return block, decode_pairs(block)
+            return block, open_block(block)
         except CorruptData as error:
             raise self._corrupt(f"segment {partition}: {error}") from error
         except OSError as error:
@@ -184,14 +184,14 @@ class _Limited:
         return data
 
 
-def read_segment_bytes(data: Buffer) -> Iterator[Pairs]:
+def read_segment_bytes(data: Buffer) -> Iterator[StoredPairs]:
     """Yield the keys and values of a segment that is in memory. Raises CorruptData."""
-    return map(decode_pairs, split_blocks(data))
+    return map(open_block, split_blocks(data))
 
 
-def read_segment_stream(file: BinaryIO) -> Iterator[Pairs]:
+def read_segment_stream(file: BinaryIO) -> Iterator[StoredPairs]:
     """Yield the keys and values of a segment that ends where the stream ends.
 
     `file.read(n)` must give n bytes unless the stream ends. Raises CorruptData.
     """
-    return map(decode_pairs, read_blocks(file.read))
+    return map(open_block, read_blocks(file.read))

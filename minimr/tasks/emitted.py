@@ -9,6 +9,7 @@ from itertools import islice
 from types import GeneratorType
 from typing import Any
 
+from minimr.block import Pairs
 from minimr.errors import BadRecord
 from minimr.job import Pair
 from minimr.keys import KIND_NAMES, key_kind, plain_key, preview
@@ -33,7 +34,21 @@ def as_pair(pair: Any, function: str) -> tuple[Any, Any]:
     """Return a yielded tuple or list of two as a pair; raise BadRecord for anything else."""
     if (type(pair) is tuple or isinstance(pair, tuple | list)) and len(pair) == 2:
         return pair[0], pair[1]
+    if isinstance(pair, Pairs):
+        raise BadRecord(
+            f"{function} yielded {pair!r} after single pairs; a job yields either Pairs or single "
+            "pairs, never both."
+        )
     raise BadRecord(f"{function} yielded {preview(pair)}, which is no pair (key, value).")
+
+
+def one_by_one(yielded: Iterable[Any]) -> Iterator[Any]:
+    """Yield what user code yielded, whole Pairs taken apart."""
+    for each in yielded:
+        if isinstance(each, Pairs):
+            yield from each
+        else:
+            yield each
 
 
 class KeyGate:
@@ -91,5 +106,5 @@ def encoded(pairs: Iterator[Pair]) -> Iterator[bytes]:
     while chunk := list(islice(pairs, records)):
         keys, values = map(list, zip(*chunk, strict=True))
         yield encode_pairs(keys, values)
-        record_bytes = size_of(keys[-1]) + size_of(values[-1])
+        record_bytes = max(1, size_of(keys[-1]) + size_of(values[-1]))
         records = max(1, min(RECORDS_MAX, BLOCK_BYTES // record_bytes))

@@ -124,7 +124,8 @@ class PublishedPosition(Position):
         super().__setattr__(name, value)
         made = hasattr(self, "watcher")  # the last field to be set
         if made and name in ("step", "record", "key"):
-            self.watcher.at(self.name())
+            where = self.name()
+            self.watcher.at(where, self.sentence() if where else "")
 
 
 def position_of(task: str, careful: bool, watcher: Watcher) -> Position:

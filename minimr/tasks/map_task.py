@@ -6,11 +6,14 @@ and rides inside the completion message, for a round of an iterative job must no
 """
 
 import zlib
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from minimr.block import Pairs
 from minimr.job import Job
 from minimr.shuffle.digest import segments_digest
 from minimr.shuffle.pairs import block_records
@@ -22,6 +25,9 @@ from minimr.tasks.skip import skipper_of
 from minimr.tasks.source import emitted, open_source
 from minimr.tasks.spec import MapResult, MapTask
 from minimr.tasks.watcher import NOBODY, Watcher
+
+if TYPE_CHECKING:
+    from minimr.tasks.column_collector import ColumnCollector
 
 OUTPUT_NAME = "map-output"
 
@@ -38,12 +44,33 @@ def run_map(job: Job, task: MapTask, directory: Path, watcher: Watcher = NOBODY)
         source = open_source(job, task, position)
         if task.keep is not None:
             return keep(job, source, Path(task.keep), position)
-        collector = Collector(job, task.partitions, task.memory_bytes, directory, position)
+        skipper = skipper_of(job, task, position)
+        collector_type, yielded = _collector_for(emitted(job, source, position, skipper))
+        collector = collector_type(
+            job, task.partitions, task.memory_bytes, directory, position, task.boundaries
+        )
         with closing(collector):
-            skipper = skipper_of(job, task, position)
-            collector.add(emitted(job, source, position, skipper))
+            collector.add(yielded)
             result = _store(job, task, collector.blocks(), directory, position)
+            if hot := collector.hot.found():
+                result = replace(result, hot=hot)
             return result if skipper is None else replace(result, skipped=skipper.skipped)
+
+
+def _collector_for(
+    yielded: Iterator[Any],
+) -> "tuple[type[Collector | ColumnCollector], Iterator[Any]]":
+    """Return what collects pairs, or Pairs, to judge by the first; and all that is to be collected.
+
+    Should the other kind follow, it is an error in either. numpy is loaded for Pairs alone.
+    """
+    first = list(islice(yielded, 1))
+    everything = chain(first, yielded)
+    if not (first and isinstance(first[0], Pairs)):
+        return Collector, everything
+    from minimr.tasks.column_collector import ColumnCollector
+
+    return ColumnCollector, everything
 
 
 def _store(

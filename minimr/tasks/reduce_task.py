@@ -5,16 +5,19 @@ elsewhere, by the commit. A collected result (a round's, or that of a job withou
 directory) goes back as encoded pairs instead.
 """
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from minimr.aggregates import Aggregate
 from minimr.formats.committer import attempt_name
 from minimr.formats.output import open_writer
-from minimr.job import Job, Pair
+from minimr.job import Job
 from minimr.shuffle.merge import Group, merge
-from minimr.shuffle.pairs import Pairs, block_records
+from minimr.shuffle.pairs import Pairs, StoredPairs, block_records, encode_columns
 from minimr.tasks.combine import reducer_of
 from minimr.tasks.emitted import as_iterable, checked_pairs, encoded
 from minimr.tasks.failure import Position, position_of, reporting
@@ -41,18 +44,46 @@ def run_reduce(
     with reporting(job, position):
         counted = [_count(segment, position) for segment in segments]
         skipper = skipper_of(job, task, position)
-        reduced = _reduced(job, merge(counted, in_memory), position, skipper)
-        pairs = checked_pairs(reduced, "reduce")
         store = _write if task.output["kind"] == "files" else _collect
-        result = store(job, task, pairs, position)
+        by_columns, counted = _goes_by_columns(job, skipper, counted)
+        if by_columns:
+            from minimr.tasks.column_reduce import reduced_columns
+
+            columns = reduced_columns(job, counted, in_memory, position, task.memory_bytes)
+            return store(job, task, columns, position, by_columns)
+        reduced = _reduced(job, merge(counted, in_memory), position, skipper)
+        result = store(job, task, checked_pairs(reduced, "reduce"), position, by_columns)
         return result if skipper is None else replace(result, skipped=skipper.skipped)
 
 
 def _count(segment: Iterator[Pairs], position: Position) -> Iterator[Pairs]:
     for block in segment:
-        position.records += len(block[0])
+        position.records += block.records if isinstance(block, StoredPairs) else len(block[0])
         position.watcher.tick()
         yield block
+
+
+def _goes_by_columns(
+    job: Job, skipper: Skipper | None, segments: list[Iterator[Pairs]]
+) -> tuple[bool, list[Iterator[Pairs]]]:
+    """Tell whether to reduce by columns, to judge by the first block; return the segments whole.
+
+    A job whose `reduce` has no vectorised form goes key by key, and so does one that skips bad
+    groups. The answer does not depend on the way; where numpy is not loaded, it is not worth it.
+    """
+    if skipper is not None or not (job.reduce_block or _is_vectorised(job)):
+        return False, segments
+    for number, segment in enumerate(segments):
+        for block in segment:
+            rest = [chain([block], segment), *segments[number + 1 :]]
+            typed = isinstance(block, StoredPairs) and block.has_typed_keys
+            by_columns = job.reduce_block is not None or (typed and "numpy" in sys.modules)
+            return by_columns, rest
+    return job.reduce_block is not None, segments
+
+
+def _is_vectorised(job: Job) -> bool:
+    return isinstance(job.reduce, Aggregate) or type(job).reduce is Job.reduce
 
 
 def _reduced(
@@ -70,12 +101,16 @@ def _reduced(
             due = pace.next(count)
 
 
-def _write(job: Job, task: ReduceTask, pairs: Iterator[Pair], position: Position) -> ReduceResult:
+def _write(
+    job: Job, task: ReduceTask, made: Iterator[Any], position: Position, by_columns: bool
+) -> ReduceResult:
+    """Write (key, value) pairs, or (keys, values) columns, as a part file."""
     path = Path(task.output["directory"]) / attempt_name(task.index, task.attempt)
     with open_writer(task.output["format"], path) as writer:
+        write = writer.write_columns if by_columns else writer.write
         pace, due = Pace(position.watcher), 1
-        for count, (key, value) in enumerate(pairs, 1):
-            writer.write(key, value)
+        for count, (key, value) in enumerate(made, 1):
+            write(key, value)
             if count == due:
                 due = pace.next(count)
         part = writer.close()
@@ -90,9 +125,10 @@ def _write(job: Job, task: ReduceTask, pairs: Iterator[Pair], position: Position
 
 
 def _collect(
-    job: Job, _task: ReduceTask, pairs: Iterator[Pair], position: Position
+    job: Job, _task: ReduceTask, made: Iterator[Any], position: Position, by_columns: bool
 ) -> ReduceResult:
-    blocks = list(encoded(pairs))
+    """Encode (key, value) pairs, or (keys, values) columns, as pair-blocks."""
+    blocks = [encode_columns(*each) for each in made] if by_columns else list(encoded(made))
     data = b"".join(blocks)
     return ReduceResult(
         part=None,

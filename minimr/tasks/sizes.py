@@ -1,24 +1,35 @@
 """Estimates of how much memory Python values take.
 
 A map task must know roughly what it holds, without asking after each record. It asks after some,
-in a way that depends on the data alone: where a combiner adds floats, the moment of a spill can
-show in the last bits of the result, so it must come at the same record on every run.
+in a way that depends on the data alone: where a combiner written by hand adds floats, the moment of
+a spill can show in the last bits of the result, so it must come at the same record on every run.
 """
 
 from sys import getsizeof
 from typing import Any
 
 POINTER_BYTES = 8
+ENTRY_BYTES = 110
+"""A key's share of a dict that has just grown, and of the one that it grew from."""
 GROUP_BYTES = 200
-"""A key's share of the dict, and its list."""
+"""The same, and the key's list."""
+
+SHARED_INTS = range(-5, 257)
+"""The ints that Python keeps once and for all; each costs its pointer alone."""
+
+
+def own_size_of(value: Any) -> int:
+    """Estimate the bytes that are there because of this value: none for an int that is shared."""
+    return 0 if type(value) is int and value in SHARED_INTS else size_of(value)
 
 
 def size_of(value: Any) -> int:
     """Estimate a value's size in bytes; the items of a container count as its first one does."""
+    kind = type(value)
     size_bytes = getsizeof(value)
-    if type(value) in (list, tuple) and value:
+    if kind in (list, tuple) and value:
         return size_bytes + len(value) * size_of(value[0])
-    if type(value) is dict and value:
+    if kind is dict and value:
         key, item = next(iter(value.items()))
         return size_bytes + len(value) * (size_of(key) + size_of(item))
     return size_bytes

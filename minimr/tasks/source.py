@@ -7,14 +7,17 @@ resident partition -> its Block, or its records
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
+from types import GeneratorType
 from typing import Any
 
-from minimr.block import Block, TextBlock
+from minimr.block import Block, Pairs, TextBlock
 from minimr.errors import UsageError
 from minimr.formats import input_format
+from minimr.formats.pack import splits_of
 from minimr.formats.splits import Split
 from minimr.job import Job, Pair
-from minimr.tasks.emitted import as_iterable
+from minimr.tasks.emitted import as_iterable, one_by_one
 from minimr.tasks.failure import Position
 from minimr.tasks.resident import open_resident
 from minimr.tasks.skip import Skipper
@@ -22,6 +25,9 @@ from minimr.tasks.spec import MapTask
 from minimr.tasks.watcher import Pace
 
 AnyBlock = Block | TextBlock
+
+MEMORY_PER_BLOCK = 8
+"""What a block may take of a task's memory: it is joined, sorted and encoded besides."""
 
 
 @dataclass(frozen=True)
@@ -44,19 +50,23 @@ def open_source(job: Job, task: MapTask, position: Position) -> Source:
         if resident.block is not None:
             return Source(blocks=[resident.block])
         return Source(records=resident.pairs())
-    split = Split.from_dict(task.input)
+    opened = (_enter(job, task, split, position) for split in splits_of(task.input))
+    if input_format(task.format).kind == "columns" or job.map_block is not None:
+        return Source(blocks=chain.from_iterable(each.blocks or () for each in opened))
+    return Source(records=chain.from_iterable(each.records or () for each in opened))
+
+
+def _enter(job: Job, task: MapTask, split: Split, position: Position) -> Source:
+    """Open a split and say that this is where we are; asked for when those before it are done."""
     job.input_index = split.input_index
     job.input_path = position.path = split.path
-    return _open_split(job, task, split)
-
-
-def _open_split(job: Job, task: MapTask, split: Split) -> Source:
     reader = input_format(task.format)
     if reader.kind == "columns":
         return Source(blocks=[reader.read_blocks(split)])
     text = {"encoding": task.encoding, "errors": task.errors}
     if job.map_block is not None:
-        return Source(blocks=reader.read_blocks(split, **text))
+        block_bytes = task.memory_bytes // MEMORY_PER_BLOCK
+        return Source(blocks=reader.read_blocks(split, block_bytes, **text))
     return Source(records=reader.read_records(split, **text))
 
 
@@ -78,13 +88,24 @@ def emitted(
 def _map_records(
     job: Job, records: Iterable[Pair], position: Position, skipper: Skipper | None
 ) -> Iterator[Any]:
+    """Yield what the calls of `map` yield, one after the other; the chain walks them without us."""
+    return chain.from_iterable(_calls(job, records, position, skipper))
+
+
+def _calls(
+    job: Job, records: Iterable[Pair], position: Position, skipper: Skipper | None
+) -> Iterator[Iterable[Any]]:
+    """Yield what each call of `map` returned. Whoever asks for the next has taken all pairs of it,
+    so that an error in between is the error of the record at which the position stands."""
     if job.map_block is not None and type(job).map is Job.map:
         records = _no_records(job, records)
     user_map = job.map if skipper is None else skipper.guarded_map()
     pace, due = Pace(position.watcher), 1
     for count, record in enumerate(records, 1):
         position.record = record
-        yield from as_iterable(user_map(*record), "map")
+        key, value = record
+        made = user_map(key, value)
+        yield made if type(made) is GeneratorType else as_iterable(made, "map")
         position.record = None
         position.records = count
         if count == due:
@@ -98,14 +119,19 @@ def _map_blocks(job: Job, blocks: Iterable[AnyBlock], position: Position) -> Ite
                 f"{type(job).__name__}.map_block returned a block; it must yield pairs here. "
                 "Blocks are for load and transform."
             )
-        yield from as_iterable(made, "map_block")
+        yield from [made] if isinstance(made, Pairs) else as_iterable(made, "map_block")
 
 
 def _map_blocks_skipping(
     job: Job, blocks: Iterable[AnyBlock], position: Position, skipper: Skipper
 ) -> Iterator[Any]:
+    map_block = _map_block_of(job)
+
+    def single_pairs(block: AnyBlock) -> Iterator[Any]:
+        return one_by_one(as_iterable(map_block(block), "map_block"))
+
     for block in _walked(blocks, position):
-        yield from skipper.block_pairs(_map_block_of(job), block)
+        yield from skipper.block_pairs(single_pairs, block)
 
 
 def mapped_blocks(job: Job, blocks: Iterable[AnyBlock], position: Position) -> Iterator[Any]:

@@ -28,7 +28,11 @@ def files_output(directory: Path, output_format: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class JobSpec:
-    """All that the tasks of a job have in common, beside its code."""
+    """All that the tasks of a job have in common, beside its code.
+
+    With `boundaries`, at most `partitions` - 1 keys in order, partitions are ranges of keys.
+    Profiles of the attempts go to the directory `profiles`, if there is one.
+    """
 
     partitions: int
     options: dict[str, Any] = field(default_factory=dict)
@@ -40,6 +44,9 @@ class JobSpec:
     memory_bytes: int = MEMORY_BYTES
     inline_bytes: int = INLINE_BYTES
     skip_max: int = 0
+    split_hot_keys: bool = False
+    boundaries: list[Any] | None = None
+    profiles: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields by name; their values are shared, not copied."""
@@ -54,6 +61,8 @@ class JobSpec:
         """Return a fresh instance, which every attempt gets: attempts must not see each other."""
         job = job_class(**self.options)
         job.state = self.state
+        if self.split_hot_keys and job.combine is None:
+            job.combine = job.reduce
         return job
 
     def map_task(
@@ -83,13 +92,16 @@ class JobSpec:
             careful=careful,
             skip=tuple(skip),
             digest=self.output["kind"] == "files",
+            boundaries=self.boundaries,
         )
 
     def reduce_task(
         self, index: int, attempt: int = 0, *, careful: bool = False, skip: Sequence[str] = ()
     ) -> "ReduceTask":
         """Return attempt `attempt` of the reduce task of partition `index`."""
-        return ReduceTask(index, self.output, attempt, self.skip_max, careful, tuple(skip))
+        return ReduceTask(
+            index, self.output, attempt, self.skip_max, careful, tuple(skip), self.memory_bytes
+        )
 
 
 @dataclass(frozen=True)
@@ -114,6 +126,7 @@ class MapTask:
     careful: bool = False
     skip: tuple[str, ...] = ()
     digest: bool = True
+    boundaries: list[Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -123,7 +136,7 @@ class MapResult:
     `segment_bytes` are the sizes of the R segments. `records_in` counts lines or rows, the skipped
     ones too; `records_out` the pairs that travel on, which a combiner makes fewer. `digest` is that
     of the segments, None if the task kept its data. `skipped` has a {"position", "record", "error"}
-    for each record that was left out.
+    for each record that was left out, `hot` a {"key", "pairs"} for each hot key.
     """
 
     path: str | None
@@ -135,13 +148,14 @@ class MapResult:
     counters: dict[str, int]
     digest: str | None = None
     skipped: list[dict[str, str]] = field(default_factory=list)
+    hot: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class ReduceTask:
     """One attempt at one reduce task. `output` is COLLECT or made by `files_output`.
 
-    The last three fields are those of a MapTask, with key groups in place of records.
+    The last fields are those of a MapTask, with key groups in place of records.
     """
 
     index: int
@@ -150,6 +164,7 @@ class ReduceTask:
     skip_max: int = 0
     careful: bool = False
     skip: tuple[str, ...] = ()
+    memory_bytes: int = MEMORY_BYTES
 
 
 @dataclass(frozen=True)

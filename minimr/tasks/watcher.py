@@ -24,15 +24,15 @@ class Watcher(Protocol):
     def tick(self) -> None:
         """Note that the task went on."""
 
-    def at(self, position: str | None) -> None:
-        """Note where the task is now; None is nowhere in particular."""
+    def at(self, position: str | None, sentence: str = "") -> None:
+        """Note where the task is now; None is nowhere in particular. `sentence` is for people."""
 
 
 class _Nobody:
     def tick(self) -> None:
         pass
 
-    def at(self, position: str | None) -> None:
+    def at(self, position: str | None, sentence: str = "") -> None:
         pass
 
 

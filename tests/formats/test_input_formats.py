@@ -34,8 +34,27 @@ def test_libsvm_offers_columns(split):
 
 
 def test_an_unknown_format_is_refused_with_the_choices():
-    with pytest.raises(UsageError, match="'csv'; the formats are: libsvm, text"):
+    with pytest.raises(UsageError, match="'csv'; the formats are: binary, libsvm, text"):
         input_format("csv")
+
+
+def test_binary_offers_records_and_blocks_of_the_width_in_its_name(split):
+    binary = input_format("binary:3")
+    assert list(binary.read_records(split)) == [(0, b"1 1"), (3, b":2\n")]
+    assert list(binary.read_records(split, encoding="ascii")) == list(binary.read_records(split))
+    [block] = binary.read_blocks(split)
+    assert block["record"].tolist() == [list(b"1 1"), list(b":2\n")]
+
+
+@pytest.mark.parametrize("name", ["binary", "binary:", "binary:0", "binary:-1", "binary:x"])
+def test_binary_needs_a_width(name):
+    with pytest.raises(UsageError, match="the size of a record, as in binary:100"):
+        input_format(name)
+
+
+def test_only_binary_has_an_argument():
+    with pytest.raises(UsageError, match="Unknown input format 'text:3'"):
+        input_format("text:3")
 
 
 def test_every_format_is_found_under_its_name():

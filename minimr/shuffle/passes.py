@@ -1,0 +1,47 @@
+"""Merging in several passes: how many runs at once, and which (Knuth, TAOCP volume 3, 5.4.1).
+
+A merge holds a block of each run in memory, so it can take only so many runs at once: its fan-in.
+With more runs, neighbours are first merged into longer runs on disk, until few enough are left.
+Neighbours, because the order of the runs is the order of the values within a key. And no more than
+needed, since a pass reads and writes what it merges: of 65 runs with a fan-in of 64, two are merged
+and 63 stay as they are.
+"""
+
+FAN_IN = 64
+"""Runs that are merged at once if memory allows; each costs a block."""
+FAN_IN_MIN = 4
+BLOCK_BYTES_MAX = 1 << 20
+BLOCK_BYTES_MIN = 4096
+BLOCK_SHARE = 48
+"""A block takes at most this part of the memory, so that 16 runs can be merged at once."""
+
+
+def next_pass(runs: int, fan_in: int = FAN_IN) -> list[range]:
+    """Return how the next pass groups `runs` runs: neighbours, by number, each run once.
+
+    A group of one stays as it is. Groups have at most `fan_in` members; when the number of groups
+    is `fan_in` or less, what is left is the last merge. Raises ValueError for a fan-in below 2.
+    """
+    if fan_in < 2:
+        raise ValueError(f"a merge of {fan_in} runs at once makes nothing longer")
+    groups: list[range] = []
+    start = 0
+    while start < runs:
+        surplus = len(groups) + runs - start - fan_in
+        size = max(1, min(fan_in, surplus + 1, runs - start))
+        groups.append(range(start, start + size))
+        start += size
+    return groups
+
+
+def fan_in_for(memory_bytes: int, block_bytes: int) -> int:
+    """Return how many runs, of blocks of `block_bytes`, may be merged at once within the memory.
+
+    A block that is being merged counts thrice: as it was read, joined to others, and sorted.
+    """
+    return max(FAN_IN_MIN, min(FAN_IN, memory_bytes // (3 * block_bytes)))
+
+
+def block_bytes_for(memory_bytes: int) -> int:
+    """Return how large the blocks of runs should be that are merged within the memory."""
+    return max(BLOCK_BYTES_MIN, min(BLOCK_BYTES_MAX, memory_bytes // BLOCK_SHARE))

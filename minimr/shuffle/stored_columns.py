@@ -1,0 +1,247 @@
+"""One column as bytes and back: the forms in which keys and values lie in a pair-block.
+
+    CODEC    anything: a list, through the codec
+    INTS     8 bytes an item, little-endian           FLOATS   the same, IEEE 754
+    TUPLES   u8 number of places; per place u8 kind, u64 length, the column's bytes
+    BOOLS    a byte an item, 0 or 1
+    ROWS     an array of two or more dimensions, through the codec
+    STRINGS  u8 text, 7 zeros; u32 length of each item, padded to 8; the items end to end
+    FIXED    u8 text, 3 zeros, u32 width; the items end to end
+
+Each can be read in two ways: as a list of Python objects, which needs no numpy (but for ROWS), or
+as a column of shuffle/columns.py, whose arrays are views of the bytes. Ints and floats have one
+form, whether they come from a list or from an array.
+
+Decoding trusts nobody: nothing is allocated before the bytes for it are known to be there.
+"""
+
+import struct
+import sys
+from array import array
+from collections.abc import Iterable
+from itertools import accumulate, chain
+from typing import TYPE_CHECKING, Any
+
+from minimr.errors import CorruptData
+from minimr.shuffle import codec
+from minimr.shuffle.codec import Buffer
+
+if TYPE_CHECKING:
+    from minimr.shuffle.byte_strings import ByteStrings
+    from minimr.shuffle.columns import Column
+
+CODEC, INTS, FLOATS, TUPLES, BOOLS, ROWS, STRINGS, FIXED = range(8)
+TYPED = frozenset((INTS, FLOATS, BOOLS, STRINGS, FIXED))
+"""The kinds of column whose keys are hashed, sorted and compared by numpy."""
+
+PLACES_MAX = 255
+TUPLE_DEPTH_MAX = 4
+STRING_BYTES_MAX = (1 << 32) - 1
+
+_PLACE = struct.Struct("<BQ")
+_STRINGS = struct.Struct("<B7x")
+_FIXED = struct.Struct("<B3xI")
+
+
+def encode_list(column: list[Any], depth: int = 0) -> tuple[int, bytes]:
+    """Return the kind and the bytes of a list. Raises TypeError for what cannot be encoded."""
+    kinds = set(map(type, column))
+    if kinds == {int}:
+        try:
+            return INTS, _little_endian(array("q", column)).tobytes()
+        except OverflowError:
+            pass  # an int of more than 64 bits: the codec takes it
+    if kinds == {float}:
+        return FLOATS, _little_endian(array("d", column)).tobytes()
+    if kinds == {tuple} and depth < TUPLE_DEPTH_MAX:
+        lengths = set(map(len, column))
+        if len(lengths) == 1 and 0 < min(lengths) <= PLACES_MAX:
+            places = zip(*column, strict=True)
+            return TUPLES, _join_places([encode_list(list(each), depth + 1) for each in places])
+    return CODEC, codec.dumps(column)
+
+
+def encode_column(column: "Column") -> tuple[int, Buffer]:
+    """Return the kind and the bytes of a column. Raises TypeError for what cannot be encoded."""
+    if isinstance(column, list):
+        return encode_list(column)
+    from minimr.shuffle.byte_strings import ByteStrings
+    from minimr.shuffle.columns import Tuples
+
+    if isinstance(column, ByteStrings):
+        return _encode_strings(column)
+    if isinstance(column, Tuples):
+        return TUPLES, _join_places([encode_column(place) for place in column.places])
+    return _encode_array(column)
+
+
+def decode_list(kind: int, data: memoryview, records: int, depth: int = 0) -> list[Any]:
+    """Return a column of `records` items as Python objects. Raises CorruptData."""
+    items: Any
+    if kind in (INTS, FLOATS):
+        items = _numbers(kind, data).tolist()
+    elif kind == TUPLES and depth < TUPLE_DEPTH_MAX:
+        places = _cut_places(data)
+        lists = [decode_list(inner, part, records, depth + 1) for inner, part in places]
+        if {len(column) for column in lists} != {records}:
+            raise CorruptData(f"A column of {records} tuples has places of other lengths.")
+        items = list(zip(*lists, strict=True))
+    elif kind == BOOLS:
+        items = list(map(bool, _checked_bools(data)))
+    elif kind == STRINGS:
+        text, lengths, content = _cut_strings(data, records)
+        items = _cut(content, list(accumulate(lengths, initial=0)), text)
+    elif kind == FIXED:
+        text, width, content = _cut_fixed(data, records)
+        items = _cut(content, [width * n for n in range(records + 1)], text)
+    elif kind == ROWS:
+        items = list(_rows(data, records))
+    else:
+        items = codec.loads(data) if kind == CODEC else None
+    if type(items) is not list:
+        raise CorruptData(f"A column of kind {kind} holds no list.")
+    return items
+
+
+def decode_column(kind: int, data: memoryview, records: int, depth: int = 0) -> "Column":
+    """Return a column of `records` items; its arrays are views of `data`. Raises CorruptData."""
+    import numpy as np
+
+    from minimr.shuffle.byte_strings import ByteStrings
+    from minimr.shuffle.columns import Tuples
+
+    if kind in (INTS, FLOATS):
+        _check_numbers(data)
+        dtype = np.dtype("<i8" if kind == INTS else "<f8")
+        return np.frombuffer(data, dtype).astype(dtype.newbyteorder("="), copy=False)
+    if kind == TUPLES and depth < TUPLE_DEPTH_MAX:
+        places = _cut_places(data)
+        columns = [decode_column(inner, part, records, depth + 1) for inner, part in places]
+        if {len(column) for column in columns} != {records}:
+            raise CorruptData(f"A column of {records} tuples has places of other lengths.")
+        return Tuples(tuple(columns))
+    if kind == BOOLS:
+        return np.frombuffer(_checked_bools(data), np.bool_)
+    if kind == STRINGS:
+        text, lengths, content = _cut_strings(data, records)
+        offsets = np.zeros(records + 1, np.int64)
+        np.cumsum(np.frombuffer(lengths, np.uint32), out=offsets[1:])
+        return ByteStrings(np.frombuffer(content, np.uint8), offsets, text=text)
+    if kind == FIXED:
+        text, width, content = _cut_fixed(data, records)
+        rows = np.frombuffer(content, np.uint8).reshape(records, width)
+        return ByteStrings.fixed(rows, text=text)
+    return _rows(data, records) if kind == ROWS else decode_list(kind, data, records, depth)
+
+
+def _encode_array(column: Any) -> tuple[int, Buffer]:
+    import numpy as np
+
+    if column.ndim > 1:
+        if not column.size:
+            return encode_list(list(column))
+        return ROWS, codec.dumps(column)
+    kind = {np.int64: INTS, np.float64: FLOATS, np.bool_: BOOLS}[column.dtype.type]
+    stored = column.astype(column.dtype.newbyteorder("<"), copy=False)
+    return kind, np.ascontiguousarray(stored).data.cast("B")
+
+
+def _encode_strings(column: "ByteStrings") -> tuple[int, Buffer]:
+    import numpy as np
+
+    lengths = column.lengths()
+    if len(lengths) and int(lengths.max()) > STRING_BYTES_MAX:
+        raise TypeError(f"a string of {int(lengths.max()):,} bytes is longer than 4 GiB")
+    if column.rows is not None and column.width:
+        rows = np.ascontiguousarray(column.rows).data.cast("B")
+        return FIXED, _FIXED.pack(column.text, column.width) + rows
+    buffer, _ = column.compact()
+    sizes = lengths.astype("<u4").tobytes()
+    parts: list[Buffer] = [_STRINGS.pack(column.text), sizes, bytes(-len(sizes) % 8), buffer.data]
+    return STRINGS, b"".join(parts)
+
+
+def _join_places(places: Iterable[tuple[int, Buffer]]) -> bytes:
+    places = list(places)
+    parts = chain.from_iterable((_PLACE.pack(kind, len(data)), data) for kind, data in places)
+    return b"".join([bytes([len(places)]), *parts])
+
+
+def _cut_places(data: memoryview) -> list[tuple[int, memoryview]]:
+    places = []
+    position = 1
+    try:
+        for _ in range(data[0]):
+            kind, length = _PLACE.unpack_from(data, position)
+            position += _PLACE.size
+            if position + length > len(data):
+                raise CorruptData("A column of tuples is cut short.")
+            places.append((kind, data[position : position + length]))
+            position += length
+    except (struct.error, IndexError) as error:
+        raise CorruptData(f"A column of tuples does not decode: {error}") from error
+    return places
+
+
+def _cut_strings(data: memoryview, records: int) -> "tuple[bool, array[int], memoryview]":
+    sizes_end = _STRINGS.size + 4 * records
+    start = sizes_end + -sizes_end % 8
+    if start > len(data) or data[0] > 1:
+        raise CorruptData(f"A column of {records} strings is cut short.")
+    lengths = array("I")
+    lengths.frombytes(data[_STRINGS.size : sizes_end])
+    _little_endian(lengths)
+    if sum(lengths) != len(data) - start:
+        raise CorruptData(f"{records} strings of {sum(lengths)} bytes have {len(data) - start}.")
+    return bool(data[0]), lengths, data[start:]
+
+
+def _cut_fixed(data: memoryview, records: int) -> tuple[bool, int, memoryview]:
+    if len(data) < _FIXED.size or data[0] > 1:
+        raise CorruptData("A column of strings has no head.")
+    text, width = _FIXED.unpack_from(data)
+    if not width or width * records != len(data) - _FIXED.size:
+        raise CorruptData(
+            f"{records} strings of {width} bytes have {len(data) - _FIXED.size} bytes."
+        )
+    return bool(text), width, data[_FIXED.size :]
+
+
+def _cut(content: memoryview, bounds: list[int], text: bool) -> list[Any]:
+    from minimr.shuffle.strings import cut
+
+    try:
+        return cut(bytes(content), bounds, text)
+    except UnicodeDecodeError as error:
+        raise CorruptData(f"A column of text does not decode: {error}") from error
+
+
+def _rows(data: memoryview, records: int) -> Any:
+    rows = codec.loads(data)
+    if getattr(rows, "ndim", 0) < 2 or len(rows) != records or not rows.size:
+        raise CorruptData(f"A column of {records} arrays holds something else.")
+    return rows
+
+
+def _numbers(kind: int, data: memoryview) -> "array[Any]":
+    _check_numbers(data)
+    numbers: array[Any] = array("q" if kind == INTS else "d")
+    numbers.frombytes(data)
+    return _little_endian(numbers)
+
+
+def _check_numbers(data: memoryview) -> None:
+    if len(data) % 8:
+        raise CorruptData(f"A column of 8-byte numbers has {len(data)} bytes.")
+
+
+def _checked_bools(data: memoryview) -> memoryview:
+    if bytes(data).strip(b"\x00\x01"):
+        raise CorruptData("A column of bools holds other bytes than 0 and 1.")
+    return data
+
+
+def _little_endian(numbers: "array[Any]") -> "array[Any]":
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers

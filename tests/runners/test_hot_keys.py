@@ -1,0 +1,89 @@
+"""Keys that hold most of the pairs: found, and on request shared out, with the same answer."""
+
+import numpy as np
+import pytest
+
+import minimr as mr
+from minimr.errors import UsageError
+from minimr.observe.log import read_log
+
+
+class Plain(mr.Job):
+    """Word count without a combiner: every pair travels."""
+
+    def map(self, offset, line):
+        for word in line.split():
+            yield word, 1
+
+    reduce = mr.Sum()
+
+
+def columns_of_words(self, block):
+    words = block.text().split()
+    yield mr.Pairs(words, np.ones(len(words), np.int64))
+
+
+class PlainMean(Plain):
+    """The mean length of the lines that each word is in: a state that differs from a value."""
+
+    def map(self, offset, line):
+        for word in line.split():
+            yield word, len(line)
+
+    reduce = mr.Mean()
+
+
+class ByHand(Plain):
+    def reduce(self, word, counts):
+        yield word, sum(counts)
+
+
+@pytest.fixture
+def text(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text("".join(f"the the the word-{n % 700} the\n" for n in range(4_000)))
+    return str(path)
+
+
+def attempts(result, stage):
+    done = (each for each in read_log(result.log) if each["event"] == "attempt_done")
+    return [each for each in done if each["stage"] == stage]
+
+
+class PlainColumns(Plain):
+    """The same by columns."""
+
+    map_block = columns_of_words
+
+
+@pytest.mark.parametrize("job", [Plain, PlainColumns])
+@pytest.mark.parametrize("memory_bytes", [1_000_000, 64_000_000])
+def test_a_hot_key_is_found_in_every_map_task(text, job, memory_bytes):
+    result = mr.run(job, [text], runner="serial", memory_bytes=memory_bytes)
+    hot = [each.get("hot") for each in attempts(result, "map")]
+    assert [[each["key"] for each in found] for found in hot] == [["'the'"]] * len(hot)
+    assert sum(found[0]["pairs"] for found in hot) == 16_000
+
+
+@pytest.mark.parametrize("job", [Plain, PlainMean])
+@pytest.mark.parametrize("runner", ["serial", pytest.param("cluster", marks=pytest.mark.slow)])
+def test_split_hot_keys_give_the_same_answer_and_few_pairs_travel(text, job, runner):
+    whole = mr.run(job, [text], runner="serial")
+    split = mr.run(job, [text], runner=runner, split_hot_keys=True)
+    assert list(split) == list(whole)
+    assert sum(each["records_out"] for each in attempts(whole, "map")) == 20_000
+    assert sum(each["records_out"] for each in attempts(split, "map")) < 2_000
+
+
+def test_a_job_that_combines_has_nothing_to_split(text):
+    class Combined(Plain):
+        combine = mr.Sum()
+
+    result = mr.run(Combined, [text], runner="serial", split_hot_keys=True)
+    assert list(result) == list(mr.run(Plain, [text], runner="serial"))
+    assert not any("hot" in each for each in attempts(result, "map"))
+
+
+def test_a_reduce_by_hand_must_see_all_values_together(text):
+    with pytest.raises(UsageError, match="ByHand cannot be split"):
+        mr.run(ByHand, [text], runner="serial", split_hot_keys=True)
