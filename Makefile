@@ -25,8 +25,9 @@ check: $(VENV)/installed-test
 soak: $(VENV)/installed-test
 	MINIMR_SOAK=100 $(BIN)/python -m pytest tests/simulator tests/fuzz tests/cluster/test_many_kills.py
 
+# `make bench CASE=cold` runs one case; MINIMR_BENCH_PEERS names a Python that has the peers.
 bench: $(VENV)/installed-test
-	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench $(CASE)
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)

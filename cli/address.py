@@ -1,4 +1,5 @@
-"""The option that names a standing cluster by its connection file."""
+"""Options that say where something is: a standing cluster by its connection file, one port by
+HOST:PORT."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from click.core import ParameterSource
 from minimr.errors import UsageError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+PORT_MAX = 65_535
 
 
 def address_option(help_text: str) -> Callable[[Command], Command]:
@@ -19,10 +21,28 @@ def address_option(help_text: str) -> Callable[[Command], Command]:
     )
 
 
+def host_port(
+    _ctx: click.Context, _option: click.Parameter, text: str | None
+) -> tuple[str, int] | None:
+    """A callback: HOST:PORT as (host, port)."""
+    if text is None:
+        return None
+    host, _, port = text.rpartition(":")
+    if not (host and port.isascii() and port.isdigit() and 0 < int(port) <= PORT_MAX):
+        message = f"{text!r} is no HOST:PORT; write for instance 127.0.0.1:7077"
+        raise click.BadParameter(message)
+    return host, int(port)
+
+
+def given(option: str) -> bool:
+    """Whether the user wrote this option, by its parameter's name."""
+    source = click.get_current_context().get_parameter_source(option)
+    return source is ParameterSource.COMMANDLINE
+
+
 def refuse_own_workers(address: Path | None) -> None:
     """Raise UsageError where both a cluster and workers of one's own were asked for."""
-    source = click.get_current_context().get_parameter_source("workers")
-    if address is not None and source is ParameterSource.COMMANDLINE:
+    if address is not None and given("workers"):
         raise UsageError("a cluster has its workers already: give --address or --workers, not both")
 
 

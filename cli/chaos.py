@@ -1,7 +1,8 @@
 """`minimr chaos`: break a standing cluster on purpose, to see that its jobs do not mind.
 
-Either a fault proxy stands between the coordinator and those who use a copy of the connection file
-that names the proxy's port, or workers die by SIGKILL at times that the seed chooses.
+Either a fault proxy stands in somebody's way, or workers die by SIGKILL at times that the seed
+chooses. The proxy stands between the coordinator and those who use a copy of the connection file
+that names the proxy's port, or between a worker and those who fetch map outputs from it.
 """
 
 import os
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.address import address_option, connect, standing_address
+from cli.address import PORT_MAX, address_option, connect, given, host_port, standing_address
 from cli.cluster import READ
 from cli.output import print_lines, say
 from minimr.errors import MinimrError, UsageError
@@ -49,6 +50,21 @@ SETTINGS = {
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="Where to write the connection file of the proxy, which must not exist.",
+)
+@click.option(
+    "--to",
+    "to",
+    callback=host_port,
+    metavar="HOST:PORT",
+    help="Stand before this --shuffle-port of a worker, not before the coordinator.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, PORT_MAX),
+    metavar="N",
+    default=0,
+    show_default=True,
+    help="The TCP port of the proxy; 0 takes a free one.",
 )
 @click.option(
     "--fault", "faults", multiple=True, metavar="SPEC", help="What the proxy does; see above."
@@ -81,6 +97,8 @@ SETTINGS = {
 def chaos(
     address: Path | None,
     out: Path | None,
+    to: tuple[str, int] | None,
+    port: int,
     faults: tuple[str, ...],
     kills: int | None,
     within_s: float,
@@ -90,7 +108,8 @@ def chaos(
     """Break the connections or kill the workers of a cluster.
 
     With --out it is a proxy until Ctrl-C: whoever uses that connection file reaches the cluster
-    through it. Each --fault strikes every such connection:
+    through it. With --to it stands before one worker, and prints how to start that; what other
+    workers fetch from it comes through. Each --fault strikes every such connection:
 
     \b
       delay:0.2s       bytes arrive later; jitter=0.1s adds up to that
@@ -108,15 +127,20 @@ def chaos(
       direction=down   towards the one who connected; up, or both
       count=1          how many connections are struck; else all
     """
-    if (kills is None) == (out is None) or (out is None) != (not faults):
-        raise UsageError("say what to break: --out FILE with a --fault or more, or --kill-workers")
-    if out is None:
-        assert kills is not None
-        _kill_workers(address, kills, within_s, seed, as_json)
-    else:
-        _stand_between(
-            standing_address(address), out, [parse_fault(f) for f in faults], seed, as_json
+    proxies = kills is None
+    if [kills, out, to].count(None) != 2 or proxies != bool(faults) or given("port") > proxies:
+        raise UsageError(
+            "say what to break: --out FILE or --to HOST:PORT with a --fault or more, "
+            "or --kill-workers N"
         )
+    if kills is not None:
+        _kill_workers(address, kills, within_s, seed, as_json)
+        return
+    parsed = [parse_fault(fault) for fault in faults]
+    if to is not None:
+        _stand_before_a_worker(to, port, parsed, seed, as_json)
+    elif out is not None:
+        _stand_before_the_coordinator(standing_address(address), out, port, parsed, seed, as_json)
 
 
 def parse_fault(spec: str) -> "Fault":
@@ -169,36 +193,58 @@ def _amount(text: str, units: tuple[str, ...]) -> tuple[float, str]:
 # The proxy
 
 
-def _stand_between(
-    address_file: Path, out: Path, faults: "list[Fault]", seed: int, as_json: bool
+def _stand_before_the_coordinator(
+    address_file: Path, out: Path, port: int, faults: "list[Fault]", seed: int, as_json: bool
 ) -> None:
     from minimr.cluster.address import read_address, write_address
-    from minimr.cluster.fault_proxy import FaultProxy
 
     address = read_address(address_file)
     if out.exists():
         raise UsageError(f"{out} exists; remove it, or name another file with --out")
-    happened: SimpleQueue[ProxyEvent] = SimpleQueue()
-    with (
-        _ended_by_sigterm(),
-        FaultProxy((address.host, address.port), seed, on_event=happened.put) as proxy,
-    ):
-        for fault in faults:
-            proxy.break_with(fault)
-        host, port = proxy.address
-        write_address(out, replace(address, host=host, port=port))
+    with _proxy((address.host, address.port), port, faults, seed) as (here, happened):
+        write_address(out, replace(address, host=here[0], port=here[1]))
         try:
-            say(f"{count(len(faults), 'fault')} at {host}:{port}; send a worker through with:")
-            paste = shlex.join(["minimr", "worker", "--address", str(out)])
-            if as_json:
-                _print_json_line({"what": "ready", "host": host, "port": port, "paste": paste})
-            else:
-                print_lines([paste])
-            say("Ctrl-C ends it")
+            _ready(faults, here, ["--address", str(out)], as_json)
             while True:
                 _tell(happened.get(), as_json)
         finally:
             out.unlink(missing_ok=True)
+
+
+def _stand_before_a_worker(
+    to: tuple[str, int], port: int, faults: "list[Fault]", seed: int, as_json: bool
+) -> None:
+    with _proxy(to, port, faults, seed) as (here, happened):
+        advertise = f"{here[0]}:{here[1]}"
+        _ready(faults, here, ["--shuffle-port", str(to[1]), "--advertise", advertise], as_json)
+        while True:
+            _tell(happened.get(), as_json)
+
+
+@contextmanager
+def _proxy(
+    target: tuple[str, int], port: int, faults: "list[Fault]", seed: int
+) -> "Iterator[tuple[tuple[str, int], SimpleQueue[ProxyEvent]]]":
+    """A proxy with these faults: its address, and what happens there, from now on."""
+    from minimr.cluster.fault_proxy import FaultProxy
+
+    happened: SimpleQueue[ProxyEvent] = SimpleQueue()
+    with _ended_by_sigterm(), FaultProxy(target, seed, port, on_event=happened.put) as proxy:
+        for fault in faults:
+            proxy.break_with(fault)
+        yield proxy.address, happened
+
+
+def _ready(faults: "list[Fault]", here: tuple[str, int], options: list[str], as_json: bool) -> None:
+    """Say where the proxy is, and the command that sends a worker through."""
+    host, port = here
+    say(f"{count(len(faults), 'fault')} at {host}:{port}; send a worker through with:")
+    paste = shlex.join(["minimr", "worker", *options])
+    if as_json:
+        _print_json_line({"what": "ready", "host": host, "port": port, "paste": paste})
+    else:
+        print_lines([paste])
+    say("Ctrl-C ends it")
 
 
 def _tell(event: "ProxyEvent", as_json: bool) -> None:

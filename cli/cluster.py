@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from cli.address import address_option, connect, standing_address
+from cli.address import PORT_MAX, address_option, connect, host_port, standing_address
 from cli.output import print_json, print_lines, say
 from minimr.observe.sentences import count, duration
 
@@ -25,6 +25,16 @@ slots_option = click.option(
     help="How many tasks a worker runs at once.",
 )
 
+progress_timeout_option = click.option(
+    "--progress-timeout",
+    "progress_timeout_s",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    default=600,
+    show_default=True,
+    help="Give up a task that has made no progress for so long.",
+)
+
 
 @click.command()
 @click.option(
@@ -36,14 +46,17 @@ slots_option = click.option(
     help="How many workers to start.",
 )
 @slots_option
+@progress_timeout_option
 @address_option(WRITTEN)
 @click.option("--json", "as_json", is_flag=True, help="Print what was started as JSON.")
-def up(workers: int, slots: int, address: Path | None, as_json: bool) -> None:
+def up(
+    workers: int, slots: int, progress_timeout_s: float, address: Path | None, as_json: bool
+) -> None:
     """Start a cluster on this machine, which stands until `down`."""
     from minimr.session import start_detached
 
     address_file = standing_address(address)
-    started = start_detached(address_file, workers, slots)
+    started = start_detached(address_file, workers, slots, progress_timeout_s)
     if as_json:
         print_json(started | {"address_file": str(address_file)})
         return
@@ -64,7 +77,7 @@ def down(address: Path | None) -> None:
 @click.command()
 @click.option(
     "--port",
-    type=click.IntRange(0, 65535),
+    type=click.IntRange(0, PORT_MAX),
     metavar="N",
     default=0,
     show_default=True,
@@ -98,16 +111,28 @@ def coordinator(port: int, journal: Path | None, address: Path | None) -> None:
 @click.command()
 @address_option(READ)
 @slots_option
+@progress_timeout_option
 @click.option(
-    "--progress-timeout",
-    "progress_timeout_s",
-    type=click.FloatRange(min=0, min_open=True),
-    metavar="SECONDS",
-    default=600,
+    "--shuffle-port",
+    type=click.IntRange(0, PORT_MAX),
+    metavar="N",
+    default=0,
     show_default=True,
-    help="Give up a task that has made no progress for so long.",
+    help="The TCP port where others fetch its map outputs; 0 takes a free one.",
 )
-def worker(address: Path | None, slots: int, progress_timeout_s: float) -> None:
+@click.option(
+    "--advertise",
+    callback=host_port,
+    metavar="HOST:PORT",
+    help="Tell others to fetch there, for instance through `minimr chaos`.  [default: the port]",
+)
+def worker(
+    address: Path | None,
+    slots: int,
+    progress_timeout_s: float,
+    shuffle_port: int,
+    advertise: tuple[str, int] | None,
+) -> None:
     """Run a worker in this shell until Ctrl-C.
 
     It ends by itself when its coordinator ends; SIGTERM lets it finish or hand back its work.
@@ -122,6 +147,8 @@ def worker(address: Path | None, slots: int, progress_timeout_s: float) -> None:
         slots,
         on_joined=on_joined,
         progress_timeout_s=progress_timeout_s,
+        shuffle_port=shuffle_port,
+        advertise=advertise,
     )
 
 

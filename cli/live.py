@@ -37,7 +37,7 @@ class LiveProgress:
 
     def __init__(self) -> None:
         self._view = View()
-        self._keeper = Keeper()
+        self._keeper = Keeper(self._view)
         self._lock = threading.Lock()
         self._arrived_s = time.monotonic()
         self._step = ""

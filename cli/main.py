@@ -3,6 +3,7 @@
 Exit codes: 0 done, 1 failed, 2 the request was wrong, 3 no coordinator answers, 130 interrupted.
 """
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -17,6 +18,8 @@ from minimr.errors import MinimrError
 SECTIONS = {
     "First steps": {"demo": "cli.demo"},
     "Jobs": {"run": "cli.run", "jobs": "cli.jobs", "check-log": "cli.check_log", "sim": "cli.sim"},
+    "Data": {"data": "cli.data", "validate": "cli.validate"},
+    "Measuring": {"bench": "cli.bench"},
     "Machine learning": {"train": "cli.train", "predict": "cli.train"},
     "A standing cluster": {
         "up": "cli.cluster",
@@ -107,6 +110,9 @@ def report(error: BaseException) -> int:
         case MinimrError():
             _show("\n".join([str(error), *getattr(error, "__notes__", [])]))
             return error.exit_code
+        case OSError() if error.errno in (errno.EMFILE, errno.ENFILE):
+            _show("no file descriptors are left; run 'ulimit -n' with a larger number first")
+            return 1
         case OSError() if error.filename is not None:
             _show(f"{error.filename}: {error.strerror}")
             return 1

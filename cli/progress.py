@@ -50,17 +50,17 @@ class PlainProgress:
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
         self._view = View()
-        self._keeper = Keeper()
+        self._keeper = Keeper(self._view)
         self._said_s = 0.0
         self._finished: set[tuple[str, str]] = set()
 
     def on_event(self, event: Event) -> None:
         if not fold(self._view, event):
             return
-        line = self._keeper.line(event) or self._milestone(event)
-        if line is not None:
-            self._said_s = event["t"]
-            self._say(line)
+        for line in (self._milestone(event), self._keeper.line(event)):
+            if line is not None:
+                self._said_s = event["t"]
+                self._say(line)
 
     def on_step(self, number: int, text: str, curve: Sequence[float]) -> None:  # noqa: ARG002
         if str(number).rstrip("0") in ("1", "2", "5"):

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from cli.job_arguments import JOB_ARGUMENTS, job_options
+from cli.size import size_bytes
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -27,10 +28,8 @@ REQUEST_OPTIONS = (
     ),
     click.option(
         "--output-format",
-        type=click.Choice(["text", "jsonl", "msgpack"]),
-        default="text",
-        show_default=True,
-        help="text is KEY TAB VALUE, one pair a line.",
+        type=click.Choice(["text", "jsonl", "msgpack", "binary"]),
+        help="text is KEY TAB VALUE, one pair a line.  [default: the job's own, mostly text]",
     ),
     click.option(
         "--encoding",
@@ -54,6 +53,28 @@ REQUEST_OPTIONS = (
         default=0,
         show_default=True,
         help="Leave out up to N records on which the job fails, and say so in OUT/_skipped.jsonl.",
+    ),
+    click.option(
+        "--backups/--no-backups",
+        default=True,
+        help="Whether a task that is late gets a second attempt beside its first.  [default: yes]",
+    ),
+    click.option(
+        "--memory",
+        "memory_bytes",
+        type=size_bytes,
+        metavar="SIZE",
+        default="256MiB",
+        show_default=True,
+        help="About how much a slot holds in memory before it sorts on disk, as 64MB or 1GiB.",
+    ),
+    click.option(
+        "--pack", is_flag=True, help="Let small input files share map tasks; large ones are split."
+    ),
+    click.option(
+        "--split-hot-keys",
+        is_flag=True,
+        help="Let the map tasks reduce their own pairs first, if reduce is a named aggregate.",
     ),
     click.option("--overwrite", is_flag=True, help="Replace OUT once the new result is complete."),
 )

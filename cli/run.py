@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from cli.address import address_option, refuse_own_workers
+from cli.address import address_option, given, refuse_own_workers
+from cli.cluster import progress_timeout_option
 from cli.job_arguments import JobCommand
 from cli.output import print_bytes, print_json, say
 from cli.progress import progress
@@ -24,6 +25,7 @@ from minimr.observe.sentences import count, duration, size
     show_default=True,
     help="How many workers to start on this machine.",
 )
+@progress_timeout_option
 @click.option(
     "--runner",
     type=click.Choice(["cluster", "serial"]),
@@ -38,7 +40,10 @@ from minimr.observe.sentences import count, duration, size
     help="Where to write the event log.  [default: OUT.log, without -o one of ~/.minimr/logs]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a summary of the run as JSON.")
-def run(job: str, as_json: bool, **request: Any) -> None:
+@click.option(
+    "--profile", is_flag=True, help="Profile all tasks, into OUT.pstats; show where time went."
+)
+def run(job: str, as_json: bool, profile: bool, **request: Any) -> None:
     """Run a job and wait for its result.
 
     JOB is a built-in job (see `minimr jobs`), a file (my_job.py or my_job.py:MyJob) or a class
@@ -51,13 +56,15 @@ def run(job: str, as_json: bool, **request: Any) -> None:
       minimr run grep server.log -- ERROR
     """
     check_request(request, as_json)
+    if profile:
+        request["profile"] = profile_beside(request["output"])
     from minimr.session import run as run_job
 
     job_class, options = read_job(job)
     with progress() as shown:
         result = run_job(job_class, on_event=shown.on_event, options=options, **request)
     if request["output"] is None:
-        print_result(result, request["output_format"])
+        print_result(result, request["output_format"] or job_class.output_format)
         say_skipped(result)
         if request["log"] is None:
             say_log(result.log)
@@ -66,6 +73,16 @@ def run(job: str, as_json: bool, **request: Any) -> None:
         say_skipped(result)
     else:
         say_summary(result)
+    if profile:
+        from cli.profile import say_profile
+
+        say_profile(request["profile"])
+
+
+def profile_beside(output: str | None) -> Path:
+    if output is None:
+        raise UsageError("--profile writes OUT.pstats beside the result: give -o OUT")
+    return Path(f"{output}.pstats")
 
 
 def check_request(request: dict[str, Any], as_json: bool) -> None:
@@ -78,6 +95,12 @@ def check_request(request: dict[str, Any], as_json: bool) -> None:
     refuse_own_workers(request["address"])
     if request["address"] is not None and request["runner"] == "serial":
         raise UsageError("the serial runner uses no cluster: leave out --address")
+    foreign = request["address"] is not None or request["runner"] == "serial"
+    if foreign and given("progress_timeout_s"):
+        raise UsageError(
+            "--progress-timeout is for workers that this run starts; for those of a standing "
+            "cluster it is an option of 'minimr up' and 'minimr worker'"
+        )
 
 
 def print_result(result: Any, output_format: str) -> None:

@@ -34,7 +34,7 @@ from minimr.cluster.connection import MESSAGES_KIND, Connection, decode_messages
 from minimr.cluster.loop import Loop
 from minimr.cluster.nursery import PRELOAD, Nursery
 from minimr.cluster.wire import Frame, encode_frame
-from tests.bench.cases import ROUNDS, NothingToDo
+from tests.bench.peers.on_minimr import ROUNDS, NothingToDo
 
 ROUND_TRIPS = 20_000
 PEERS = (1, 8, 64)

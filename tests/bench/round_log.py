@@ -14,7 +14,7 @@ from typing import Any
 import minimr as mr
 from minimr.cluster.jobs import JobEntry
 from minimr.cluster.performer import Performer
-from tests.bench.cases import NothingToDo
+from tests.bench.peers.on_minimr import NothingToDo
 
 ROUNDS = 1500
 WARM_UP = 50

@@ -50,8 +50,11 @@ class FakeSession(ModuleType):
     def default_address_file(self) -> Path:
         return self.home / "cluster.json"
 
-    def start_detached(self, address_file: Path, workers: int, slots: int) -> dict[str, Any]:
-        self.requests.append({"started": workers, "slots": slots})
+    def start_detached(
+        self, address_file: Path, workers: int, slots: int, progress_timeout_s: float = 600
+    ) -> dict[str, Any]:
+        other = {"progress_timeout_s": progress_timeout_s} if progress_timeout_s != 600 else {}
+        self.requests.append({"started": workers, "slots": slots, **other})
         where = {"host": "127.0.0.1", "port": 4000, "pid": 77}
         address_file.write_text(json.dumps(where))
         return where
@@ -76,12 +79,26 @@ class FakeSession(ModuleType):
         raise KeyboardInterrupt
 
     def serve_worker(
-        self, address_file: Path, slots: int, on_joined: Any, progress_timeout_s: float
+        self,
+        address_file: Path,
+        slots: int,
+        on_joined: Any,
+        progress_timeout_s: float,
+        shuffle_port: int,
+        advertise: tuple[str, int] | None,
     ) -> None:
         self.standing(address_file)
         on_joined("worker-1")
         asked = {"worker": str(address_file), "slots": slots}
-        other = {"progress_timeout_s": progress_timeout_s} if progress_timeout_s != 600 else {}
+        other = {
+            name: value
+            for name, value, default in (
+                ("progress_timeout_s", progress_timeout_s, 600),
+                ("shuffle_port", shuffle_port, 0),
+                ("advertise", advertise, None),
+            )
+            if value != default
+        }
         self.requests.append(asked | other)
 
     def standing(self, address_file: Path) -> dict[str, Any]:

@@ -80,6 +80,10 @@ def test_bad_faults_are_refused_in_one_line(
         ["--out", "x"],
         ["--out", "x", "--fault", "cut", "--kill-workers", "1"],
         ["--fault", "cut", "--kill-workers", "1"],
+        ["--to", "127.0.0.1:7001"],
+        ["--to", "127.0.0.1:7001", "--out", "x", "--fault", "cut"],
+        ["--to", "127.0.0.1:7001", "--kill-workers", "1"],
+        ["--port", "7002", "--kill-workers", "1"],
     ],
 )
 def test_one_kind_of_chaos_at_a_time(minimr: Minimr, arguments: list[str]) -> None:

@@ -196,3 +196,37 @@ def test_a_worker_can_be_told_how_long_a_task_may_be_silent(
     assert session.requests[-1]["progress_timeout_s"] == 2.5
     refused = minimr("worker", "--address", address, "--progress-timeout", "0")
     assert refused.exit_code == 2
+
+
+def test_up_passes_the_progress_timeout_on(minimr: Minimr, session: FakeSession) -> None:
+    minimr("up", "--progress-timeout", "30")
+    assert session.requests == [{"started": 2, "slots": 1, "progress_timeout_s": 30}]
+
+
+def test_a_worker_may_serve_at_one_port_and_name_another(
+    minimr: Minimr, session: FakeSession, tmp_path: Path
+) -> None:
+    address = tmp_path / "cluster.json"
+    minimr("coordinator", "--address", address)
+    given = ["--shuffle-port", "7001", "--advertise", "127.0.0.1:7002"]
+    minimr("worker", "--address", address, *given)
+    told = {"shuffle_port": 7001, "advertise": ("127.0.0.1", 7002)}
+    assert session.requests[-1] == {"worker": str(address), "slots": 1, **told}
+
+
+@pytest.mark.parametrize("text", ["7002", "localhost:", ":7002", "host:0", "host:65536", "host:x"])
+def test_what_is_no_host_and_port_is_refused(minimr: Minimr, text: str) -> None:
+    result = minimr("worker", "--advertise", text)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"{text!r} is no HOST:PORT" in result.stderr
+
+
+def test_late_tasks_of_a_submitted_job_can_do_without_backups(
+    minimr: Minimr, session: FakeSession, job_file: str, text: str
+) -> None:
+    minimr("up")
+    asked = []
+    for more in ([], ["--no-backups"]):
+        minimr("submit", job_file, text, "-o", "out", *more)
+        asked.append(session.requests[-1]["backups"])
+    assert asked == [True, False]

@@ -199,6 +199,35 @@ def test_bad_records_are_skipped_and_saved(home: Path) -> None:
     assert nothing_is_left(home)
 
 
+POISON_JOB = """
+import ctypes
+import minimr as mr
+
+class Poisoned(mr.Job):
+    def map(self, offset, line):
+        if line == "poison":
+            ctypes.string_at(0)
+        yield line, 1
+
+    reduce = mr.Sum()
+"""
+
+
+def test_a_record_that_kills_its_process_is_named_and_can_be_skipped(home: Path) -> None:
+    (home / "poison.py").write_text(POISON_JOB)
+    (home / "lines.txt").write_text("good\ngood\npoison\ngood\n")
+    request = ["run", "poison.py", "lines.txt", "--workers", "1"]
+    result = minimr(home, *request)
+    assert (result.returncode, result.stdout) == (1, "")
+    error = result.stderr.partition("minimr: ")[2]
+    assert "killed by signal 11 (Segmentation fault) in map task 0 at lines.txt:10" in error
+    assert "on the record 'poison'" in error
+    assert "--skip-bad-records" in error
+    skipped = minimr(home, *request, "--skip-bad-records", "1")
+    assert (skipped.returncode, skipped.stdout) == (0, "good\t3\n")
+    assert nothing_is_left(home)
+
+
 def test_ctrl_c_ends_everything(home: Path) -> None:
     running = start(home, "run", "slow.py", "text.txt", "-o", "out")
     assert running.stderr is not None
@@ -210,6 +239,42 @@ def test_ctrl_c_ends_everything(home: Path) -> None:
     assert "Traceback" not in said
     assert not (home / "out").exists()
     assert minimr(home, "logs", "out.log").stdout.endswith("the job was cancelled\n")
+    assert nothing_is_left(home)
+
+
+STUCK_ONCE_JOB = """
+import signal
+from pathlib import Path
+import minimr as mr
+
+class StuckOnce(mr.Job):
+    marker: str
+
+    def map(self, offset, line):
+        if not Path(self.marker).exists():
+            Path(self.marker).touch()
+            signal.pause()
+        yield line, 1
+
+    reduce = mr.Sum()
+"""
+
+
+@pytest.mark.parametrize("cluster", ["own", "standing"])
+def test_a_task_that_is_stuck_is_given_up_when_the_user_says(home: Path, cluster: str) -> None:
+    (home / "stuck.py").write_text(STUCK_ONCE_JOB)
+    patience, own, place = ["--progress-timeout", "1"], [], []
+    if cluster == "own":
+        own = ["--workers", "1", *patience]
+    else:
+        assert minimr(home, "up", "--workers", "1", *patience).returncode == 0
+        place = ["--address", str(home / ".minimr" / "cluster.json")]
+    request = ["run", "stuck.py", "text.txt", "-o", "out", "--no-backups", *own, *place]
+    result = minimr(home, *request, "--", "--marker", str(home / "was-here"))
+    if place:
+        minimr(home, "down")
+    assert result.returncode == 0, result.stderr
+    assert "no progress for 1 s" in minimr(home, "logs", "out.log").stdout
     assert nothing_is_left(home)
 
 

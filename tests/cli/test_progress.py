@@ -3,6 +3,7 @@ import pytest
 from cli.keeper import Keeper
 from cli.output import stderr_draws
 from cli.progress import PlainProgress
+from minimr.observe.view import View
 from tests.observe.story import Story
 
 
@@ -70,7 +71,29 @@ def test_a_note_is_passed_on() -> None:
 
 def test_prints_of_a_task_are_marked_with_it_line_by_line() -> None:
     printed = {"t": 0.0, "event": "task_printed", "task": "map-3", "text": "one\ntwo\n"}
-    assert Keeper().line(printed) == "[map-3] one\n[map-3] two"
+    assert Keeper(View()).line(printed) == "[map-3] one\n[map-3] two"
+
+
+def test_hot_keys_are_told_when_the_map_stage_is_done() -> None:
+    story = Story()
+    story.submitted(maps=2, reduces=1)
+    for number, pairs in enumerate((500, 300)):
+        hot = [{"key": "'the'", "pairs": pairs}, {"key": "'of'", "pairs": 40}]
+        story.done(f"map-{number}", "worker-1", records=500, hot=hot)
+    said = said_of(story)
+    assert said[-2].startswith("map done: 2 tasks")
+    assert said[-1] == "hot key: 'the' has 40% of the pairs; one reducer takes them all"
+
+
+def test_a_map_that_is_made_again_does_not_count_its_hot_keys_twice() -> None:
+    story = Story()
+    story.submitted(maps=1, reduces=1)
+    hot = [{"key": "'the'", "pairs": 600}]
+    story.done("map-0", "worker-1", records=500, hot=hot)
+    story.output_lost("map-0", "worker-1")
+    story.done("map-0", "worker-2", attempt=1, records=500, hot=hot)
+    hot_lines = [line for line in said_of(story) if "hot key" in line]
+    assert hot_lines == ["hot key: 'the' has 60% of the pairs; one reducer takes them all"]
 
 
 def test_a_long_stage_says_every_ten_seconds_how_far_it_is() -> None:

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from minimr.tasks.spec import MEMORY_BYTES
 from tests.cli.conftest import Minimr
 from tests.cli.fake_session import FakeSession
 
@@ -143,7 +144,8 @@ def test_the_session_gets_what_the_user_asked_for(
     out, log = str(tmp_path / "out"), str(tmp_path / "run.log")
     asked = ["--workers", "3", "--reducers", "4", "--log", log, "--overwrite"]
     asked += ["--encoding", "latin-1", "--errors", "strict", "--output-format", "jsonl"]
-    asked += ["--skip-bad-records", "5"]
+    asked += ["--skip-bad-records", "5", "--memory", "64MB"]
+    asked += ["--no-backups", "--progress-timeout", "2.5", "--pack", "--split-hot-keys"]
     minimr("run", job_file, text, "-o", out, *asked)
     [request] = session.requests
     del request["on_event"]
@@ -159,6 +161,11 @@ def test_the_session_gets_what_the_user_asked_for(
         "errors": "strict",
         "overwrite": True,
         "skip_bad_records": 5,
+        "backups": False,
+        "pack": True,
+        "split_hot_keys": True,
+        "progress_timeout_s": 2.5,
+        "memory_bytes": 64_000_000,
         "log": log,
         "options": {},
     }
@@ -174,8 +181,9 @@ def test_what_the_user_leaves_open_has_the_defaults_of_the_library(
         "workers": 2,
         "reducers": None,
         "runner": "cluster",
-        "output_format": "text",
+        "output_format": None,
     }
+    assert request["memory_bytes"] == MEMORY_BYTES
     assert (request["encoding"], request["errors"]) == ("utf-8", "surrogateescape")
     assert (request["overwrite"], request["log"], request["address"]) == (False, None, None)
 
@@ -190,11 +198,15 @@ def test_what_the_user_leaves_open_has_the_defaults_of_the_library(
             "minimr: the serial runner uses no cluster",
         ),
         (["--workers", "0"], "--workers"),
+        (["--progress-timeout", "0"], "--progress-timeout"),
+        (["--progress-timeout", "9", "--address", "c.json"], "minimr: --progress-timeout is for"),
+        (["--progress-timeout", "9", "--runner", "serial"], "minimr: --progress-timeout is for"),
         (["--runner", "spark"], "--runner"),
         (["--frobnicate"], "--frobnicate"),
         (["--encoding", "klingon"], "Python knows no encoding 'klingon'"),
         (["--reducers", "0"], "--reducers"),
         (["--skip-bad-records", "-1"], "--skip-bad-records"),
+        (["--memory", "lots"], "'lots' is no size; write 64MB"),
     ],
 )
 def test_requests_that_make_no_sense_are_refused_before_any_work(

@@ -1,0 +1,13 @@
+"""All cases by name, in the order in which they run."""
+
+from tests.bench.cases import faults, growth, indexes, latency, sorts, sums, words
+
+CASES = {
+    **words.CASES,
+    **sorts.CASES,
+    **sums.CASES,
+    **indexes.CASES,
+    **latency.CASES,
+    **growth.CASES,
+    **faults.CASES,
+}
