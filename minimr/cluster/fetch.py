@@ -11,9 +11,9 @@ anything about (`unreached`).
 A failed attempt may come back to the same slot: what was fetched is kept until the slot fetches for
 another task.
 
-One holder after the other, in one thread: on loopback, where this version talks, threads for
-several holders gain nothing, since one stream fills a core at either end (the decision is
-tutorials/internals/decisions/0015-when-a-fetch-fails.md).
+One holder after the other, in one thread, because that is simple. On loopback, where this version
+talks, threads would gain little for large segments, whose stream fills a core at either end, and up
+to a half for many small ones from many holders (tutorials/internals/decisions/0015).
 """
 
 import time

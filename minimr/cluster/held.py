@@ -2,8 +2,7 @@
 
 TCP's checksum lets damage through and so do disks (SPARK-4105), so a segment is read twice: first
 against the checksum of its index, then by whoever wants it, from the page cache. A damaged one is
-never sent and never decoded; its map runs again. The first reading costs about a third of a second
-for a gigabyte.
+never sent and never decoded; its map runs again.
 """
 
 import zlib

@@ -8,5 +8,8 @@ BUILT_IN = {
     "terasort": "minimr.jobs.terasort:TeraSort",
     "distinct": "minimr.jobs.distinct:Distinct",
     "join": "minimr.jobs.join:Join",
+    "topk": "minimr.jobs.topk:TopLines",
+    "histogram": "minimr.jobs.histogram:Histogram",
+    "sessionize": "minimr.jobs.sessionize:Sessionize",
 }
 """The name on the command line and the class, as "module:Class"."""

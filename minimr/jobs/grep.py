@@ -4,6 +4,8 @@
 
 The pattern is a regular expression of Python's `re`. The result is the file's path and the line,
 for each line in which the pattern is found, in the order of the files and lines.
+A `map_block` would save little: a pattern cannot be searched for in many lines at once, since `^`
+and `$` would see the line ends.
 """
 
 import re

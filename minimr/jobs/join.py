@@ -5,7 +5,8 @@
 For each pair of a line of the first input and a line of the second with the same first column,
 the result is that column, a tab, the rest of the left line, a tab, and the rest of the right line
 (an inner join). The pairs of a key are in the order of the left lines, then of the right ones. A
-line without a tab is all key, with an empty rest. All lines of one key must fit in memory.
+line without a tab is all key, with an empty rest. All lines of one key must fit in memory. Every
+line travels, as a pair of its own, so a `map_block` would have nothing to save.
 """
 
 from collections.abc import Iterator

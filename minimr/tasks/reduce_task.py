@@ -25,6 +25,9 @@ from minimr.tasks.skip import Skipper, skipper_of
 from minimr.tasks.spec import ReduceResult, ReduceTask
 from minimr.tasks.watcher import NOBODY, Pace, Watcher
 
+COLUMNS_PAIRS_MIN = 1_000
+"""Below that numpy's fixed costs are larger than what it saves."""
+
 
 def run_reduce(
     job: Job,
@@ -66,20 +69,31 @@ def _count(segment: Iterator[Pairs], position: Position) -> Iterator[Pairs]:
 def _goes_by_columns(
     job: Job, skipper: Skipper | None, segments: list[Iterator[Pairs]]
 ) -> tuple[bool, list[Iterator[Pairs]]]:
-    """Tell whether to reduce by columns, to judge by the first block; return the segments whole.
+    """Tell whether to reduce by columns, to judge by the first blocks; return the segments whole.
 
     A job whose `reduce` has no vectorised form goes key by key, and so does one that skips bad
-    groups. The answer does not depend on the way; where numpy is not loaded, it is not worth it.
+    groups. The answer does not depend on the way; it is not worth it where numpy is not loaded, or
+    for a few pairs, such as the partial results of a round.
     """
     if skipper is not None or not (job.reduce_block or _is_vectorised(job)):
         return False, segments
+    if job.reduce_block is not None:
+        return True, segments
+    if "numpy" not in sys.modules:
+        return False, segments
+    whole = list(segments)
+    pairs = 0
     for number, segment in enumerate(segments):
-        for block in segment:
-            rest = [chain([block], segment), *segments[number + 1 :]]
-            typed = isinstance(block, StoredPairs) and block.has_typed_keys
-            by_columns = job.reduce_block is not None or (typed and "numpy" in sys.modules)
-            return by_columns, rest
-    return job.reduce_block is not None, segments
+        block = next(segment, None)
+        if block is None:
+            continue
+        whole[number] = chain([block], segment)
+        if not (isinstance(block, StoredPairs) and block.has_typed_keys):
+            return False, whole
+        pairs += block.records
+        if pairs >= COLUMNS_PAIRS_MIN:
+            return True, whole
+    return False, whole
 
 
 def _is_vectorised(job: Job) -> bool:

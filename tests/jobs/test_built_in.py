@@ -8,7 +8,7 @@ from minimr.job import Job
 from minimr.jobs import BUILT_IN
 
 
-@pytest.mark.parametrize("name", ["wordcount", "grep", "index", "sort", "distinct", "join"])
+@pytest.mark.parametrize("name", BUILT_IN)
 def test_each_name_stands_for_a_documented_job(name):
     module_name, _, class_name = BUILT_IN[name].partition(":")
     module = import_module(module_name)
