@@ -124,7 +124,8 @@ class TopK(Aggregate):
 
     def merge(self, key: Any, states: Iterable[Any]) -> list[Any]:
         try:
-            return heapq.nlargest(self.n, states)
+            # iter: of a list, nlargest takes another way, with another answer if there are NaNs.
+            return heapq.nlargest(self.n, iter(states))
         except (TypeError, ValueError) as error:
             raise _cannot("TopK", "compare", key, error) from error
 

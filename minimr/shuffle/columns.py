@@ -13,7 +13,8 @@ and what a column means is its list of items: wherever two columns do not go tog
 lists, and nothing but speed is lost. All functions here keep to that.
 """
 
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from sys import getsizeof
 from typing import Any, TypeGuard
@@ -158,8 +159,30 @@ def order(keys: Column) -> Ints:
     """Return the indices that sort keys of one kind stably, (n,) int64."""
     if isinstance(keys, list | Tuples):
         each = items(keys)
+        if each and each[0] is None:  # then all are, and None has no order of its own
+            return np.arange(len(each), dtype=np.int64)
         return np.array(sorted(range(len(each)), key=each.__getitem__), np.int64)
     return order_of(keys)
+
+
+def count_below(sorted_keys: Column, key: Any) -> int:
+    """Return how many of the keys are less than `key`, which is of their kind."""
+    return bisect_left(sorted_keys, (key,), key=_ranked)
+
+
+def count_upto(sorted_keys: Column, key: Any) -> int:
+    """Return how many of the keys are not greater than `key`."""
+    return bisect_right(sorted_keys, (key,), key=_ranked)
+
+
+def least(keys: Iterable[Any]) -> Any:
+    """Return the smallest of some Python keys of one kind."""
+    return min(map(_ranked, keys))[0]
+
+
+def _ranked(key: Any) -> tuple[Any]:
+    """Return what compares as the key does, even if it is None."""
+    return (key,)
 
 
 def starts(sorted_keys: Column) -> Ints:

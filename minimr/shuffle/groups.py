@@ -4,7 +4,6 @@ Most groups lie within a chunk. One that goes on in the next chunk is put togeth
 fits into memory; one that does not is handed out as a LongGroup, to be read piece by piece.
 """
 
-from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -16,6 +15,7 @@ from minimr.shuffle.columns import (
     Column,
     Tuples,
     concat,
+    count_upto,
     cut,
     item,
     size_bytes,
@@ -91,7 +91,7 @@ class _Tail:
         yield first
         key = item(self.keys, 0)
         for chunk in chunks:
-            end, count = bisect_right(chunk.keys, key), len(chunk.keys)
+            end, count = count_upto(chunk.keys, key), len(chunk.keys)
             if end:
                 yield cut(chunk.values, 0, end)
             if end < count:

@@ -11,7 +11,6 @@ ends with it is *open*. Its values follow in chunks of that key alone, run by ru
 are.
 """
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,9 +20,12 @@ from minimr.keys import preview
 from minimr.shuffle.columns import (
     Column,
     concat,
+    count_below,
+    count_upto,
     cut,
     item,
     kind_of,
+    least,
     order,
     size_bytes,
     take,
@@ -103,11 +105,11 @@ class _Run:
 
     def take_below(self, bound: Any) -> KeysAndValues:
         """Remove and return the loaded pairs with smaller keys."""
-        return self._take(bisect_left(self.keys, bound))
+        return self._take(count_below(self.keys, bound))
 
     def take_upto(self, bound: Any) -> KeysAndValues:
         """Remove and return the loaded pairs with keys that are not greater."""
-        return self._take(bisect_right(self.keys, bound))
+        return self._take(count_upto(self.keys, bound))
 
     def _take(self, end: int) -> KeysAndValues:
         count = len(self.keys)
@@ -125,7 +127,7 @@ class _Run:
 def _merge_streams(runs: Sequence[Iterable[KeysAndValues]]) -> Iterator[Chunk]:
     live = [run for run in map(_Run, runs) if len(run.keys)]
     while live:
-        bound = min(run.last for run in live)
+        bound = least(run.last for run in live)
         below = [run.take_below(bound) for run in live]
         below = [part for part in below if len(part[0])]
         equal = [run.take_upto(bound) for run in live]

@@ -112,7 +112,7 @@ class Lists:
                     values = self._lists[key] = self._combine(key, values)
                 if number % SAMPLE_EVERY == 0:
                     sampled_bytes += GROUP_BYTES + size_of(key) + size_of(values)
-        self.size_bytes = sampled_bytes * SAMPLE_EVERY
+        self.size_bytes = _of_all(sampled_bytes, len(self._lists))
 
     def is_exact(self) -> bool:
         everything = chain.from_iterable(self._lists.values())
@@ -189,7 +189,7 @@ class States:
             for number, (key, state) in enumerate(self._states.items())
             if number % SAMPLE_EVERY == 0
         ]
-        self.size_bytes = sum(sample) * SAMPLE_EVERY
+        self.size_bytes = _of_all(sum(sample), len(self._states))
 
     def is_exact(self) -> bool:
         return exact(self._aggregate, list(self._states.values()))
@@ -266,6 +266,11 @@ class States:
         with self._position.during("combine"):
             self._position.key = key
             (self._states[key],) = self._aggregate.merge(key, [self._states[key], value])
+
+
+def _of_all(sampled_bytes: int, entries: int) -> int:
+    """Estimate the size of all entries by that of every SAMPLE_EVERYth."""
+    return sampled_bytes * entries // max(1, -(-entries // SAMPLE_EVERY))
 
 
 Step = Callable[[Any, Any], Any]

@@ -24,7 +24,7 @@ class Recorder:
     def tick(self):
         self.ticks += 1
 
-    def at(self, position):
+    def at(self, position, sentence=""):
         self.published += 1
         self.position = position
 
@@ -99,10 +99,13 @@ def test_a_block_is_published_with_its_length(tmp_path, recorder):
 def test_between_records_the_task_is_nowhere(tmp_path, recorder):
     source = text_input(tmp_path, "aa\nb\n")
     seen = []
-    recorder.at = seen.append
+    recorder.at = lambda position, sentence: seen.append((position, sentence))
     map_once(Silent, source, tmp_path, careful=True, watcher=recorder)
     path = source["path"]
-    assert seen[:4] == [f"{path}:0", None, f"{path}:3", None]
+    at_first = f"in map task 0 at {path}:0, on the record 'aa'"
+    at_second = f"in map task 0 at {path}:3, on the record 'b'"
+    nowhere = (None, "")
+    assert seen[:4] == [(f"{path}:0", at_first), nowhere, (f"{path}:3", at_second), nowhere]
 
 
 @pytest.mark.parametrize("in_memory", [True, False])

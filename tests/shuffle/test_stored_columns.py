@@ -1,0 +1,142 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minimr.errors import CorruptData
+from minimr.shuffle.byte_strings import ByteStrings
+from minimr.shuffle.columns import Tuples, items, typed
+from minimr.shuffle.stored_columns import (
+    CODEC,
+    FIXED,
+    FLOATS,
+    INTS,
+    ROWS,
+    STRINGS,
+    TUPLE_DEPTH_MAX,
+    TUPLES,
+    decode_column,
+    decode_list,
+    encode_column,
+    encode_list,
+)
+
+from .columns_of import KEYS, KINDS, forms
+from .values import VALUES, same
+
+MATRIX = np.arange(6, dtype=np.int16).reshape(3, 2)
+EXAMPLES = {
+    "ints": np.array([1, -2, 2**62]),
+    "floats": np.array([0.5, -0.0, np.nan]),
+    "bools": np.array([True, False, True]),
+    "rows": MATRIX,
+    "texts": ByteStrings.of(["a", "", "\ud800é"]),
+    "bytes": ByteStrings.of([b"a", b"", b"\0\0"]),
+    "fixed": ByteStrings.fixed(np.frombuffer(b"abcdef", np.uint8).reshape(3, 2)),
+    "tuples": Tuples((np.arange(3), Tuples((np.zeros(3), ByteStrings.of(["a", "b", "c"]))))),
+    "anything": [{"a": 1}, None, (1, [2**70])],
+    "nothing": [],
+}
+
+
+def both_ways(kind, data, records):
+    """What is read as a list and as a column."""
+    view = memoryview(bytes(data))
+    return decode_list(kind, view, records), items(decode_column(kind, view, records))
+
+
+@given(KINDS.flatmap(lambda kind: st.lists(KEYS[kind], max_size=9)) | st.lists(VALUES, max_size=4))
+def test_lists_and_columns_come_back_in_both_ways(cells):
+    stored = [encode_list(cells), *map(encode_column, forms(cells))]
+    for kind, data in stored:
+        for found in both_ways(kind, data, len(cells)):
+            assert same(found, cells)
+
+
+@pytest.mark.parametrize("column", EXAMPLES.values(), ids=EXAMPLES)
+def test_every_form_comes_back_in_both_ways(column):
+    for found in both_ways(*encode_column(column), len(column)):
+        assert same(found, items(column))
+
+
+@pytest.mark.parametrize("column", EXAMPLES.values(), ids=EXAMPLES)
+def test_a_part_of_a_column_or_every_other_item_comes_back(column):
+    if isinstance(column, np.ndarray):
+        assert same(both_ways(*encode_column(column[::2]), 2)[0], items(column[::2]))
+    if isinstance(column, ByteStrings):
+        part = column.slice(1, 3)
+        assert both_ways(*encode_column(part), 2) == (items(column)[1:], items(column)[1:])
+
+
+def test_numbers_have_one_form():
+    assert encode_list([1, -1]) == (INTS, b"\1" + bytes(7) + b"\xff" * 8)
+    assert encode_list([1.0]) == (FLOATS, b"\0\0\0\0\0\0\xf0\x3f")
+    for cells in ([1, -1], [0.5, -0.0]):
+        kind, data = encode_column(typed(cells))
+        assert (kind, bytes(data)) == encode_list(cells)
+        for order in "<>":
+            kind, data = encode_column(typed(cells).astype(typed(cells).dtype.newbyteorder(order)))
+            assert (kind, bytes(data)) == encode_list(cells)
+
+
+def test_what_has_no_form_of_its_own_goes_through_the_codec():
+    deep = 1
+    for _ in range(TUPLE_DEPTH_MAX + 2):
+        deep = (deep,)
+    for cells in ([1, 2**63], [1, 1.0], [True, 1], [(1,), (1, 2)], [()], [(0,) * 256], ["a"]):
+        kind, data = encode_list(cells)
+        assert kind == CODEC
+        assert both_ways(kind, data, len(cells)) == (cells, cells)
+    kind, data = encode_list([deep] * 2)
+    assert kind == TUPLES
+    assert both_ways(kind, data, 2) == ([deep] * 2, [deep] * 2)
+    with pytest.raises(TypeError):
+        encode_list([object()])
+
+
+def taken(kind, data, records):
+    """Read damaged data: it is CorruptData or a column of so many items, and nothing else."""
+    for read in (decode_list, decode_column):
+        try:
+            found = read(kind, memoryview(data), records)
+        except CorruptData:
+            continue
+        if read is decode_list:
+            assert type(found) is list
+        items(found)  # ByteStrings decode when they are read
+
+
+@pytest.mark.parametrize("column", EXAMPLES.values(), ids=EXAMPLES)
+@given(st.data())
+def test_damage_is_corrupt_data_or_other_items(column, data):
+    kind, stored = encode_column(column)
+    damaged = bytearray(stored)
+    for _ in range(data.draw(st.integers(0, 3))):
+        damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
+    end = data.draw(st.integers(0, len(damaged)))
+    records = data.draw(st.sampled_from([len(column), 0, 1, 2**32 - 1]))
+    kind = data.draw(st.sampled_from([kind, *range(9)]))
+    taken(kind, bytes(damaged[:end]), records)
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        (INTS, bytes(9)),
+        (FLOATS, bytes(7)),
+        (TUPLES, b""),
+        (TUPLES, b"\1"),
+        (TUPLES, b"\1\1" + b"\xff" * 8),
+        (ROWS, b""),
+        (STRINGS, b""),
+        (STRINGS, b"\2" + bytes(15)),
+        (FIXED, bytes(3)),
+        (FIXED, b"\2\0\0\0\1\0\0\0aaa"),
+        (FIXED, bytes(8)),
+        (99, b""),
+    ],
+)
+def test_what_cannot_be_three_items_is_corrupt_data(kind, data):
+    for read in (decode_list, decode_column):
+        with pytest.raises(CorruptData):
+            read(kind, memoryview(data), 3)
