@@ -6,8 +6,9 @@ import pytest
 
 import minimr as mr
 from minimr.cluster import messages as m
+from minimr.cluster import performer
 from minimr.cluster.connect import connect
-from minimr.cluster.connection import Connection
+from minimr.cluster.connection import Connection, encode_messages
 from minimr.cluster.coordinator import Coordinator
 from minimr.cluster.joined import joined
 from minimr.cluster.journal import Journal
@@ -181,6 +182,38 @@ def test_a_job_may_begin_its_reduces_and_fail_within_one_frame(peer):
         told += answers(client)
     assert "bad record" in told[-1].error
     assert [each["state"] for each in status(client)["jobs"]] == ["failed"]
+
+
+def test_a_worker_may_be_given_work_and_break_the_protocol_within_one_frame(peer):
+    worker, client = peer("worker"), peer("client")
+    worker.send([m.Register(1, "127.0.0.1", 1, 1)])
+    answers(worker)
+    client.send([submit()])
+    assert any(isinstance(each, m.Run) for each in answers(worker))
+    done = m.Done(ATTEMPT, None, {"bytes_out": 1}, {}, None, "", digest="0")
+    pieces = encode_messages([done])
+    worker.sock.sendall(b"".join(map(bytes, pieces)) + bytes(100))
+    while answers(worker) is not None:
+        pass
+    assert status(peer("client"))["workers"] == []
+
+
+def test_many_map_outputs_are_announced_in_several_messages(peer, monkeypatch):
+    monkeypatch.setattr(performer, "LOCATIONS_TOGETHER", 2)
+    worker, client = peer("worker"), peer("client")
+    worker.send([m.Register(1, "127.0.0.1", 1, 1)])
+    answers(worker)
+    client.send([submit(maps=5, inputs=Blob(joined([b""] * 5)))])
+    maps = [AttemptId("job-1", "map", index, 0) for index in range(5)]
+    announced, told = [], []
+    for each in maps:
+        while not any(isinstance(run, m.Run) and run.attempt == each for run in told):
+            told += answers(worker)
+        worker.send([m.Done(each, None, {"bytes_out": 1}, {}, None, "", digest="0")])
+    while not any(isinstance(run, m.Run) and run.attempt.stage == "reduce" for run in told):
+        told += answers(worker)
+    announced = [news.attempts for news in told if isinstance(news, m.MapsAt)]
+    assert announced == [maps[:2], maps[2:4], maps[4:]]
 
 
 def test_what_comes_together_is_synced_once_and_before_anybody_hears_of_it(tmp_path, monkeypatch):

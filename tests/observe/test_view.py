@@ -351,3 +351,12 @@ def test_whatever_happens_the_view_is_the_truth(seed: int, steps: int) -> None:
             fold(view, event)
         folded = len(run.story.events)
         assert seen(view) == run.truth()
+
+
+def test_the_hot_keys_of_a_lost_output_do_not_count() -> None:
+    story = Story()
+    story.submitted(maps=2, reduces=1)
+    story.done("map-0", "worker-1", records=500, hot=[{"key": "'the'", "pairs": 250}])
+    story.done("map-1", "worker-1", records=500, hot=[{"key": "'of'", "pairs": 250}])
+    story.output_lost("map-0", "worker-1")
+    assert view_of(story).jobs[story.job].hot_keys() == [("'of'", 0.25)]

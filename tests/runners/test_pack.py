@@ -59,13 +59,14 @@ def test_a_join_still_knows_its_sides(tmp_path):
 
 
 def test_an_error_names_the_file_within_the_pack(folder):
-    (folder / "07.txt").write_text("fine\nline 1 bad\n")
-    with pytest.raises(JobFailed, match=r"07\.txt:5"):
+    """00.txt is empty, so 01.txt is not the first of its pack."""
+    (folder / "01.txt").write_text("fine\nline 1 bad\n")
+    with pytest.raises(JobFailed, match=r"01\.txt:5"):
         mr.run(Lines, [str(folder)], runner="serial", pack=True)
 
 
 def test_a_bad_record_within_a_pack_can_be_skipped(folder):
-    (folder / "07.txt").write_text("fine\nline 1 bad\n")
+    (folder / "01.txt").write_text("fine\nline 1 bad\n")
     result = mr.run(Lines, [str(folder)], runner="serial", pack=True, skip_bad_records=1)
     (skipped,) = result.skipped
-    assert skipped["position"] == f"{folder / '07.txt'}:5"
+    assert skipped["position"] == f"{folder / '01.txt'}:5"

@@ -102,6 +102,13 @@ def test_earlier_reports_are_taken_into_account():
     assert failed.attempt == attempt(1)
 
 
+def test_what_waited_behind_a_death_goes_before_what_came_later():
+    worker = machine()
+    assign(worker, 0, 1, 2)
+    worker.handle(SlotDied(0, "killed", 1))
+    assert worker.handle(SlotReady(0)) == [StartAttempt(0, attempt(1)), StartAttempt(0, attempt(2))]
+
+
 def test_a_slot_that_dies_idle_blames_nobody():
     worker = machine()
     assert worker.handle(SlotDied(0, "killed", 0)) == [SpawnSlot(0)]

@@ -35,6 +35,10 @@ def test_the_hottest_comes_first():
     assert list(found.items()) == [("'the'", 40_000), ("'of'", 20_000)]
 
 
+def test_what_counts_is_the_sum_over_the_batches():
+    assert list(found_in([{"a": 3_000, "b": 2_000}, {"b": 9_000}])) == ["'b'", "'a'"]
+
+
 def test_even_keys_are_not_hot():
     assert found_in([dict.fromkeys(range(1_000), 5_000)]) == {}
 
