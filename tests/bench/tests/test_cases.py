@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from tests.bench.__main__ import main
 from tests.bench.case import OUT, Candidate
 from tests.bench.cases import CASES
+from tests.bench.command import main
 from tests.bench.setting import PEERS, Setting
 
 
