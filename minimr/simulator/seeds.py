@@ -6,11 +6,13 @@ failed, however green its runs are.
 """
 
 import shlex
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from minimr.simulator.computation import Computation
@@ -108,9 +110,17 @@ def _tallies(chunks: list[Sweep], processes: int) -> Iterator[Tally]:
     if processes == 1 or len(chunks) == 1:
         yield from map(run_all, chunks)
         return
-    # A fresh interpreter owes nothing to what this one has imported or started.
-    with get_context("spawn").Pool(processes) as pool:
+    # A fresh interpreter owes nothing to what this one has imported or started. A pool's processes
+    # end by a signal, so the directory that holds theirs is ours.
+    with (
+        TemporaryDirectory(prefix="minimr-sim-") as home,
+        get_context("spawn").Pool(processes, _move_into, (home,)) as pool,
+    ):
         yield from pool.imap(run_all, chunks)
+
+
+def _move_into(home: str) -> None:
+    tempfile.tempdir = home
 
 
 def _chunks(wanted: Sweep) -> Iterator[Sweep]:

@@ -1,6 +1,8 @@
 import os
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -24,11 +26,17 @@ def test_no_seed_breaks_a_promise(wanted: Sweep) -> None:
     assert tally.seeds == wanted.last - wanted.first + 1
 
 
-def test_a_sweep_in_two_processes_sees_the_same() -> None:
-    alone, together = sweep(Sweep(0, 119)), sweep(Sweep(0, 119), processes=2)
+def test_a_sweep_in_two_processes_sees_the_same_and_leaves_no_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = sweep(Sweep(0, 119))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    together = sweep(Sweep(0, 119), processes=2)
     assert together.classes == alone.classes
     assert together.ended == alone.ended
     assert together.events == alone.events
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_seed_gives_the_same_log_in_every_process() -> None:
