@@ -88,11 +88,12 @@ def _avoid(state: State, task: Task, worker: str) -> None:
 
 
 def retry(turn: Turn, event: events.RetryTimer) -> None:
-    """The pause of a reduce task is over."""
+    """The pause of a reduce task is over. It has two if it failed again before the first was over,
+    in an attempt of an earlier epoch, and is queued once."""
     job = turn.state.jobs.get(event.job)
     if job is None or job.reduce_stage is None:
         return
     task = job.reduce_stage.tasks[event.index]
-    if task.state is TaskState.PENDING:
+    if task.state is TaskState.PENDING and task.index not in task.stage.ready:
         enqueue(task, first=True)
         turn.wake_all()

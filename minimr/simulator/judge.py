@@ -189,7 +189,7 @@ def _hears(world: World, worker: SimWorker) -> bool:
     line = world.coordinator.lines.get(worker.name)
     if worker.process.state or line is None or line.down.lost or line is not worker.line:
         return False
-    return line.down.last_at < world.loop.now
+    return line.down.empty_at < world.loop.now
 
 
 def _left_at(worker: SimWorker) -> Iterator[str]:
@@ -206,6 +206,6 @@ def _left_at(worker: SimWorker) -> Iterator[str]:
 def _may_leave(worker: SimWorker) -> bool:
     """Whether the coordinator knew before the end of the job that this worker wants to leave."""
     now, line = worker.world.loop.now, worker.line
-    if worker.drained_at is None or line is None or line.up.lost or line.up.last_at > now:
+    if worker.drained_at is None or line is None or line.up.lost or line.up.empty_at > now:
         return False
     return worker.drained_at + SETTLE_S < now

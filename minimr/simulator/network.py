@@ -85,6 +85,8 @@ class Stream:
         self.tag: Any = None
         self.last_at = 0.0
         """When the last message arrives that keeps the order."""
+        self.empty_at = 0.0
+        """When the last of all messages arrives."""
         self._closed = False
         self._has_begun = False  # Nothing overtakes the first message, a registration.
         self.lost = False
@@ -123,6 +125,7 @@ class Stream:
         at = max(self.last_at, now + self._network.transit_s(self._path))
         if trouble is None or trouble.disorder_until <= now:
             self.last_at = at
+        self.empty_at = max(self.empty_at, at)
         return at
 
 

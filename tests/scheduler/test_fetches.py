@@ -206,6 +206,21 @@ def test_whoever_never_reaches_anything_fails_the_job_with_the_last_words():
     assert world.named("attempt_failed")[-1]["charged"] is False
 
 
+def test_two_pauses_of_a_task_queue_it_once():
+    world = mapped()
+    (made,) = outputs(world)
+    name, reducer = reducer_elsewhere(world, holder_of(world, made))
+    miss(world, name, reducer, [made])
+    for worker in world.scheduler.state.workers.values():
+        worker.slots = 0
+    pause(world)
+    pause(world)
+    world.join(slots=2)
+    assert len(reducers(world)) == 1
+    world.run_to_end()
+    assert world.ended["job-1"].ok
+
+
 def test_the_end_of_a_pause_is_nothing_to_a_job_that_is_over():
     world = mapped()
     (made,) = outputs(world)

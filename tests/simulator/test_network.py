@@ -52,6 +52,16 @@ def test_a_partition_holds_messages_until_it_heals() -> None:
     assert 7.0 <= wire.times[0] < 7.01
 
 
+def test_a_stream_is_empty_when_the_last_message_has_arrived_in_whatever_order() -> None:
+    wire = Wire()
+    wire.stream.send("first")
+    wire.network.trouble(PATH).disorder_until = 1.0
+    for number in range(20):
+        wire.stream.send(number)
+    wire.run()
+    assert wire.times[0] < wire.stream.empty_at == wire.times[-1]
+
+
 def test_a_partition_for_good_loses_the_stream_and_its_end() -> None:
     wire = Wire()
     wire.network.block(PATH, inf)
