@@ -81,13 +81,15 @@ def loss_has_a_cause(event: Event, _task: Task, _ledger: Ledger) -> Finding:
 
 
 def could_be_missed(event: Event, task: Task, _ledger: Ledger) -> Finding:
-    """What was made after a reducer had started was not announced to it, so it misses another."""
+    """What was made later was not announced to a reducer, so it misses another. One that waits for
+    a slot hears what its worker is told with the reduce tasks behind it."""
     cause, winner = event.get("cause", ""), task.winner
     reducer = task.job.tasks.get(cause.removeprefix(MISSED_BY))
     if winner is None or reducer is None or not cause.startswith(MISSED_BY):
         return None
-    started = [attempt.line for attempt in reducer.running()]
-    if not started or winner.line < max(started):
+    news = task.job.news
+    heard = [max(each.line, news.get(each.worker, 0)) for each in reducer.running()]
+    if not heard or winner.line < max(heard):
         return None
     return f"the output of {said(event)} is lost, but {reducer.name} never heard of it"
 

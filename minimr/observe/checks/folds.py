@@ -126,6 +126,8 @@ def _started(event: Event, task: Task, ledger: Ledger) -> None:
     backup = bool(event.get("backup"))
     attempt = Attempt(event["attempt"], event["worker"], ledger.line, RUNNING, backup)
     task.attempts.append(attempt)
+    if task.is_reduce:
+        task.job.news[attempt.worker] = ledger.line
 
 
 def _adopted(event: Event, task: Task, ledger: Ledger) -> None:

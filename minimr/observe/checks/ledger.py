@@ -122,6 +122,7 @@ class Job:
     patchy: bool = False
     inputs: str | None = None  # the digest over all maps' digests, once somebody needed it
     mixed: str | None = None  # a map that was read in one version and then made in another
+    news: dict[str, int] = field(default_factory=dict)  # the line of a worker's last reduce task
 
     @property
     def first_stage(self) -> str:

@@ -73,6 +73,17 @@ def test_a_loss_with_a_worker_that_was_released() -> None:
     assert (9, line_of(run, wrong)) in broken(run)
 
 
+@pytest.mark.parametrize("worker", ["worker-1", "worker-2"])
+def test_a_reducer_that_waits_hears_what_its_worker_is_told(worker: str) -> None:
+    run = mapped()
+    run.started("reduce-0", "worker-1")
+    run.output_lost("map-1", "worker-2", cause="fetch failed in reduce-1")
+    run.map(1, "worker-2", 1)
+    run.started("reduce-1", worker)
+    again = run.output_lost("map-1", "worker-2", 1, cause="fetch failed in reduce-0")
+    assert ((9, line_of(run, again)) in broken(run)) is (worker == "worker-2")
+
+
 @pytest.mark.parametrize("late", [True, False])
 def test_a_reducer_misses_only_what_was_made_before_it_started(late: bool) -> None:
     run = mapped()
