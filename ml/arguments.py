@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 
 from ml.errors import ArgumentError
-from ml.losses import Vector
+from ml.vectors import Vector
 
 Choice = TypeVar("Choice")
 
@@ -38,19 +38,17 @@ def choice(name: str, value: object, choices: Sequence[Choice]) -> Choice:
     raise ArgumentError(f"{name} must be one of {names}, but is {value!r}")
 
 
-def start_weights(value: object, features: int) -> Vector:
-    """Return initial weights (features,): zeros for None, else a checked copy of `value`."""
-    if value is None:
-        return np.zeros(features)
+def start_vector(name: str, value: object, size: int, of: str) -> Vector:
+    """Return a checked copy (size,) of `value`, one number for each of the `of`."""
     try:
-        weights = np.array(value, dtype=np.float64)
+        vector = np.array(value, dtype=np.float64)
     except (TypeError, ValueError):
-        raise ArgumentError("initialWeights must be a list or array of numbers") from None
-    if weights.shape != (features,):
+        raise ArgumentError(f"{name} must be a list or array of numbers") from None
+    if vector.shape != (size,):
         raise ArgumentError(
-            f"initialWeights must hold one number for each of the {features} features, "
-            f"but its shape is {weights.shape}"
+            f"{name} must hold one number for each of the {size} {of}, "
+            f"but its shape is {vector.shape}"
         )
-    if not np.isfinite(weights).all():
-        raise ArgumentError("initialWeights must hold finite numbers only")
-    return weights
+    if not np.isfinite(vector).all():
+        raise ArgumentError(f"{name} must hold finite numbers only")
+    return vector

@@ -6,6 +6,12 @@ shrinks if |1 - eta lambda| < 1, so a step below 2 / lambda_max is safe. Beyond 
 grows, and since eta falls as step / sqrt(i) it is a race: a step a little too large recovers, one
 far too large overflows first. An L2 penalty adds its lambda to every eigenvalue.
 
+Another loss bends by its own second derivative along the scores, and H by X' diag(l'') X / n, which
+is at most the bound of l'' times the H above. So 2 / (bound lambda_max) is safe for every smooth
+loss; hinge and quantile have no curvature, and only a penalty can make them diverge. The Poisson
+loss has no bound: its curvature is the mean count, so the largest label stands for it, which is
+right about the solution. A network has none either. Momentum changes the 2 (optimizers.py).
+
 Nothing scales the features here, as nothing does in MLlib. A feature in the hundreds has a mean
 square in the ten thousands, and allows a step of 0.0001 at the most.
 """
@@ -17,10 +23,11 @@ from math import floor, inf, isfinite, log10
 import numpy as np
 
 import minimr as mr
-from ml.gradient import GradientRound
+from ml.descent import NotFinite
 from ml.labeled_data import LabeledData
-from ml.losses import Matrix, Vector
-from ml.sgd import NotFinite
+from ml.models import Linear
+from ml.problem import Problem
+from ml.vectors import Matrix, Vector
 
 # Wider data gets the trace of H, which is an upper bound of lambda_max and costs one vector.
 FULL_MATRIX_COLUMNS = 256
@@ -48,30 +55,54 @@ def second_moments(X: Matrix, columns: int, intercept: bool, full: bool) -> Matr
         return wide.T @ wide if full else np.einsum("ij,ij->j", wide, wide)
 
 
-def advice(
-    failure: NotFinite, data: LabeledData, job: GradientRound, step: float, l2_param: float
-) -> str:
+def advice(failure: NotFinite, problem: Problem, data: LabeledData) -> str:
     """The message for a descent that failed: what happened, why, and what to do."""
+    step = problem.schedule.step
     happened = f"SGD diverged: {failure.what} at iteration {failure.iteration} with step={step:g}."
     if data.summary().bad_rows:
         return f"{happened} The data holds NaN or infinity; remove those rows."
-    curvature = curvature_of(data, job.intercept)
+    if not isinstance(problem.model, Linear):
+        return (
+            f"{happened} Nothing bounds the curvature of a network: pass a tenth of the step, or "
+            "scale the features to mean 0 and variance 1."
+        )
+    curvature = curvature_of(data, problem.model.intercept)
     if not isfinite(curvature.largest):
         return f"{happened} The squares of the features overflow; scale the features down."
-    safe_step = curvature.safe_step(l2_param)
+    bound, sure = _loss_curvature(problem, data)
+    safe_step = problem.optimizer.stable_step(curvature.largest * bound + _l2_of(problem))
     if step > safe_step:
-        safe = "The largest safe step" if curvature.exact else "A step that is surely safe"
         return (
-            f"{happened} {safe} for this data is {_rounded_down(safe_step)}: pass "
-            f"that, or scale the features to mean 0 and variance 1 (the largest now is feature "
-            f"{curvature.largest_feature}, root mean square {curvature.root_mean_square:.3g})."
+            f"{happened} {_name_of(curvature, bound, sure)} for this data is "
+            f"{_rounded_down(safe_step)}: pass that, or scale the features to mean 0 and variance "
+            f"1 (the largest now is feature {curvature.largest_feature}, root mean square "
+            f"{curvature.root_mean_square:.3g})."
         )
-    if job.fraction < 1:
+    if not problem.batches.whole:
         return (
             f"{happened} That step is safe for the data as a whole but not for every mini-batch: "
-            "halve the step, raise miniBatchFraction, or scale the features."
+            "halve the step, make the mini-batches larger, or scale the features."
         )
     return f"{happened} The labels or the initial weights are too large to square; scale them down."
+
+
+def _name_of(curvature: "Curvature", bound: float, sure: bool) -> str:
+    if not sure:
+        return "A step that is safe near the solution"
+    exact = curvature.exact and bound == 1.0
+    return "The largest safe step" if exact else "A step that is surely safe"
+
+
+def _loss_curvature(problem: Problem, data: LabeledData) -> tuple[float, bool]:
+    """The bound of the loss's second derivative, and whether it holds everywhere."""
+    bound = problem.model.objective.curvature
+    if isfinite(bound):
+        return bound, True
+    return max(data.summary().label_max, 1.0), False
+
+
+def _l2_of(problem: Problem) -> float:
+    return float(np.max(problem.penalty.l2, initial=0.0))
 
 
 @dataclass(frozen=True)
@@ -82,11 +113,6 @@ class Curvature:
     exact: bool
     largest_feature: int  # counted from 1, as in the file
     root_mean_square: float
-
-    def safe_step(self, l2_param: float) -> float:
-        """2 / (lambda_max + lambda of an L2 penalty); infinity if both are zero."""
-        total = self.largest + l2_param
-        return 2.0 / total if total > 0 else inf
 
 
 def curvature_of(data: LabeledData, intercept: bool) -> Curvature:

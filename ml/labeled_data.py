@@ -9,19 +9,22 @@ one libsvm file may be narrower than the whole, since each knows only its own hi
 
 import os
 import random
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from functools import reduce as fold
-from itertools import accumulate, pairwise
+from itertools import accumulate, count, pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 import minimr as mr
 from ml.arguments import number
 from ml.errors import ArgumentError
-from ml.losses import Matrix, Vector
+from ml.vectors import Matrix, Vector
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,13 @@ class SummaryRound(mr.Job):
         yield key, asdict(fold(Summary.merged, parts))
 
 
+class CountRound(mr.Job):
+    """The number of rows of every partition, keyed by its number."""
+
+    def map_block(self, block: mr.Block) -> Iterator[tuple[int, int]]:
+        yield self.partition_index, len(block)
+
+
 class CollectRound(mr.Job):
     """Returns every partition whole, keyed by its number."""
 
@@ -104,7 +114,11 @@ def uniform_draws(seed: int, partition_index: int, rows: int) -> Vector:
     generator = random.Random(seed ^ partition_index)
     for _ in range(10):  # PySpark mixes the state, since neighbouring seeds are so similar
         generator.randint(0, 1)
-    return np.array([generator.random() for _ in range(rows)], dtype=np.float64)
+    # The same Mersenne Twister in numpy goes on from there, with the same doubles.
+    _, state, _ = generator.getstate()
+    draws = np.random.RandomState()
+    draws.set_state(("MT19937", np.array(state[:-1], np.uint32), state[-1], 0, 0.0))
+    return draws.random_sample(rows)
 
 
 def load_libsvm(
@@ -115,11 +129,68 @@ def load_libsvm(
     `path` is a file, a directory or a glob. Raises BadRecord naming file and line for a fault,
     UsageError for a path that is not there.
     """
+    return _load(path, "libsvm", partitions, cluster)
+
+
+def load_csv(
+    path: str | os.PathLike[str],
+    label: str | int = -1,
+    partitions: int = 8,
+    cluster: "mr.Cluster | None" = None,
+) -> "LabeledData":
+    """Parse comma-separated numbers, with or without a line of names, as `load_libsvm` does.
+
+    `label` is the column of labels, by name or by number, from 0 or from the end. All other columns
+    are features, in their order.
+    """
+    return _load(path, f"csv:{label}", partitions, cluster)
+
+
+def load_npy(
+    path: str | os.PathLike[str],
+    label: int = -1,
+    partitions: int = 8,
+    cluster: "mr.Cluster | None" = None,
+) -> "LabeledData":
+    """Load matrices of numpy's .npy files; `label` is the number of the column of labels."""
+    return _load(path, f"npy:{label}", partitions, cluster)
+
+
+def load_arrays(
+    X: npt.ArrayLike, y: npt.ArrayLike, partitions: int = 8, cluster: "mr.Cluster | None" = None
+) -> "LabeledData":
+    """Bring X (n, k) and y (n,) from here to the workers.
+
+    They travel as a temporary file, which stays until this process ends, since a partition that is
+    lost is read again. Raises ArgumentError for other shapes, BadRecord for NaN or infinity.
+    """
+    features, labels = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    if features.ndim != 2 or labels.shape != features.shape[:1] or not features.shape[1]:
+        raise ArgumentError(
+            f"X must be (rows, features) and y (rows,), but they are {features.shape} and "
+            f"{labels.shape}"
+        )
+    path = Path(_array_files().name) / f"{next(_file_numbers)}.npy"
+    np.save(path, np.column_stack([features, labels]))
+    return _load(path, "npy", partitions, cluster)
+
+
+@cache
+def _array_files() -> "tempfile.TemporaryDirectory[str]":
+    return tempfile.TemporaryDirectory(prefix="minimr-arrays-")
+
+
+_file_numbers = count()
+
+
+def _load(
+    path: str | os.PathLike[str], data_format: str, partitions: int, cluster: "mr.Cluster | None"
+) -> "LabeledData":
     if isinstance(partitions, bool) or not isinstance(partitions, int) or partitions < 1:
         raise ArgumentError(f"partitions must be a whole number >= 1, but is {partitions!r}")
     if cluster is None:
         cluster = mr.default_cluster()
-    return LabeledData(cluster.load(os.fspath(path), format="libsvm", partitions=partitions))
+    return LabeledData(cluster.load(os.fspath(path), format=data_format, partitions=partitions))
 
 
 class LabeledData:
@@ -149,6 +220,10 @@ class LabeledData:
     def count(self) -> int:
         """The number of rows."""
         return self.summary().rows
+
+    def partition_rows(self) -> list[int]:
+        """The number of rows of each partition, in order; one round."""
+        return [rows for _, rows in self.dataset.round(CountRound())]
 
     def to_arrays(self) -> tuple[Matrix, Vector]:
         """All rows here, in the order of the file: X (n, features) and y (n,). For small data."""

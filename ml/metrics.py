@@ -23,11 +23,12 @@ import numpy as np
 
 import minimr as mr
 from ml.errors import ArgumentError
-from ml.losses import Vector, linear_scores
+from ml.models import model_from
+from ml.prediction import Predictor, check_width
+from ml.vectors import Vector
 
 if TYPE_CHECKING:
     from ml.labeled_data import LabeledData
-    from ml.linear import LinearRegressionModel
 
 
 @dataclass(frozen=True)
@@ -166,21 +167,23 @@ FIGURES = (
 
 
 class EvaluationRound(mr.Job):
-    """Moments of a linear model's predictions. State: {"weights": (d,), "intercept": float}."""
+    """Moments of a model's predictions. State: {"parameters": (size,)}."""
+
+    model: dict[str, Any]
 
     def map_block(self, block: mr.Block) -> Iterator[tuple[int, list[float]]]:
-        predictions = linear_scores(block["X"], self.state["weights"], self.state["intercept"])
+        predictions = model_from(self.model).predict(self.state["parameters"], block["X"])
         yield 0, _as_list(Moments.of(predictions, block["y"]))
 
     def reduce(self, key: int, values: Iterator[list[float]]) -> Iterator[tuple[int, list[float]]]:
         yield key, _as_list(fold(Moments.merged, map(_from_list, values)))
 
 
-def evaluate(model: "LinearRegressionModel", data: "LabeledData") -> RegressionMetrics:
+def evaluate(model: "Predictor", data: "LabeledData") -> RegressionMetrics:
     """Measure `model` on `data` in one round; nothing but a few sums leaves the workers."""
-    model.check_width(data.features)
-    state = {"weights": model.weights, "intercept": model.intercept}
-    [(_, moments)] = data.dataset.round(EvaluationRound(), state=state)
+    check_width(model, data)
+    job = EvaluationRound(model=model.model.options())
+    [(_, moments)] = data.dataset.round(job, state={"parameters": model.parameters})
     return RegressionMetrics.from_moments(_from_list(moments))
 
 

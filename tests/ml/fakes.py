@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 import minimr as mr
-from minimr.formats.libsvm import read_libsvm
+from minimr.formats import input_format
 from minimr.formats.splits import plan_splits
+from minimr.gang.in_process import Dies, InProcessGang
+from minimr.gang.members import Traffic
 from minimr.shuffle.codec import dumps, loads
 from ml.labeled_data import LabeledData
 
@@ -20,6 +22,10 @@ class FakeDataset:
     def __init__(self, blocks: list[mr.Block]) -> None:
         self.blocks = blocks
         self.rounds = 0
+        self.members_max = min(3, len(blocks))
+        self.dies: Dies = lambda _rank, _epoch, _number: False
+        self.notes: list[dict[str, Any]] = []
+        self.sent: list[Traffic] = []
 
     @property
     def partitions(self) -> int:
@@ -36,6 +42,22 @@ class FakeDataset:
         pairs = (pair for key in sorted(values) for pair in reducer.reduce(key, iter(values[key])))
         return [loads(dumps(pair)) for pair in pairs]
 
+    def gang(
+        self, job: mr.Job, state: Any = None, members: int | None = None, restart: Any = "all"
+    ) -> list[tuple[Any, Any]]:
+        gang = InProcessGang(members or self.members_max, restart, self.dies)
+        owned = list(enumerate(self.blocks))
+
+        def program(me: mr.Members) -> list[tuple[Any, Any]]:
+            first, end = (each * len(owned) // me.size for each in (me.rank, me.rank + 1))
+            member = attempt(job, 0, state)
+            return [loads(dumps(pair)) for pair in member.gang(owned[first:end], me)]
+
+        pairs = gang.run(program)
+        self.sent = [each.sent for each in gang.members]
+        self.notes = gang.notes
+        return [pair for each in pairs for pair in each]
+
     def transform(self, job: mr.Job) -> "FakeDataset":
         blocks = enumerate(self.blocks)
         return FakeDataset([attempt(job, index, None).map_block(block) for index, block in blocks])
@@ -46,9 +68,8 @@ class FakeDataset:
 
 class FakeCluster:
     def load(self, path: str, format: str, partitions: int) -> FakeDataset:
-        assert format == "libsvm"
         splits = plan_splits([path], split_bytes=1 << 40, minimum=partitions)
-        return FakeDataset([read_libsvm(split) for split in splits])
+        return FakeDataset([input_format(format).read_blocks(split) for split in splits])
 
     def close(self) -> None:
         pass

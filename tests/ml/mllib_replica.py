@@ -20,6 +20,7 @@ def train(
     convergenceTol: float = 0.001,
     initialWeights: list[float] | None = None,
     sample: Callable[[int], Rows] | None = None,
+    loss: str = "squared",
 ) -> tuple[list[float], float, list[float]]:
     """Weights, intercept and loss history; `sample(i)` gives the rows of mini-batch i."""
     weights = list(initialWeights or [0.0] * len(rows[0][1]))
@@ -32,14 +33,15 @@ def train(
     i = 1
     while not has_converged and i <= iterations + 1:
         batch = rows if sample is None else sample(i)
-        gradient, loss = [0.0] * len(weights), 0.0
+        gradient, total = [0.0] * len(weights), 0.0
         for label, features in batch:
             x = [*features, 1.0] if intercept else features
-            difference = sum(a * b for a, b in zip(x, weights, strict=True)) - label
-            loss += difference * difference / 2.0
-            gradient = [g + difference * v for g, v in zip(gradient, x, strict=True)]
+            margin = sum(a * b for a, b in zip(x, weights, strict=True))
+            value, multiplier = LOSSES[loss](margin, label)
+            total += value
+            gradient = [g + multiplier * v for g, v in zip(gradient, x, strict=True)]
         if batch:
-            history.append(loss / len(batch) + penalty)
+            history.append(total / len(batch) + penalty)
             if i != iterations + 1:
                 mean = [g / len(batch) for g in gradient]
                 weights, penalty = update(weights, mean, step, i, regParam, regType)
@@ -50,6 +52,24 @@ def train(
     if intercept:
         return weights[:-1], weights[-1], history
     return weights, 0.0, history
+
+
+def least_squares(margin: float, label: float) -> tuple[float, float]:
+    return (margin - label) ** 2 / 2.0, margin - label
+
+
+def logistic(margin: float, label: float) -> tuple[float, float]:
+    multiplier = 1.0 / (1.0 + math.exp(-margin)) - label
+    value = math.log1p(math.exp(-margin))
+    return (value if label > 0 else value + margin), multiplier
+
+
+def hinge(margin: float, label: float) -> tuple[float, float]:
+    sign = 2.0 * label - 1.0
+    return (1.0 - sign * margin, -sign) if sign * margin < 1.0 else (0.0, 0.0)
+
+
+LOSSES = {"squared": least_squares, "logistic": logistic, "hinge": hinge}
 
 
 def update(

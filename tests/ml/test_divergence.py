@@ -6,10 +6,21 @@ import warnings
 import numpy as np
 import pytest
 
-from ml import DIABETES, DIABETES_RAW, Diverged, LinearRegressionWithSGD, load_libsvm
+from ml import (
+    DIABETES,
+    DIABETES_RAW,
+    Diverged,
+    Linear,
+    LinearRegressionWithSGD,
+    MultilayerPerceptron,
+    load_libsvm,
+)
+from ml import train as fit
+from ml.batches import Batches
+from ml.descent import NotFinite
 from ml.divergence import advice, curvature_of
-from ml.gradient import GradientRound
-from ml.sgd import NotFinite
+from ml.problem import Problem
+from ml.schedules import Schedule
 from tests.ml.fakes import FakeCluster, labeled_data
 
 train = LinearRegressionWithSGD.train
@@ -94,13 +105,73 @@ def test_labels_that_overflow(X):
 def test_mini_batches_that_vary_more_than_the_whole():
     data = labeled_data(([[1.0], [1.0]], [1.0, 1.0]))
     failure = NotFinite("the loss became inf", 7)
-    message = advice(failure, data, GradientRound(fraction=0.5), step=1.9, l2_param=0.0)
+    message = advice(failure, half_batches(1.9), data)
     assert message.startswith("SGD diverged: the loss became inf at iteration 7 with step=1.9.")
     assert "not for every mini-batch" in message
-    assert "largest safe step" in advice(failure, data, GradientRound(fraction=0.5), 2.1, 0.0)
+    assert "largest safe step" in advice(failure, half_batches(2.1), data)
+
+
+def half_batches(step):
+    return Problem(Linear(), 1, schedule=Schedule("mllib", step), batches=Batches(fraction=0.5))
 
 
 def test_no_stray_warning_on_the_way(cluster):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         message_of(load_libsvm(DIABETES_RAW, cluster=cluster), step=1e300)
+
+
+SCALED_UP = 300.0
+
+
+def diverging(loss, **arguments):
+    """Data whose features are in the hundreds, and the message that a step of 1e6 gets."""
+    generator = np.random.default_rng(3)
+    X = SCALED_UP * generator.normal(size=(40, 3))
+    y = generator.integers(0, 2, size=40).astype(float)
+    data = labeled_data((X[:25], y[:25]), (X[25:], y[25:]))
+    with pytest.raises(Diverged) as caught:
+        fit(Linear(loss, classes=2), data, step=1e6, iterations=1000, **arguments)
+    return data, str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("loss", "words"),
+    [
+        ("squared", "The largest safe step for"),
+        ("squared_hinge", "A step that is surely safe for"),
+        ("poisson", "A step that is safe near the solution for"),
+    ],
+)
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "nesterov"])
+def test_the_step_named_for_a_loss_is_safe_for_its_curvature(loss, words, optimizer):
+    data, message = diverging(loss, optimizer=optimizer, schedule="constant")
+    assert words in message
+    safe = {"step": step_named_in(message), "optimizer": optimizer, "schedule": "constant"}
+    losses = fit(Linear(loss), data, **safe, iterations=300).loss_history
+    assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize("loss", ["logistic", "hinge", "huber", "quantile", "softmax"])
+def test_losses_with_bounded_slopes_diverge_by_their_penalty_alone(loss):
+    data, message = diverging(loss, penalty="l2", strength=10.0)
+    assert "surely safe" in message or "largest safe" in message
+    safe = step_named_in(message)
+    assert safe <= 2.0 / 10.0
+    trained = fit(Linear(loss), data, step=safe, penalty="l2", strength=10.0, iterations=300)
+    assert np.isfinite(trained.loss_history).all()
+
+
+def test_a_step_that_no_curvature_bears_is_seen_at_once():
+    data = labeled_data((np.full((2, 1), 400.0), np.full(2, 3.0)))
+    seen = []
+    with pytest.raises(Diverged, match=r"the loss became inf at iteration 2 with step=1\. A step"):
+        fit(Linear("poisson"), data, step=1.0, on_step=lambda i, *_: seen.append(i), start=[0.0])
+    assert seen == [1]
+
+
+def test_a_network_that_diverges_is_told_to_take_smaller_steps():
+    data = labeled_data((np.full((2, 1), 100.0), [1e3, 2e3]))
+    network = MultilayerPerceptron((4,))
+    with pytest.raises(Diverged, match="Nothing bounds the curvature of a network"):
+        fit(network, data, step=1e6)

@@ -1,5 +1,7 @@
 """Resident rows: their summary, their order, and random splits."""
 
+import random
+
 import numpy as np
 import pytest
 
@@ -153,3 +155,11 @@ def test_weights_that_cannot_be(weights, message):
 def test_a_seed_is_a_whole_number(seed):
     with pytest.raises(ArgumentError, match="seed must be a whole number or None"):
         labeled_data(([[1.0]], [1.0])).random_split([1, 1], seed=seed)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 700, 5000])
+def test_draws_are_those_of_pythons_own_generator(rows):
+    generator = random.Random(17 ^ 3)
+    for _ in range(10):
+        generator.randint(0, 1)
+    assert uniform_draws(17, 3, rows).tolist() == [generator.random() for _ in range(rows)]

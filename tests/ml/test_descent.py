@@ -5,19 +5,39 @@ import itertools
 import numpy as np
 import pytest
 
+from minimr.shuffle.codec import dumps, loads
 from ml import LinearRegressionWithSGD
-from ml.sgd import NotFinite, Settings, Sums, converged, descend
-from ml.updaters import UPDATERS
+from ml.descent import Descent, NotFinite, converged
+from ml.models import Linear
+from ml.optimizers import Optimizer
+from ml.penalties import Penalty
+from ml.problem import Problem
+from ml.schedules import Schedule
 from tests.ml import mllib_replica
 from tests.ml.fakes import labeled_data
 
 
-def settings(iterations=10, step=1.0, kind=None, reg_param=0.0, tol=0.0):
-    return Settings(iterations, step, UPDATERS[kind], reg_param, tol)
+def problem(iterations=10, step=1.0, l2=0.0, tolerance=0.0, **others):
+    return Problem(
+        Linear(),
+        features=1,
+        penalty=Penalty(l2=l2),
+        schedule=Schedule("mllib", step),
+        iterations=iterations,
+        tolerance=tolerance,
+        **others,
+    )
 
 
 def always(gradient, loss=1.0, rows=1):
-    return lambda weights, iteration: Sums(np.array(gradient, dtype=float), loss, rows)
+    return lambda weights, iteration: np.array([*gradient, loss, rows], dtype=float)
+
+
+def descend(sums_at, start, problem, on_step=None):
+    descent = Descent(problem, start, on_step)
+    while not descent.ended:
+        descent.take(sums_at(descent.parameters, descent.iteration))
+    return descent.trace()
 
 
 def random_rows(seed, rows=40, features=3):
@@ -59,23 +79,21 @@ def test_some_case_above_converges_early():
 
 
 def test_the_history_has_one_evaluation_more_than_updates():
-    trace = descend(always([1.0]), np.zeros(1), settings(iterations=3))
+    trace = descend(always([1.0]), np.zeros(1), problem(iterations=3))
     assert len(trace.loss_history) == 4
-    assert trace.weights == pytest.approx([-(1 + 2**-0.5 + 3**-0.5)], rel=1e-15)
+    assert trace.parameters == pytest.approx([-(1 + 2**-0.5 + 3**-0.5)], rel=1e-15)
 
 
 def test_no_iterations_give_the_start_and_its_loss():
-    trace = descend(
-        always([1.0], loss=6.0, rows=2), np.array([5.0]), settings(0, kind="l2", reg_param=2.0)
-    )
-    assert trace.weights.tolist() == [5.0]
+    trace = descend(always([1.0], loss=6.0, rows=2), np.array([5.0]), problem(0, l2=2.0))
+    assert trace.parameters.tolist() == [5.0]
     assert trace.loss_history == [3.0 + 25.0]
 
 
 def test_convergence_is_first_tested_after_the_second_update():
-    trace = descend(always([0.0]), np.zeros(1), settings(tol=0.5))
+    trace = descend(always([0.0]), np.zeros(1), problem(tolerance=0.5))
     assert len(trace.loss_history) == 2
-    trace = descend(always([0.0]), np.zeros(1), settings(tol=0.0))
+    trace = descend(always([0.0]), np.zeros(1), problem(tolerance=0.0))
     assert len(trace.loss_history) == 11  # no step is shorter than zero
 
 
@@ -95,10 +113,10 @@ def test_the_convergence_test(previous, current, tolerance, expected):
 
 def test_an_empty_batch_changes_nothing_but_advances_the_step():
     def sums_at(weights, iteration):
-        return Sums(np.array([1.0]), 1.0, 0 if iteration in (1, 3) else 1)
+        return np.array([1.0, 1.0, 0.0 if iteration in (1, 3) else 1.0])
 
-    trace = descend(sums_at, np.zeros(1), settings(iterations=4))
-    assert trace.weights == pytest.approx([-(2**-0.5 + 4**-0.5)], rel=1e-15)
+    trace = descend(sums_at, np.zeros(1), problem(iterations=4))
+    assert trace.parameters == pytest.approx([-(2**-0.5 + 4**-0.5)], rel=1e-15)
     assert len(trace.loss_history) == 3
 
 
@@ -106,46 +124,77 @@ def test_an_empty_first_batch_puts_off_the_convergence_test():
     """The one update made after it has no earlier update to be compared with."""
 
     def sums_at(weights, iteration):
-        return Sums(np.array([0.0]), 1.0, 0 if iteration == 1 else 1)
+        return np.array([0.0, 1.0, 0.0 if iteration == 1 else 1.0])
 
-    trace = descend(sums_at, np.zeros(1), settings(tol=0.5))
+    trace = descend(sums_at, np.zeros(1), problem(tolerance=0.5))
     assert len(trace.loss_history) == 2
 
 
 def test_an_empty_last_evaluation_leaves_no_entry():
-    trace = descend(always([1.0], rows=0), np.array([2.0]), settings())
-    assert trace.weights.tolist() == [2.0]
+    trace = descend(always([1.0], rows=0), np.array([2.0]), problem())
+    assert trace.parameters.tolist() == [2.0]
     assert trace.loss_history == []
 
 
 def test_each_entry_is_reported_with_the_weights_that_have_that_loss():
     seen = []
-    sums_at = lambda w, i: Sums(w.copy(), float(w @ w) / 2, 1)  # noqa: E731
-    trace = descend(sums_at, np.array([4.0]), settings(2, step=0.5), lambda *x: seen.append(x))
+    sums_at = lambda w, i: np.array([*w, float(w @ w) / 2, 1.0])  # noqa: E731
+    trace = descend(sums_at, np.array([4.0]), problem(2, step=0.5), lambda *x: seen.append(x))
     assert [(i, loss) for i, loss, _ in seen] == list(enumerate(trace.loss_history, 1))
     assert [loss for _, loss, _ in seen] == [float(w @ w) / 2 for _, _, w in seen]
     assert seen[0][2].tolist() == [4.0]
-    assert seen[-1][2].tolist() == trace.weights.tolist()
+    assert seen[-1][2].tolist() == trace.parameters.tolist()
 
 
 def test_a_listener_cannot_change_the_descent():
     def spoil(iteration, loss, weights):
         weights[:] = 1e9
 
-    assert descend(always([1.0]), np.zeros(1), settings(1), spoil).weights.tolist() == [-1.0]
+    assert descend(always([1.0]), np.zeros(1), problem(1), spoil).parameters.tolist() == [-1.0]
 
 
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])
 def test_a_loss_that_is_not_finite_stops_at_once(loss):
     with pytest.raises(NotFinite, match=f"the loss became {loss} at iteration 1"):
-        descend(always([1.0], loss=loss), np.zeros(1), settings())
+        descend(always([1.0], loss=loss), np.zeros(1), problem())
 
 
 def test_weights_that_are_not_finite_stop_at_once():
     with pytest.raises(NotFinite, match="the weights stopped being finite numbers at iteration 1"):
-        descend(always([1e308]), np.zeros(1), settings(step=1e10))
+        descend(always([1e308]), np.zeros(1), problem(step=1e10))
 
 
 def test_a_penalty_that_overflows_stops_at_once():
     with pytest.raises(NotFinite, match="the loss became inf at iteration 2"):
-        descend(always([1e200]), np.zeros(1), settings(kind="l2", reg_param=1e-9))
+        descend(always([1e200]), np.zeros(1), problem(l2=1e-9))
+
+
+@pytest.mark.parametrize("kind", ["sgd", "momentum", "nesterov", "adagrad", "adam"])
+@pytest.mark.parametrize("schedule", ["mllib", "adaptive"])
+def test_a_resumed_descent_goes_on_to_the_same_bytes(kind, schedule):
+    def sums_at(weights, iteration):
+        return np.array([weights[0] - 3.0 + iteration % 2, abs(weights[0] - 3.0), 2.0])
+
+    given = Problem(
+        Linear(),
+        features=1,
+        penalty=Penalty(0.1, 0.1),
+        optimizer=Optimizer(kind),
+        schedule=Schedule(schedule, 0.3, patience=2),
+        iterations=12,
+    )
+    whole = descend(sums_at, np.zeros(1), given)
+    descent = Descent(given, np.zeros(1))
+    while not descent.ended:
+        descent.take(sums_at(descent.parameters, descent.iteration))
+        descent = Descent.resumed(given, loads(dumps(descent.saved())))
+    assert descent.trace().parameters.tobytes() == whole.parameters.tobytes()
+    assert descent.trace().loss_history == whole.loss_history
+    assert descent.updates == whole.updates == 12
+
+
+def test_a_listener_that_returns_true_ends_the_descent_where_it_is():
+    trace = descend(always([1.0]), np.zeros(1), problem(), lambda i, loss, w: i == 3)
+    assert (len(trace.loss_history), trace.updates) == (3, 2)
+    trace = descend(always([1.0]), np.zeros(1), problem(3), lambda i, loss, w: "yes")
+    assert len(trace.loss_history) == 4

@@ -1,0 +1,84 @@
+"""What is looked over before a training begins: rows, labels, and how many of each."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import minimr as mr
+from ml.batches import offsets_of
+from ml.errors import ArgumentError
+from ml.labeled_data import LabeledData
+from ml.losses import ANY
+from ml.models import Model, model_from
+from ml.problem import Problem
+
+
+class LabelRound(mr.Job):
+    """Counts the labels outside the domain of a model's loss: (count, one of them)."""
+
+    model: dict[str, Any]
+
+    def map_block(self, block: mr.Block) -> Iterator[tuple[int, tuple[int, float]]]:
+        model = model_from(self.model)
+        labels = block["y"]
+        outside = labels[~model.objective.domain.holds(labels, model.classes)]
+        yield 0, (len(outside), float(outside[0]) if len(outside) else 0.0)
+
+    def reduce(
+        self, key: int, values: Iterator[tuple[int, float]]
+    ) -> Iterator[tuple[int, tuple[int, float]]]:
+        found = [value for value in values if value[0]]
+        example = found[0][1] if found else 0.0
+        yield key, (sum(count for count, _ in found), example)
+
+
+def check_rows(data: LabeledData, validate: bool = True) -> None:
+    """Raise ArgumentError for what is no data, has no rows or, if asked, holds NaN or infinity."""
+    if not isinstance(data, LabeledData):
+        raise ArgumentError(
+            f"data must be LabeledData, as load_libsvm returns, but is {type(data).__name__}"
+        )
+    summary = data.summary()
+    if summary.rows == 0:
+        raise ArgumentError("data is empty: there is no row to learn from")
+    if validate and summary.bad_rows:
+        raise ArgumentError(
+            f"{summary.bad_rows} of {summary.rows} rows of data hold NaN or infinity; remove them"
+        )
+
+
+def check_labels(model: Model, data: LabeledData) -> None:
+    """Raise ArgumentError if a label is outside the domain of the model's loss."""
+    loss = model.objective
+    if loss.domain is ANY:
+        return
+    [(_, (outside, example))] = data.dataset.round(LabelRound(model=model.options()))
+    if outside:
+        raise ArgumentError(
+            f"the labels of the {loss.name} loss must be {loss.domain.words_for(model.classes)}, "
+            f"but {outside} of {data.count()} rows have others, {example:g} among them"
+        )
+
+
+def fitted_to(problem: Problem, data: LabeledData) -> Problem:
+    """The problem for this data: its width, and where each partition's rows begin.
+
+    Raises ArgumentError for rows or labels that cannot be trained on.
+    """
+    check_rows(data)
+    check_labels(problem.model, data)
+    return with_shape_of(data, problem)
+
+
+def with_shape_of(data: LabeledData, problem: Problem) -> Problem:
+    """The problem for data of this width and these partitions, which are not looked at further."""
+    problem = replace(problem, features=data.features)
+    wanted = problem.batches.rows
+    if wanted is None:
+        return problem
+    offsets = offsets_of(data.partition_rows())
+    if not 1 <= wanted <= offsets[-1]:
+        raise ArgumentError(
+            f"batch_rows must be from 1 to the {offsets[-1]} rows of data, but is {wanted}"
+        )
+    return replace(problem, batches=replace(problem.batches, offsets=offsets))

@@ -1,0 +1,88 @@
+"""Several strategies on one problem, side by side, and the question whether distributing paid.
+
+McSherry, Isard and Murray ("Scalability! But at what COST?", HotOS 2015) ask of every distributed
+system how many machines it needs to beat one thread. So every comparison here ends with what one
+process of plain numpy takes for the same descent, over the same rows.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+import minimr as mr
+from ml.delays import Delays
+from ml.descent import Descent, OnStep, Trace
+from ml.labeled_data import LabeledData
+from ml.models import Model
+from ml.problem import Problem
+from ml.training import Trained, train
+from ml.vectors import Vector
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One strategy's run: what came out, how long it took, and how far from `sync` it ended."""
+
+    strategy: str
+    trained: Trained
+    seconds: float
+    distance: float
+    """The largest difference of a parameter from that of the same descent in one process."""
+
+
+class RowsRound(mr.Job):
+    """Brings the rows of all partitions here."""
+
+    def map_block(self, block: mr.Block) -> Iterator[tuple[int, dict[str, Vector]]]:
+        yield self.partition_index, {"X": block["X"], "y": block["y"]}
+
+
+def compare(
+    model: Model, data: LabeledData, strategies: Sequence[str], **settings: Any
+) -> tuple[list[Compared], Trained]:
+    """Train with each strategy in turn, and alone; `settings` are those of `train`.
+
+    Raises what `train` raises.
+    """
+    single = train(model, data, alone, **settings)
+    found = []
+    for strategy in strategies:
+        began = time.perf_counter()
+        trained = train(model, data, strategy, **settings)
+        seconds = time.perf_counter() - began
+        distance = float(np.abs(trained.parameters - single.parameters).max(initial=0.0))
+        found.append(Compared(strategy, trained, seconds, distance))
+    return found, single
+
+
+def alone(
+    problem: Problem, data: LabeledData, start: Vector, on_step: OnStep | None = None
+) -> Trace:
+    """The strategy of those who distribute nothing: one thread, here, without stragglers.
+
+    The seconds do not count how the rows came here: a program of its own would have read them.
+    """
+    problem = replace(problem, delays=Delays())
+    blocks = [mr.Block(columns) for _, columns in data.dataset.round(RowsRound())]
+    descent = Descent(problem, start, on_step)
+    while not descent.ended:
+        total = np.zeros(problem.size + 2)
+        for index, block in enumerate(blocks):
+            total += problem.sums(descent.parameters, block, descent.iteration, index)
+        descent.take(total)
+    return descent.trace()
+
+
+def verdict(found: Sequence[Compared], single: Trained) -> str:
+    """The COST line: what one process takes, and whether distributing paid."""
+    fastest = min(found, key=lambda each: each.seconds)
+    seconds = single.seconds[-1]
+    ratio = fastest.seconds / seconds
+    one = f"COST: one process of plain numpy takes {seconds:.3g} s"
+    best = f"{fastest.strategy}, the fastest here, {fastest.seconds:.3g} s"
+    if ratio > 1:
+        return f"{one}; {best}: distributing costs {ratio:.1f} times as much and pays nothing."
+    return f"{one}; {best}: distributing pays, {1 / ratio:.1f} times as fast."

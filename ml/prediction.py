@@ -1,0 +1,87 @@
+"""Predictions of any model: for one row, an array of rows, or rows that stay at the workers."""
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+import minimr as mr
+from ml.errors import ArgumentError
+from ml.labeled_data import LabeledData
+from ml.models import Model, model_from
+from ml.vectors import Matrix, Vector
+
+
+class Predictor(Protocol):
+    """A trained model, as far as predicting and measuring need it."""
+
+    @property
+    def model(self) -> Model:
+        """What the parameters mean."""
+
+    @property
+    def parameters(self) -> Vector:
+        """The flat vector that training found."""
+
+    @property
+    def features(self) -> int:
+        """The width of the rows it was trained on."""
+
+
+class PredictionRound(mr.Job):
+    """Predictions per partition, keyed by its number. State: {"parameters": (size,)}.
+
+    With `scores` it gives what the loss compares with the labels, not the labels that follow.
+    """
+
+    model: dict[str, Any]
+    scores: bool = False
+
+    def map_block(self, block: mr.Block) -> Iterator[tuple[int, Vector]]:
+        model = model_from(self.model)
+        of = model.scores if self.scores else model.predict
+        yield self.partition_index, of(self.state["parameters"], block["X"])
+
+
+def predict(
+    predictor: Predictor, x: "npt.ArrayLike | LabeledData", scores: bool = False
+) -> "float | Vector":
+    """A float for one row (d,), an array (n,) for rows (n, d) or for a LabeledData.
+
+    Raises ArgumentError if the width is not the model's. LabeledData may be narrower: features that
+    none of its rows has are zero.
+    """
+    model = predictor.model
+    if isinstance(x, LabeledData):
+        check_width(predictor, x)
+        job = PredictionRound(model=model.options(), scores=scores)
+        parts = x.dataset.round(job, state={"parameters": predictor.parameters})
+        return np.concatenate([predictions for _, predictions in parts])
+    rows = as_rows(x)
+    if rows.shape[-1] != predictor.features:
+        raise _wrong_width(rows.shape[-1], predictor.features)
+    of = model.scores if scores else model.predict
+    predictions: Vector = of(predictor.parameters, np.atleast_2d(rows))
+    return float(predictions[0]) if rows.ndim == 1 and predictions.ndim == 1 else predictions
+
+
+def check_width(predictor: Predictor, data: LabeledData) -> None:
+    """Raise ArgumentError if the data is wider than what the model was trained on."""
+    if data.features > predictor.features:
+        raise _wrong_width(data.features, predictor.features)
+
+
+def as_rows(x: npt.ArrayLike) -> Matrix:
+    """One row (d,) or rows (n, d) of floats. Raises ArgumentError for anything else."""
+    try:
+        rows = np.asarray(x, dtype=np.float64)
+    except (TypeError, ValueError):
+        rows = np.zeros(())
+    if rows.ndim not in (1, 2):
+        raise ArgumentError("predict takes one row (d,), rows (n, d) or LabeledData")
+    return rows
+
+
+def _wrong_width(features: int, expected: int) -> ArgumentError:
+    return ArgumentError(f"the rows have {features} features, but the model has {expected} weights")

@@ -1,0 +1,73 @@
+"""Ways of distributing one descent. Switching between them is one argument of `ml.train`.
+
+A strategy is a function
+
+    strategy(problem, data, start, on_step) -> Trace
+
+of a Problem, a LabeledData, the parameters to begin with (size,), and None or what is told of every
+entry of the loss history. It raises NotFinite when the descent leaves the finite numbers.
+
+STRATEGIES lists them by name. One that takes a number is asked for with it, as in "ssp:4", which
+is `partial(ssp, staleness=4)`. A function of one's own may stand in place of a name.
+
+The measure of all of them is `sync`. Whoever promises its bytes adds up the sums of partitions in
+the order of the partitions, from left to right.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+
+from ml.descent import OnStep, Trace
+from ml.errors import ArgumentError
+from ml.labeled_data import LabeledData
+from ml.problem import Problem
+from ml.vectors import Vector
+
+Strategy = Callable[[Problem, LabeledData, Vector, OnStep | None], Trace]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a strategy lives, and the keyword that a number after its name is given under."""
+
+    module: str
+    function: str
+    number: str | None = None
+
+
+STRATEGIES = {
+    "sync": Entry("ml.strategies.sync", "sync"),
+    "ssp": Entry("ml.strategies.parameter_server", "ssp", "staleness"),
+    "async": Entry("ml.strategies.parameter_server", "asynchronous"),
+    "allreduce": Entry("ml.strategies.allreduce", "allreduce"),
+    "local": Entry("ml.strategies.local", "local", "steps"),
+    "average": Entry("ml.strategies.average", "average"),
+    "model_parallel": Entry("ml.strategies.model_parallel", "model_parallel"),
+    "pipeline": Entry("ml.strategies.pipeline", "pipeline"),
+}
+
+
+def find_strategy(strategy: str | Strategy) -> Strategy:
+    """The strategy of that name, as "sync" or "ssp:4", or the function itself.
+
+    Raises ArgumentError for a name that is not in the table, or a number that does not fit.
+    """
+    if callable(strategy):
+        return strategy
+    name, colon, number = str(strategy).partition(":")
+    if name not in STRATEGIES:
+        known = ", ".join(
+            entry_name if entry.number is None else f"{entry_name}:{entry.number.upper()}"
+            for entry_name, entry in STRATEGIES.items()
+        )
+        raise ArgumentError(f"strategy must be one of {known}, but is {strategy!r}")
+    entry = STRATEGIES[name]
+    found: Strategy = getattr(import_module(entry.module), entry.function)
+    if not colon:
+        return found
+    if entry.number is None or not number.isdecimal():
+        takes = "takes no number" if entry.number is None else "takes a whole number >= 0"
+        raise ArgumentError(f"strategy {name!r} {takes}, but is {strategy!r}")
+    return partial(found, **{entry.number: int(number)})

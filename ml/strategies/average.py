@@ -1,0 +1,75 @@
+"""One-shot model averaging: everybody solves the whole problem on its own rows, once.
+
+Zinkevich et al. (NIPS 2010), "Parallelized stochastic gradient descent". One MapReduce round is all
+that is ever sent: the map runs a full descent over its partition, the reduce adds up the solutions,
+weighted by their rows. No strategy sends less. The average of solutions is not the solution of the
+whole, though, and the gap does not close however long the descents are.
+
+The shards are the partitions of the data, so the answer does not depend on the workers.
+"""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+import minimr as mr
+from ml.descent import Descent, NotFinite, OnStep, Trace
+from ml.gradient import GradientRound
+from ml.labeled_data import LabeledData
+from ml.problem import Problem, mean_of, problem_from
+from ml.strategies.gang import finite, refuse
+from ml.strategies.sync import round_bytes
+from ml.vectors import Vector
+
+
+class ShardSolutions(mr.Job):
+    """Sums [rows * solution, rows] over the partitions. State: {"start": (size,)}."""
+
+    problem: dict[str, Any]
+
+    def map_block(self, block: mr.Block) -> Iterator[tuple[int, Vector]]:
+        problem = problem_from(self.problem)
+        solution = solve(problem, block, self.partition_index, self.state["start"])
+        yield 0, np.append(len(block) * solution, float(len(block)))
+
+    reduce = mr.Sum()
+
+
+def solve(problem: Problem, block: mr.Block, index: int, start: Vector) -> Vector:
+    """The descent over one partition alone, to its end: (size,). NaN if it left the numbers."""
+    descent = Descent(problem, start)
+    try:
+        while not descent.ended:
+            descent.take(problem.sums(descent.parameters, block, descent.iteration, index))
+    except NotFinite:
+        return np.full(problem.size, np.nan)
+    return descent.parameters
+
+
+def average(
+    problem: Problem, data: LabeledData, start: Vector, on_step: OnStep | None = None
+) -> Trace:
+    """The weighted average of the partitions' solutions. The loss history is first and last.
+
+    Raises ArgumentError for an `on_step`.
+    """
+    refuse("average", problem, on_step, tolerance=True)
+    began = time.perf_counter()
+    job = ShardSolutions(problem=problem.options())
+    [(_, sums)] = data.dataset.round(job, state={"start": start})
+    parameters = sums[:-1] / sums[-1]
+    seconds = [0.0, time.perf_counter() - began]
+    losses = [loss_at(problem, data, each) for each in (start, parameters)]
+    trace = finite(Trace(parameters, losses, problem.iterations, seconds=seconds))
+    trace.sent_bytes = round_bytes(problem, data)
+    return trace
+
+
+def loss_at(problem: Problem, data: LabeledData, parameters: Vector) -> float:
+    """The loss over the batch of the last evaluation, penalty included; one round."""
+    job = GradientRound(problem=problem.options())
+    state = {"parameters": parameters, "iteration": problem.iterations + 1}
+    [(_, sums)] = data.dataset.round(job, state=state)
+    return mean_of(sums)[1] + problem.penalty_value(parameters)

@@ -1,0 +1,105 @@
+"""What the strategies that run as a gang share: sums of one's own, checkpoints, what comes back.
+
+A gang's program runs in every member at once (`mr.Members`), and nothing of it reaches the caller
+before all have ended. So these strategies do not know `on_step`; what happens in a step is written
+to the event log with `members.note`.
+"""
+
+from collections.abc import Sequence
+from math import isfinite
+from typing import Any, Literal
+
+import numpy as np
+
+import minimr as mr
+from ml.descent import NotFinite, OnStep, Trace
+from ml.errors import ArgumentError
+from ml.labeled_data import LabeledData
+from ml.problem import Problem
+from ml.vectors import Vector
+
+CHECKPOINT_EVERY = 10
+"""Steps between two checkpoints: what a gang that lost a member has to do again at most, twice."""
+
+Blocks = Sequence[tuple[int, mr.Block]]
+"""What a member owns: partition index and rows, in the order of the partitions."""
+
+
+def own_sums(problem: Problem, blocks: Blocks, parameters: Vector, iteration: int) -> Vector:
+    """[gradient, loss, rows] (size + 2,) over a member's partitions, in their order."""
+    total = np.zeros(problem.size + 2)
+    for index, block in blocks:
+        total += problem.sums(parameters, block, iteration, index)
+    return total
+
+
+class Checkpoints:
+    """What the members go on with when their gang starts again: a step that all of them saved.
+
+    Some may have reached a checkpoint that others had not, so each keeps its last two.
+    """
+
+    def __init__(self, members: mr.Members) -> None:
+        """Agree with the others. `resumed` is what this member saved at that step, or None."""
+        self._members = members
+        kept: list[dict[str, Any]] = members.saved or []
+        newest = mr.all_gather(members, kept[-1]["step"] if kept else 0)
+        step = min(newest)
+        found = [each for each in kept if each["step"] == step]
+        self.resumed: Any = found[0]["value"] if found else None
+        self._kept = found
+
+    def offer(self, step: int, value: Any) -> None:
+        """Keep `value`, which belongs to `step`, if it is time for it."""
+        if step % CHECKPOINT_EVERY == 0:
+            self._kept = [*self._kept[-1:], {"step": step, "value": value}]
+            self._members.save(self._kept)
+
+
+def run_gang(
+    data: LabeledData,
+    job: mr.Job,
+    state: dict[str, Any],
+    *,
+    members_max: int | None = None,
+    restart: Literal["all", "one"] = "all",
+) -> list[Any]:
+    """What each member yields, by rank."""
+    possible = data.dataset.members_max
+    members = possible if members_max is None else min(possible, members_max)
+    return [value for _, value in data.dataset.gang(job, state, members, restart)]
+
+
+def refuse(name: str, problem: Problem, on_step: OnStep | None, tolerance: bool) -> None:
+    """Raise ArgumentError for what this strategy cannot do; `tolerance` says that it can that."""
+    if on_step is not None:
+        raise ArgumentError(
+            f"strategy {name!r} runs inside the workers and cannot call on_step; leave it out, or "
+            "use strategy='sync'"
+        )
+    if problem.tolerance > 0 and not tolerance:
+        raise ArgumentError(
+            f"strategy {name!r} cannot stop at a tolerance, as nobody there sees all parameters of "
+            "a step; use tolerance=0"
+        )
+
+
+def finite(trace: Trace) -> Trace:
+    """The trace itself. Raises NotFinite if the descent left the finite numbers on the way."""
+    for number, loss in enumerate(trace.loss_history, 1):
+        if not isfinite(loss):
+            raise NotFinite(f"the loss became {loss}", number)
+    if not np.isfinite(trace.parameters).all():
+        raise NotFinite("the weights stopped being finite numbers", len(trace.loss_history))
+    return trace
+
+
+def told(trace: Trace, results: Sequence[dict[str, Any]]) -> Trace:
+    """The trace itself, with when the losses were known at the first member, and what all sent.
+
+    A member that was started again tells of its last life alone.
+    """
+    known = list(results[0]["seconds"])
+    trace.seconds = [0.0] * (len(trace.loss_history) - len(known)) + known
+    trace.sent_bytes = sum(each["sent_bytes"] for each in results)
+    return trace

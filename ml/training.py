@@ -1,0 +1,189 @@
+"""`train`: any model, any strategy, one problem.
+
+    from ml import Linear, load_libsvm, train
+
+    data = load_libsvm("data.libsvm", partitions=8)
+    trained = train(Linear("logistic", intercept=True), data, step=0.5, penalty="l2", strength=0.01)
+    trained.predict(data)
+
+Whatever is asked for becomes a Problem, its data is looked over, and the strategy does the rest.
+"""
+
+import os
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+import minimr as mr
+from ml import prediction
+from ml.arguments import number, start_vector, whole_number
+from ml.batches import Batches
+from ml.checks import fitted_to
+from ml.delays import Delays
+from ml.descent import NotFinite, OnStep, Trace
+from ml.divergence import advice
+from ml.errors import Diverged
+from ml.labeled_data import LabeledData
+from ml.model_file import read_model, write_model
+from ml.models import Model, model_from
+from ml.optimizers import Optimizer
+from ml.penalties import Penalty, find_penalty
+from ml.problem import Problem
+from ml.schedules import Schedule
+from ml.strategies import Strategy, find_strategy
+from ml.vectors import Vector
+
+FORMAT = "minimr trained model"
+
+
+@dataclass(eq=False)
+class Trained:
+    """A model, the parameters (size,) that were found for it, and how that went."""
+
+    model: Model
+    features: int
+    parameters: Vector
+    loss_history: list[float] = field(default_factory=list)
+    updates: int = 0
+    converged: bool = False
+    seconds: list[float] = field(default_factory=list)
+    """When each entry of the loss history was known, from the beginning on; not saved."""
+    sent_bytes: int = 0
+    """What was sent for it: parameters, gradients, scores; not the data itself. Not saved."""
+
+    def predict(self, x: "npt.ArrayLike | LabeledData") -> "float | Vector":
+        """A float for one row (d,), an array (n,) for rows (n, d) or for a LabeledData.
+
+        Classes for losses of classes, otherwise expected labels. Raises ArgumentError if the width
+        is not the model's.
+        """
+        return prediction.predict(self, x)
+
+    def scores(self, x: "npt.ArrayLike | LabeledData") -> "float | Vector":
+        """What the loss compares with the labels: like `predict`, one per class for softmax."""
+        return prediction.predict(self, x, scores=True)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write it as JSON; `load` gives back the same bits."""
+        fields = {
+            "model": self.model.options(),
+            "features": self.features,
+            "parameters": self.parameters.tolist(),
+            "loss_history": self.loss_history,
+            "updates": self.updates,
+            "converged": self.converged,
+        }
+        write_model(path, fields, FORMAT)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "Trained":
+        """Read what `save` wrote. Raises UsageError for anything else."""
+        fields = read_model(
+            path, FORMAT, ("parameters", "loss_history"), numbers=("features", "updates")
+        )
+        try:
+            model = model_from(fields["model"])
+            trained = cls(
+                model,
+                int(fields["features"]),
+                np.array(fields["parameters"], dtype=np.float64),
+                [float(loss) for loss in fields["loss_history"]],
+                int(fields["updates"]),
+                bool(fields["converged"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise mr.UsageError(f"{path} is damaged: {error}.") from None
+        if len(trained.parameters) != model.size(trained.features):
+            raise mr.UsageError(
+                f"{path} is damaged: the model has {model.size(trained.features)} parameters, "
+                f"but the file holds {len(trained.parameters)}."
+            )
+        return trained
+
+
+def train(
+    model: Model,
+    data: LabeledData,
+    strategy: str | Strategy = "sync",
+    *,
+    optimizer: str | Optimizer = "sgd",
+    schedule: str | Schedule = "mllib",
+    step: float = 1.0,
+    penalty: str | Penalty | None = None,
+    strength: float = 0.0,
+    l1_ratio: float = 0.5,
+    iterations: int = 100,
+    fraction: float = 1.0,
+    batch_rows: int | None = None,
+    tolerance: float = 0.0,
+    seed: int = 42,
+    start: npt.ArrayLike | None = None,
+    on_step: OnStep | None = None,
+    delays: Delays | None = None,
+) -> Trained:
+    """Train `model` on `data`, distributed by `strategy`.
+
+    optimizer: "sgd", "momentum", "nesterov", "adagrad", "adam", or an Optimizer for constants of
+        one's own.
+    schedule: "mllib" (step / sqrt(i)), "constant", "inverse", "adaptive"; or a Schedule, whose step
+        counts instead of `step`.
+    penalty: None, "l1", "l2", "elastic_net" of that `strength` and `l1_ratio`; or a Penalty. The
+        constant terms of a model are not penalised unless the model says so.
+    fraction: chance of each row to be in a step's mini-batch, in (0, 1].
+    batch_rows: draw exactly so many rows of the whole data instead; 1 for single samples.
+    tolerance: stop when a step is shorter than this times max(|parameters|, 1); 0 never.
+    seed: what the mini-batches and the start of a network are drawn from.
+    start: parameters to begin with, instead of the model's own.
+    on_step: called as on_step(iteration, loss, parameters) with each entry of the loss history; if
+        it returns True the training ends there.
+    delays: stragglers, for experiments.
+
+    Raises ArgumentError for an argument or data that does not fit, Diverged when the descent leaves
+    the finite numbers.
+    """
+    if isinstance(schedule, str):
+        schedule = Schedule(schedule, step)
+    if not isinstance(penalty, Penalty):
+        penalty = find_penalty(penalty, strength, l1_ratio)
+    unfitted = Problem(
+        model,
+        features=0,
+        penalty=penalty,
+        optimizer=Optimizer(optimizer) if isinstance(optimizer, str) else optimizer,
+        schedule=schedule,
+        iterations=whole_number("iterations", iterations),
+        batches=_batches(seed, fraction, batch_rows),
+        tolerance=number("tolerance", tolerance, lambda v: 0 <= v <= 1, "in [0, 1]"),
+        delays=delays or Delays(),
+    )
+    distribute = find_strategy(strategy)
+    problem = fitted_to(unfitted, data)
+    if start is None:
+        begin = model.start(problem.features, problem.batches.seed)
+    else:
+        begin = start_vector("start", start, problem.size, "parameters")
+    trace = descend(problem, data, begin, distribute, on_step)
+    return Trained(model, problem.features, **vars(trace))
+
+
+def descend(
+    problem: Problem,
+    data: LabeledData,
+    start: Vector,
+    strategy: Strategy,
+    on_step: OnStep | None = None,
+) -> Trace:
+    """Run the strategy; a descent that leaves the finite numbers is explained by Diverged."""
+    try:
+        return strategy(problem, data, start, on_step)
+    except NotFinite as failure:
+        raise Diverged(advice(failure, problem, data)) from None
+
+
+def _batches(seed: int, fraction: float, rows: int | None) -> Batches:
+    return Batches(
+        whole_number("seed", seed),
+        number("fraction", fraction, lambda v: 0 < v <= 1, "in (0, 1]"),
+        None if rows is None else whole_number("batch_rows", rows),
+    )

@@ -1,0 +1,53 @@
+"""A worker dies by SIGKILL in the middle of every strategy, and the result is the same."""
+
+import os
+import signal
+
+import pytest
+
+import minimr as mr
+from ml import DIABETES, Linear, MultilayerPerceptron, load_libsvm, train
+
+pytestmark = pytest.mark.slow
+WORKERS, STEPS = 3, 20
+
+
+class Killer:
+    """Follows the events: with the next `after` steps the first worker dies."""
+
+    def __init__(self):
+        self.after, self.cluster = 0, None
+
+    def __call__(self, event):
+        if self.after and event["event"] in ("member_note", "round_done"):
+            self.after -= 1
+            if self.after == 0:
+                os.kill(self.cluster.worker_pids[0], signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def killer():
+    return Killer()
+
+
+@pytest.fixture(scope="module")
+def data(killer):
+    with mr.Cluster(WORKERS, on_event=killer) as cluster:
+        killer.cluster = cluster
+        yield load_libsvm(DIABETES, partitions=6, cluster=cluster)
+
+
+@pytest.mark.parametrize(
+    "strategy", ["sync", "ssp:0", "async", "allreduce", "local:2", "model_parallel", "pipeline"]
+)
+def test_a_killed_worker_changes_nothing(data, killer, strategy):
+    model = MultilayerPerceptron((4,)) if strategy == "pipeline" else Linear()
+    settings = {"step": 0.1, "iterations": STEPS}
+    calm = train(model, data, strategy, **settings)
+    killer.after = 7
+    rough = train(model, data, strategy, **settings)
+    assert killer.after == 0
+    assert rough.updates == calm.updates
+    if strategy != "async":  # Nobody promises the order of its updates.
+        assert rough.parameters.tobytes() == calm.parameters.tobytes()
+        assert rough.loss_history == calm.loss_history

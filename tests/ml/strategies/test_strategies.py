@@ -1,0 +1,207 @@
+"""Every strategy against its oracle, the plain descent, and against the loss of its members."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from ml import (
+    ArgumentError,
+    Diverged,
+    Linear,
+    MultilayerPerceptron,
+    Penalty,
+    Problem,
+    Schedule,
+    train,
+)
+from ml.descent import Descent
+from tests.ml.fakes import labeled_data
+
+CHANCE = np.random.default_rng(7)
+ROWS, FEATURES, STEPS = 60, 5, 24
+X = CHANCE.normal(size=(ROWS, FEATURES))
+Y = X @ CHANCE.normal(size=FEATURES) + 0.3 + 0.1 * CHANCE.normal(size=ROWS)
+CUTS = [0, 9, 30, 30, 41, 60]  # Partitions of different sizes, one of them empty.
+
+LINEAR = Linear(intercept=True)
+NETWORK = MultilayerPerceptron((4, 3))
+SOFTMAX = Linear("softmax", intercept=True, classes=3)
+MODELS = [LINEAR, NETWORK, SOFTMAX]
+EXACT = ["sync", "ssp:0"]
+ROUNDED = ["allreduce", "local:1"]
+EVERY = [*EXACT, *ROUNDED, "ssp:2", "async", "local:5", "average", "model_parallel", "pipeline"]
+TOLERANCE = 1e-12
+
+
+def labels_for(model):
+    return np.digitize(Y, [-1.0, 1.0]).astype(float) if model is SOFTMAX else Y
+
+
+def partitioned(model=LINEAR):
+    labels = labels_for(model)
+    return labeled_data(*((X[a:b], labels[a:b]) for a, b in pairwise(CUTS)))
+
+
+def trained(strategy, model=LINEAR, data=None, **settings):
+    plain = {"schedule": "constant", "step": 0.1, "iterations": STEPS}
+    return train(
+        model,
+        data or partitioned(model),
+        strategy,
+        **{**plain, "penalty": "l2", "strength": 0.1, **settings},
+    )
+
+
+def by_hand(model, rows=slice(None), **settings):
+    """The descent over some of the rows in one piece, in one process."""
+    problem = Problem(
+        model,
+        FEATURES,
+        penalty=Penalty(l2=0.1),
+        schedule=Schedule("constant", 0.1),
+        iterations=STEPS,
+        **settings,
+    )
+    descent, labels = Descent(problem, model.start(FEATURES, 42)), labels_for(model)
+    while not descent.ended:
+        descent.take(model.sums(descent.parameters, X[rows], labels[rows]))
+    return descent.trace()
+
+
+def model_for(strategy):
+    return NETWORK if strategy == "pipeline" else LINEAR
+
+
+@pytest.mark.parametrize("model", MODELS, ids=["linear", "network", "softmax"])
+@pytest.mark.parametrize("strategy", [*EXACT, *ROUNDED, "model_parallel", "pipeline"])
+def test_synchronous_strategies_equal_the_descent_in_one_process(strategy, model):
+    if {"model_parallel": NETWORK, "pipeline": LINEAR}.get(strategy) is model:
+        return
+    if strategy == "pipeline" and model is SOFTMAX:
+        return
+    found, expected = trained(strategy, model), by_hand(model)
+    np.testing.assert_allclose(found.parameters, expected.parameters, rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(found.loss_history, expected.loss_history, rtol=TOLERANCE)
+    assert found.updates == STEPS
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+def test_staleness_zero_equals_sync_to_the_byte(size):
+    data = partitioned()
+    data.dataset.members_max = size
+    settings = {"optimizer": "adam", "schedule": "adaptive", "penalty": "elastic_net"}
+    found, expected = trained("ssp:0", data=data, **settings), trained("sync", **settings)
+    assert found.parameters.tobytes() == expected.parameters.tobytes()
+    assert found.loss_history == expected.loss_history
+
+
+@pytest.mark.parametrize("strategy", ["ssp:0", "allreduce", "model_parallel", "pipeline"])
+@pytest.mark.parametrize("batch", [{"fraction": 0.4}, {"batch_rows": 7}, {"batch_rows": 1}])
+def test_mini_batches_are_those_of_sync(strategy, batch):
+    model = model_for(strategy)
+    found, expected = trained(strategy, model, **batch), trained("sync", model, **batch)
+    np.testing.assert_allclose(found.parameters, expected.parameters, rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(found.loss_history, expected.loss_history, rtol=TOLERANCE)
+
+
+@pytest.mark.parametrize("optimizer", ["momentum", "nesterov", "adagrad", "adam"])
+@pytest.mark.parametrize("strategy", ["ssp:0", "allreduce", "model_parallel", "pipeline"])
+def test_optimizers_remember_the_same_in_parts(strategy, optimizer):
+    model = model_for(strategy)
+    found = trained(strategy, model, optimizer=optimizer)
+    expected = trained("sync", model, optimizer=optimizer)
+    np.testing.assert_allclose(found.parameters, expected.parameters, rtol=0, atol=TOLERANCE)
+
+
+def test_replicas_of_an_allreduce_send_no_more_than_they_must():
+    data = partitioned()
+    trained("allreduce", data=data)
+    size, numbers = 3, FEATURES + 1 + 2
+    arrays = sum(each.array_bytes for each in data.dataset.sent)
+    assert arrays == (STEPS + 1) * 2 * (size - 1) * numbers * 8
+
+
+def test_average_is_the_weighted_average_of_the_shards_own_solutions():
+    found = trained("average")
+    shards = [slice(a, b) for a, b in pairwise(CUTS) if a < b]
+    weights = [each.stop - each.start for each in shards]
+    solutions = [by_hand(LINEAR, each).parameters for each in shards]
+    expected = np.average(solutions, axis=0, weights=weights)
+    np.testing.assert_allclose(found.parameters, expected, rtol=0, atol=TOLERANCE)
+
+
+def test_local_steps_are_averaged_by_the_rows_of_the_members():
+    """One period of all steps: every member solves its own shard, and the average is weighted."""
+    found = trained(f"local:{STEPS}")
+    shards = [slice(0, 9), slice(9, 30), slice(30, 60)]
+    expected = np.average(
+        [by_hand(LINEAR, each).parameters for each in shards], axis=0, weights=[9, 21, 30]
+    )
+    np.testing.assert_allclose(found.parameters, expected, rtol=0, atol=TOLERANCE)
+    assert len(found.loss_history) == 2
+
+
+@pytest.mark.parametrize("strategy", ["async", "ssp:3", "local:4"])
+def test_the_others_end_near_sync(strategy):
+    settings = {"iterations": 150}
+    found, expected = trained(strategy, **settings), trained("sync", **settings)
+    assert found.loss_history[-1] == pytest.approx(expected.loss_history[-1], rel=0.05)
+
+
+def test_asynchronous_updates_are_counted_exactly():
+    assert trained("async").updates == 3 * STEPS
+    assert trained("ssp:3").updates == STEPS
+
+
+@pytest.mark.parametrize("strategy", [*EXACT, *ROUNDED, "local:5", "model_parallel", "pipeline"])
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_lost_member_changes_no_byte(strategy, victim):
+    """Every member dies once: early, and late enough to have left checkpoints."""
+    model = model_for(strategy)
+    calm, rough = partitioned(model), partitioned(model)
+    deaths = {(victim, 1): 5, (1 - victim, 2): 30}
+    rough.dataset.dies = lambda rank, epoch, number: deaths.get((rank, epoch)) == number
+    found, expected = trained(strategy, model, rough), trained(strategy, model, calm)
+    assert found.parameters.tobytes() == expected.parameters.tobytes()
+    assert found.loss_history == expected.loss_history
+
+
+@pytest.mark.parametrize("strategy", ["ssp:2", "async"])
+def test_a_lost_member_costs_no_update(strategy):
+    data = partitioned()
+    data.dataset.dies = lambda rank, epoch, number: (rank, epoch, number) == (1, 1, 20)
+    found = trained(strategy, data=data)
+    assert found.updates == (STEPS if strategy == "ssp:2" else 3 * STEPS)
+
+
+@pytest.mark.parametrize("strategy", EVERY)
+def test_divergence_is_explained_by_every_strategy(strategy):
+    with pytest.raises(Diverged, match="step"):
+        trained(strategy, model_for(strategy), step=1e12, iterations=40)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "settings", "text"),
+    [
+        ("pipeline", {}, "a linear model has one"),
+        ("model_parallel", {"model": NETWORK}, "use 'pipeline'"),
+        ("local:0", {}, "at least one step"),
+        ("ssp:x", {}, "whole number"),
+        ("async", {"tolerance": 0.1}, "tolerance=0"),
+        ("allreduce", {"on_step": print}, "on_step"),
+        ("ring", {}, "strategy must be one of"),
+    ],
+)
+def test_what_does_not_fit_is_refused(strategy, settings, text):
+    with pytest.raises(ArgumentError, match=text):
+        trained(strategy, **settings)
+
+
+def test_more_members_than_columns_or_layers_do_not_matter():
+    data = labeled_data(*((X[a : a + 10, :1], Y[a : a + 10]) for a in range(0, 60, 10)))
+    data.dataset.members_max = 6
+    for strategy, model in (("model_parallel", Linear()), ("pipeline", MultilayerPerceptron((2,)))):
+        found = trained(strategy, model, data)
+        expected = trained("sync", model, data)
+        np.testing.assert_allclose(found.parameters, expected.parameters, rtol=0, atol=TOLERANCE)

@@ -1,0 +1,85 @@
+import re
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from ml import Linear, train
+from ml.comparison import Compared, alone, compare, verdict
+from ml.delays import Delays, slow_member
+from ml.training import Trained
+from tests.ml.fakes import labeled_data
+
+CHANCE = np.random.default_rng(5)
+X = CHANCE.normal(size=(50, 3))
+Y = X @ [1.0, -2.0, 0.5] + 0.1
+SETTINGS = {"step": 0.2, "schedule": "constant", "iterations": 10}
+
+
+def partitioned():
+    return labeled_data(*((X[a:b], Y[a:b]) for a, b in pairwise([0, 20, 30, 50])))
+
+
+def test_every_strategy_is_told_with_its_distance_from_one_process():
+    found, single = compare(Linear(), partitioned(), ["sync", "local:5"], **SETTINGS)
+    assert [each.strategy for each in found] == ["sync", "local:5"]
+    assert found[0].distance < 1e-15 < found[1].distance
+    assert (
+        single.parameters.tobytes()
+        == train(Linear(), partitioned(), **SETTINGS).parameters.tobytes()
+    )
+    for each in found:
+        trained = each.trained
+        assert len(trained.seconds) == len(trained.loss_history)
+        assert trained.seconds == sorted(trained.seconds)
+        assert trained.sent_bytes > 0
+        assert each.seconds >= trained.seconds[-1]
+
+
+@pytest.mark.parametrize(
+    "strategy", ["sync", "ssp:1", "async", "allreduce", "local:2", "average", "model_parallel"]
+)
+def test_when_the_losses_were_known_and_what_was_sent(strategy):
+    trained = train(Linear(), partitioned(), strategy, **SETTINGS)
+    assert len(trained.seconds) == len(trained.loss_history)
+    assert trained.seconds == sorted(trained.seconds)
+    assert trained.sent_bytes > 0
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(2.0, "0.5 times|pays, 2.0"), (0.5, "2.0 times")])
+def test_the_cost_line_says_whether_it_paid(seconds, words):
+    single = Trained(Linear(), 1, np.zeros(1), seconds=[0.0, seconds])
+    found = [
+        Compared(name, single, wall, 0.0) for name, wall in (("sync", 3.0), ("allreduce", 1.0))
+    ]
+    text = verdict(found, single)
+    assert text.startswith(f"COST: one process of plain numpy takes {seconds:.3g} s; allreduce")
+    assert re.search(words, text)
+
+
+def test_stragglers_change_nothing_but_the_time():
+    data, delays = partitioned(), slow_member(1, 3, 3, factor=1.5, share=0.5)
+    assert delays == Delays(1, 2, 1.5, 0.5)
+    slow = train(Linear(), data, "allreduce", delays=delays, **SETTINGS)
+    plain = train(Linear(), data, "allreduce", **SETTINGS)
+    assert slow.parameters.tobytes() == plain.parameters.tobytes()
+
+
+def test_a_delay_strikes_its_own_partitions_in_its_share_of_the_steps(monkeypatch):
+    slept = []
+    monkeypatch.setattr("ml.delays.time.sleep", slept.append)
+    monkeypatch.setattr("ml.delays.time.perf_counter", lambda: 2.0)
+    for partition in range(4):
+        Delays(1, 3, factor=4.0).wait(1.5, 1, partition)
+    assert slept == [1.5, 1.5]
+    slept.clear()
+    for iteration in range(1000):
+        Delays(0, 1, factor=2.0, share=0.25).wait(1.0, iteration, 0)
+    assert 200 < len(slept) < 300
+
+
+def test_alone_needs_no_gang_and_one_round():
+    data = partitioned()
+    rounds = data.dataset.rounds
+    train(Linear(), data, alone, **SETTINGS)
+    assert data.dataset.rounds <= rounds + 3

@@ -1,0 +1,84 @@
+"""The descent from the Gram matrix against the descent by rounds over the data."""
+
+import numpy as np
+import pytest
+
+from ml.batches import Batches
+from ml.errors import ArgumentError
+from ml.gram import gram, gram_sums
+from ml.models import Linear, MultilayerPerceptron
+from ml.optimizers import Optimizer
+from ml.penalties import Penalty
+from ml.problem import Problem
+from ml.strategies.sync import sync
+from tests.ml.fakes import labeled_data
+
+
+def made_up(rows: int = 200, features: int = 6):
+    generator = np.random.default_rng(3)
+    X = generator.standard_normal((rows, features))
+    return X, X @ generator.standard_normal(features) + generator.standard_normal(rows) + 2.0
+
+
+@pytest.fixture
+def data():
+    """Four partitions, one narrower than the others and one empty."""
+    X, y = made_up()
+    X[120:, 4:] = 0.0
+    return labeled_data(
+        (X[:50], y[:50]), (X[50:120], y[50:120]), (np.zeros((0, 0)), []), (X[120:, :4], y[120:])
+    )
+
+
+@pytest.mark.parametrize("intercept", [False, True])
+def test_the_sums_are_those_of_numpy(data, intercept):
+    X, y = data.to_arrays()
+    Z = np.column_stack([X, np.ones(len(y))]) if intercept else X
+    found = gram_sums(data, intercept)
+    np.testing.assert_allclose(found.XtX, Z.T @ Z, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(found.Xty, Z.T @ y, rtol=1e-12, atol=1e-12)
+    assert found.yty == pytest.approx(y @ y, rel=1e-14)
+    assert found.rows == 200
+
+
+@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("penalty", [Penalty(), Penalty(l1=0.05)])
+def test_the_same_descent_as_the_rounds(data, intercept, optimizer, penalty):
+    problem = Problem(
+        Linear("squared", intercept=intercept),
+        data.features,
+        penalty=penalty,
+        optimizer=Optimizer(optimizer),
+        iterations=60,
+        tolerance=1e-4,
+    )
+    start = problem.model.start(data.features, 0)
+    wanted = sync(problem, data, start)
+    rounds = data.dataset.rounds
+    found = gram(problem, data, start)
+    assert data.dataset.rounds == rounds + 1
+    np.testing.assert_allclose(found.parameters, wanted.parameters, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(found.loss_history, wanted.loss_history, rtol=1e-9)
+    assert (found.updates, found.converged) == (wanted.updates, wanted.converged)
+
+
+def test_a_perfect_fit_has_no_negative_loss():
+    X, _ = made_up()
+    weights = np.arange(1.0, 7.0)
+    found = gram_sums(labeled_data((X, X @ weights)), intercept=False)
+    losses = [found.sums(weights * (1 + step * 1e-12))[-2] for step in range(20)]
+    assert min(losses) >= 0.0
+    assert max(losses) < 1e-9
+
+
+def test_it_is_for_least_squares_over_all_rows(data):
+    for problem in (
+        Problem(Linear("logistic"), 6),
+        Problem(MultilayerPerceptron((3,)), 6),
+    ):
+        with pytest.raises(ArgumentError, match='the loss "squared" alone'):
+            gram(problem, data, np.zeros(problem.size))
+    batches = Problem(Linear(), 6, batches=Batches(fraction=0.5))
+    with pytest.raises(ArgumentError, match="leave mini-batches out"):
+        gram(batches, data, np.zeros(6))

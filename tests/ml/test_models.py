@@ -1,0 +1,124 @@
+"""What models add up: row by row, piece by piece, however wide or empty a partition is."""
+
+import numpy as np
+import pytest
+
+from ml import ArgumentError, Linear, MultilayerPerceptron, models
+from ml.models import model_from
+
+LINEAR = [Linear(), Linear(intercept=True), Linear("softmax", intercept=True, classes=3)]
+NETWORKS = [
+    MultilayerPerceptron((4,)),
+    MultilayerPerceptron((3, 2), "softmax", "relu", classes=3),
+]
+ALL = [*LINEAR, *NETWORKS]
+
+
+def rows_and_parameters(model, rows=30, features=4):
+    generator = np.random.default_rng(2)
+    X = generator.normal(size=(rows, features))
+    y = generator.integers(0, 3, size=rows).astype(float)
+    return X, y, generator.normal(size=model.size(features))
+
+
+@pytest.mark.parametrize("model", ALL)
+def test_the_sums_are_those_of_the_rows_one_by_one(model):
+    X, y, parameters = rows_and_parameters(model)
+    single = [model.sums(parameters, X[i : i + 1], y[i : i + 1]) for i in range(len(y))]
+    np.testing.assert_allclose(model.sums(parameters, X, y), sum(single), rtol=1e-12)
+    assert model.sums(parameters, X, y)[-1] == 30
+
+
+@pytest.mark.parametrize("model", ALL)
+@pytest.mark.parametrize("piece_rows", [1, 7, 29, 30])
+def test_the_size_of_the_pieces_is_only_a_matter_of_speed(monkeypatch, model, piece_rows):
+    X, y, parameters = rows_and_parameters(model)
+    whole = model.sums(parameters, X, y)
+    monkeypatch.setattr(models, "CHUNK_BYTES", 8 * 4 * piece_rows)
+    np.testing.assert_allclose(model.sums(parameters, X, y), whole, rtol=1e-12)
+
+
+@pytest.mark.parametrize("model", ALL)
+@pytest.mark.parametrize("columns", [0, 2])
+def test_a_narrow_partition_counts_as_having_zero_columns(model, columns):
+    X, y, parameters = rows_and_parameters(model)
+    wide = np.zeros((30, 4))
+    wide[:, :columns] = X[:, :columns]
+    narrow = X[:, :columns]
+    expected = model.sums(parameters, wide, y)
+    np.testing.assert_allclose(model.sums(parameters, narrow, y), expected, rtol=1e-13)
+    predictions = model.predict(parameters, narrow)
+    np.testing.assert_allclose(predictions, model.predict(parameters, wide), rtol=1e-13)
+
+
+@pytest.mark.parametrize("model", ALL)
+def test_an_empty_partition_adds_nothing(model):
+    _, _, parameters = rows_and_parameters(model)
+    assert not model.sums(parameters, np.zeros((0, 0)), np.zeros(0)).any()
+    assert model.predict(parameters, np.zeros((0, 4))).shape == (0,)
+
+
+@pytest.mark.parametrize("label", [1.0, np.inf])
+@pytest.mark.parametrize("model", [Linear(), MultilayerPerceptron((2,), activation="relu")])
+def test_what_overflows_is_left_to_the_descent_without_a_warning(model, label):
+    parameters = np.full(model.size(1), 1e300)
+    sums = model.sums(parameters, np.full((2, 1), 1e300), np.full(2, label))
+    assert not np.isfinite(sums[-2])
+
+
+@pytest.mark.parametrize("model", ALL)
+def test_a_model_travels_as_plain_values(model):
+    again = model_from(model.options())
+    assert again == model
+    assert again.options() == model.options()
+    assert len(model.start(4, seed=1)) == model.size(4) == len(model.penalised(4))
+
+
+def test_a_network_by_hand():
+    model = MultilayerPerceptron((2,), activation="tanh")
+    parameters = np.array([1.0, -1.0, 0.5, 2.0, 0.1, 0.2, 3.0, -2.0, 0.25])
+    x = np.array([0.3, -0.4])
+    inner = np.tanh([1.0 * 0.3 - 0.5 * 0.4 + 0.1, -1.0 * 0.3 - 2.0 * 0.4 + 0.2])
+    expected = 3.0 * inner[0] - 2.0 * inner[1] + 0.25
+    assert model.predict(parameters, x[None]) == pytest.approx([expected], rel=1e-14)
+
+
+def test_the_start_of_a_network_follows_its_seed():
+    model = MultilayerPerceptron((5,))
+    start = model.start(3, seed=1)
+    assert start.tobytes() == model.start(3, seed=1).tobytes()
+    assert start.tobytes() != model.start(3, seed=2).tobytes()
+    matrix, offsets = model.layers(3).split(start)[0]
+    assert not offsets.any()
+    assert 0.5 < np.abs(matrix).max() <= np.sqrt(6 / 8)
+
+
+def test_what_is_penalised():
+    assert Linear(intercept=True).penalised(2).tolist() == [1, 1, 0]
+    assert Linear(intercept=True, penalise_intercept=True).penalised(2).tolist() == [1, 1, 1]
+    assert Linear("softmax", True, classes=2).penalised(1).tolist() == [1, 0, 1, 0]
+    assert MultilayerPerceptron((2,)).penalised(1).tolist() == [1, 1, 0, 0, 1, 1, 0]
+
+
+def test_predictions_are_labels():
+    X = np.array([[2.0], [-1.0]])
+    assert Linear("logistic").predict(np.ones(1), X).tolist() == [1.0, 0.0]
+    assert Linear("hinge").predict(np.ones(1), X).tolist() == [1.0, 0.0]
+    np.testing.assert_allclose(Linear("poisson").predict(np.ones(1), X), np.exp([2.0, -1.0]))
+    softmax = Linear("softmax", classes=3)
+    assert softmax.predict(np.array([1.0, 0.0, -1.0]), X).tolist() == [0.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Linear(classes=1), "classes must be a whole number >= 2, but is 1"),
+        (lambda: MultilayerPerceptron(()), "hidden must hold the size of at least one layer"),
+        (lambda: MultilayerPerceptron((3, 0)), r"each >= 1, but is \(3, 0\)"),
+        (lambda: MultilayerPerceptron((2.5,)), "a hidden layer must be a whole number"),
+        (lambda: MultilayerPerceptron(activation="step"), "activation must be one of 'tanh'"),
+    ],
+)
+def test_what_is_no_model(make, message):
+    with pytest.raises(ArgumentError, match=message):
+        make()
