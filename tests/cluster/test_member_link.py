@@ -1,0 +1,321 @@
+"""Members of a gang over TCP: in threads where that is enough, once between processes."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import minimr as mr
+from minimr.cluster.handshake import greet
+from minimr.cluster.member_conversation import MEMBER_KIND, Conversation, checksum
+from minimr.cluster.member_link import HELLO_KIND, ROLE, MemberLink
+from minimr.cluster.wire import Blob, encode_frame
+from minimr.errors import NoCoordinator, ProtocolError
+from minimr.gang.in_process import InProcessGang
+from minimr.shuffle import codec
+from tests.gang.regression import alone, training
+
+TOKEN = bytes(range(32))
+
+
+class Gang:
+    """All members of a gang in this process, each with its own link."""
+
+    def __init__(self, size, **options):
+        self.links = [MemberLink(rank, size, TOKEN, **options) for rank in range(size)]
+        self.pool = ThreadPoolExecutor(size)
+        self.run(lambda link: link.connect(self.addresses(), 1))
+
+    def addresses(self):
+        return [link.address for link in self.links]
+
+    def run(self, program):
+        return [task.result(30) for task in [self.pool.submit(program, e) for e in self.links]]
+
+    def close(self):
+        self.run(lambda link: link.close())
+        self.pool.shutdown()
+
+
+@pytest.fixture
+def gang_of():
+    gangs = []
+
+    def make(size, **options):
+        gangs.append(Gang(size, **options))
+        return gangs[-1]
+
+    yield make
+    for gang in gangs:
+        gang.close()
+
+
+def test_it_does_what_threads_do(gang_of):
+    """The same bytes and the same traffic as the in-process gang."""
+
+    def program(members):
+        array = np.random.default_rng(members.rank).normal(size=1001)
+        return mr.all_reduce(members, array).tobytes(), mr.all_gather(members, {"a": members.rank})
+
+    gang, threads = gang_of(3), InProcessGang(3)
+    assert gang.run(program) == threads.run(program)
+    assert [link.sent for link in gang.links] == [each.sent for each in threads.members]
+
+
+def test_large_arrays_cross_without_waiting_for_each_other(gang_of):
+    def program(members):
+        mine = np.full(4_000_000, members.rank + 0.5)
+        members.send(1 - members.rank, "large", [mine, np.arange(3), mine[:0]])
+        theirs, small, none = members.receive(1 - members.rank, "large")
+        theirs += 1
+        return theirs[0], theirs[-1], len(theirs), small.tolist(), len(none)
+
+    size = 4_000_000
+    assert gang_of(2).run(program) == [
+        (2.5, 2.5, size, [0, 1, 2], 0),
+        (1.5, 1.5, size, [0, 1, 2], 0),
+    ]
+
+
+def test_the_parameter_server_over_tcp(gang_of):
+    expected, _ = alone()
+    assert [each.tobytes() for each, *_ in gang_of(3).run(training(0))] == [expected.tobytes()] * 3
+
+
+def test_notes_and_what_is_saved(gang_of):
+    notes, kept = [], []
+    gang = gang_of(1, notes=notes.extend, keep=kept.append, saved=codec.dumps([1]))
+    (link,) = gang.links
+    link.note(what="x")
+    link.save({"clock": 3})
+    assert link.saved == [1]
+    assert codec.loads(kept[0]) == {"clock": 3}
+    link.close()
+    assert notes == [{"event": "member_note", "rank": 0, "epoch": 1, "what": "x"}]
+
+
+def test_what_was_sent_before_leaving_is_received(gang_of):
+    gang = gang_of(2)
+    gang.links[0].send(1, "x", np.arange(500_000))
+    closing = gang.pool.submit(gang.links[0].close)
+    assert gang.links[1].receive(0, "x")[-1] == 499_999
+    with pytest.raises(mr.MemberLost) as caught:
+        gang.links[1].receive(0, "x")
+    assert caught.value.rank == 0
+    closing.result(10)
+
+
+@pytest.mark.parametrize("lost", [0, 2])
+def test_one_member_is_started_again(gang_of, lost):
+    """The others lose it at once, and go on with the new one after `await_member`."""
+    gang = gang_of(3)
+    gang.links[lost].close()
+    others = [link for link in gang.links if link.rank != lost]
+    for link in others:
+        with pytest.raises(mr.MemberLost):
+            link.receive(lost, "x")
+    new = gang.links[lost] = MemberLink(lost, 3, TOKEN)
+    for link in others:
+        link.replace(lost, new.address)
+    connecting = gang.pool.submit(new.connect, gang.addresses(), 2)
+    for link in others:
+        link.await_member(lost)
+        link.send(lost, "x", link.rank)
+    connecting.result(30)
+    assert [new.receive(link.rank, "x") for link in others] == [link.rank for link in others]
+
+
+def test_one_who_will_not_come_back(gang_of):
+    gang = gang_of(2)
+    gang.links[0].close()
+    awaiting = gang.pool.submit(gang.links[1].await_member, 0)
+    with pytest.raises(mr.MemberLost):
+        gang.links[1].receive(0, "x")
+    gang.links[1].gone(0)
+    with pytest.raises(mr.MemberLost):
+        gang.links[1].await_member(0)
+    awaiting.exception(10)
+
+
+def test_nobody_answers():
+    link = MemberLink(1, 2, TOKEN)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        nobody = server.getsockname()[:2]
+    with pytest.raises(mr.MemberLost, match="nobody answers"):
+        link.connect([nobody, link.address], 1)
+    link.close()
+
+
+def test_a_stranger_is_not_let_in():
+    link = MemberLink(0, 2, TOKEN)
+    with socket.create_connection(link.address) as sock, pytest.raises(NoCoordinator):
+        greet(sock, b"wrong" * 8, ROLE)
+    link.close()
+
+
+@pytest.mark.parametrize("said", [[0, 2, 1], [5, 2, 1], [1, 3, 1], [1, 2, -1], ["1", 2, 1], "x"])
+def test_whoever_is_no_member_is_sent_away(said):
+    link = MemberLink(0, 2, TOKEN)
+    with socket.create_connection(link.address) as sock:
+        greet(sock, TOKEN, ROLE)
+        sock.sendall(b"".join(encode_frame(HELLO_KIND, said)))
+        sock.settimeout(10)
+        assert sock.recv(1) == b""
+    link.close()
+
+
+def test_an_epoch_that_is_over_is_sent_away(gang_of):
+    gang = gang_of(2)
+    with socket.create_connection(gang.links[0].address) as sock:
+        greet(sock, TOKEN, ROLE)
+        sock.sendall(b"".join(encode_frame(HELLO_KIND, [1, 2, 1])))
+        sock.settimeout(10)
+        while sock.recv(100):
+            pass  # Its own introduction, and then the end.
+    assert gang.run(lambda link: mr.all_gather(link, link.rank)) == [[0, 1], [0, 1]]
+
+
+# One conversation
+
+
+@pytest.fixture
+def pair():
+    ours, theirs = socket.socketpair()
+    yield Conversation(ours, 0.2), theirs
+    ours.close()
+    theirs.close()
+
+
+def test_silence_is_noticed(pair):
+    conversation, _ = pair
+    with pytest.raises(TimeoutError, match="nothing was heard"):
+        conversation.receive()
+
+
+def test_a_peer_that_takes_nothing_is_noticed(pair):
+    conversation, _ = pair
+    with pytest.raises(TimeoutError, match="heard or taken"):
+        conversation.send("x", b"", [memoryview(bytes(1 << 26))])
+
+
+def test_a_ping_breaks_the_silence(pair):
+    conversation, theirs = pair
+    other = Conversation(theirs, 0.2)
+    other.ping()
+    other.send("x", b"head", [])
+    assert conversation.receive() == ("x", b"head", [])
+
+
+GOOD = ["x", b"", [8], [0]]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "no list",
+        ["x", b"", [8]],
+        [1, b"", [8], [0]],
+        ["x", "text", [8], [0]],
+        ["x", b"", [8, 8], [0]],
+        ["x", b"", [-8], [0]],
+        ["x", b"", [8.0], [0]],
+        ["x", b"", [1 << 40], [0]],
+        ["x", b"", [0] * 10_001, [0] * 10_001],
+        ["x" * 201, b"", [8], [0]],
+        ["x", b"", [8], [1]],
+    ],
+)
+def test_malformed_messages_and_those_over_the_limits(pair, value):
+    conversation, theirs = pair
+    theirs.sendall(b"".join(encode_frame(MEMBER_KIND, value)) + bytes(8))
+    with pytest.raises(ProtocolError):
+        conversation.receive()
+
+
+def test_the_one_that_is_well_formed(pair):
+    conversation, theirs = pair
+    theirs.sendall(b"".join(encode_frame(MEMBER_KIND, GOOD)) + bytes(8))
+    tag, _, (buffer,) = conversation.receive()
+    assert (tag, bytes(buffer)) == ("x", bytes(8))
+
+
+def test_frames_of_another_kind(pair):
+    conversation, theirs = pair
+    theirs.sendall(b"".join(encode_frame(MEMBER_KIND + 10, Blob(b""))))
+    with pytest.raises(ProtocolError, match="kind"):
+        conversation.receive()
+
+
+@pytest.mark.parametrize("size", [0, 1, 7, 8, 100])
+def test_the_checksum_finds_any_flipped_bit(size):
+    data = bytearray(os.urandom(size))
+    right = checksum(data)
+    for bit in range(8 * size):
+        data[bit // 8] ^= 1 << bit % 8
+        assert checksum(data) != right
+        data[bit // 8] ^= 1 << bit % 8
+
+
+# Between processes
+
+CHILD = """
+import sys
+import numpy as np
+import minimr as mr
+from minimr.cluster.member_link import MemberLink
+from tests.gang.regression import training
+
+rank = int(sys.argv[1])
+link = MemberLink(rank, 3, bytes(range(32)), silence_s=1.0)
+print(*link.address, flush=True)
+fields = sys.stdin.readline().split()
+link.connect([(host, int(port)) for host, port in zip(fields[::2], fields[1::2])], 1)
+total = mr.all_reduce(link, np.full(3_000_001, rank + 1.0))
+parameters, *_ = training(0)(link)
+print(total.min(), total.max(), parameters.tobytes().hex(), flush=True)
+try:
+    link.receive(2, "never")
+except mr.MemberLost as lost:
+    print("lost", lost.rank, flush=True)
+link.close()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGSTOP])
+def test_between_processes_and_one_dies_or_hangs(end):
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-c", CHILD, str(rank)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(3)
+    ]
+    guard = threading.Timer(60, lambda: [child.kill() for child in children])
+    guard.start()
+    try:
+        addresses = " ".join(child.stdout.readline().strip() for child in children)
+        for child in children:
+            child.stdin.write(addresses + "\n")
+            child.stdin.flush()
+        expected = f"6.0 6.0 {alone()[0].tobytes().hex()}\n"
+        assert [child.stdout.readline() for child in children] == [expected] * 3
+        children[2].send_signal(end)
+        assert [child.stdout.readline() for child in children[:2]] == ["lost 2\n"] * 2
+        children[2].kill()
+        assert [child.wait() for child in children[:2]] == [0, 0]
+    finally:
+        guard.cancel()
+        for child in children:
+            child.kill()
+            child.wait()
+            child.stdin.close()
+            child.stdout.close()
