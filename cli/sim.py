@@ -196,14 +196,13 @@ def _write_log(outcome: "Outcome", path: Path) -> None:
 
 
 def _plain(outcome: "Outcome", replay: str) -> dict[str, Any]:
-    from dataclasses import asdict
-
     from minimr.simulator.faults import to_plain
+    from minimr.simulator.scenario import plain_world
 
     return {
         "seed": outcome.seed,
         "mode": outcome.mode,
-        "world": asdict(outcome.plan),
+        "world": plain_world(outcome.plan),
         "faults": [to_plain(fault) for fault in outcome.faults],
         "ok": outcome.ok,
         "error": outcome.error,

@@ -6,6 +6,7 @@ is only being loaded for its job class inside a slot (see `minimr.source.load`).
 
 import atexit
 import os
+import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -15,7 +16,7 @@ from typing import Any, TypeVar
 
 from minimr.cluster import messages as m
 from minimr.cluster.address import default_address_file, read_address
-from minimr.cluster.client import Client, Watched
+from minimr.cluster.client import Client, OnEvents, Watched
 from minimr.cluster.come_back import come_back
 from minimr.cluster.local import LocalCluster
 from minimr.cluster.standing import serve_coordinator, serve_worker, start_detached, stop
@@ -187,11 +188,11 @@ class Cluster:
         with Story(self._on_event) as story:
             self._wait(watched, story.add)
 
-    def _wait(self, watched: Watched, on_event: OnEvent) -> m.Ended:
+    def _wait(self, watched: Watched, on_events: OnEvents) -> m.Ended:
         """Wait for a job's end, through a restart of a coordinator that keeps a journal."""
         while True:
             try:
-                return watched.wait(on_event)
+                return watched.wait(on_events)
             except NoCoordinator:
                 if self._address_file is None or not self._address.resumes:
                     raise
@@ -302,6 +303,68 @@ class Dataset:
             client, _instance(job), self._job_id, self.partitions, state, reducers
         )
         return cluster_runner.collected(self._cluster._finish(submission))
+
+    @property
+    def members_max(self) -> int:
+        """How many members a gang over this dataset can have now."""
+        return min(self._slots(), self.partitions)
+
+    def _slots(self) -> int:
+        return sum(worker["slots"] for worker in self._cluster.status()["workers"])
+
+    def gang(
+        self,
+        job: AnyJob,
+        state: Any = None,
+        members: int | None = None,
+        restart: str = "all",
+    ) -> list[tuple[Any, Any]]:
+        """Run `job.gang(blocks, members)` in several slots at the same time; see gang/members.py.
+
+        Member r owns the neighbouring partitions from r P // K to (r + 1) P // K of the P, where K
+        is `members`: by default one for each slot of the cluster, at most one for each partition.
+        With restart="all" all begin again from what they saved when one is lost, with "one" that
+        one alone. Returns the pairs that the members yield, those of member 0 first. What a member
+        raises fails the job at once. Raises UsageError for more members than slots or partitions.
+        """
+        instance = _instance(job)
+        count = self._members(instance, members, restart)
+        client = self._cluster._client
+        with tempfile.TemporaryDirectory(
+            prefix="minimr-gang-", ignore_cleanup_errors=True
+        ) as place:
+            submission = cluster_runner.gang_over(
+                client,
+                instance,
+                self._job_id,
+                self.partitions,
+                state,
+                members=count,
+                restart=restart,
+                checkpoints=Path(place),
+            )
+            return cluster_runner.collected(self._cluster._finish(submission))
+
+    def _members(self, job: Job, members: int | None, restart: str) -> int:
+        """How many members a gang has; UsageError for one that cannot be."""
+        name = type(job).__name__
+        if job.gang is None:
+            raise UsageError(f"{name} has no gang(blocks, members), the program of a member")
+        if restart not in ("all", "one"):
+            raise UsageError(f'restart is "all" or "one", not {restart!r}')
+        slots = self._slots()
+        count = min(slots, self.partitions) if members is None else members
+        if not 1 <= count <= self.partitions:
+            raise UsageError(
+                f"a gang over {self.partitions} partitions has 1 to {self.partitions} members, not "
+                f"{count}; load the data with more partitions for more"
+            )
+        if count > slots:
+            raise UsageError(
+                f"a gang of {count} members needs {count} slots, and the cluster has {slots}; "
+                "start more workers, or give fewer members"
+            )
+        return count
 
     def transform(self, job: AnyJob) -> "Dataset":
         """A new dataset: partition i is what `job.map_block` makes of partition i of this one.

@@ -20,7 +20,8 @@ from minimr.cluster.connection import Connection, decode_messages
 from minimr.cluster.wire import FrameDecoder, Limits
 from minimr.errors import JobCancelled, JobFailed, NoCoordinator, ProtocolError, UsageError
 
-OnEvent = Callable[[dict[str, Any]], None]
+OnEvents = Callable[..., object]
+"""Called with lines of the event log, as many as came together."""
 Answer = m.Reply | m.Events | m.Ended | None
 SILENCE = struct.pack("ll", 1, 0)  # One second, as the kernel's timeout for receiving.
 SILENCES_MAX = 10
@@ -153,12 +154,11 @@ class Watched:
     def __init__(self, client: Client, job: str, queue: "SimpleQueue[Answer]") -> None:
         self._client, self.job, self._queue = client, job, queue
 
-    def wait(self, on_event: OnEvent | None = None) -> m.Ended:
+    def wait(self, on_events: OnEvents | None = None) -> m.Ended:
         """Block until the job ends well. Raises JobFailed or JobCancelled otherwise."""
         while not isinstance(answer := self._client._next(self._queue), m.Ended):
-            if isinstance(answer, m.Events) and on_event is not None:
-                for line in answer.lines:
-                    on_event(line)
+            if isinstance(answer, m.Events) and on_events is not None:
+                on_events(*answer.lines)
         if answer.cancelled:
             raise JobCancelled(f"{self.job} was cancelled")
         if not answer.ok:

@@ -19,6 +19,7 @@ from typing import Any
 from minimr.cluster import messages as m
 from minimr.cluster.address import Address, new_token
 from minimr.cluster.channel import Channel
+from minimr.cluster.gang_messages import MemberNotes, MemberReady, noted
 from minimr.cluster.jobs import JobBook, JobEntry
 from minimr.cluster.journal import Journal
 from minimr.cluster.listener import Listener
@@ -167,7 +168,7 @@ class Coordinator:
 
     def _feed(self, event: events.Event) -> None:
         """What is to be done about it is done when the batch ends, or when somebody must see it."""
-        self._todo += self._scheduler.handle(event, time.monotonic())
+        self._scheduler.react(event, time.monotonic())
 
     def _settle(self) -> None:
         """Write down all that this batch of events decided, with one sync for all; then act."""
@@ -175,7 +176,7 @@ class Coordinator:
         self._outboxes.flush()
 
     def _perform_todo(self) -> None:
-        todo, self._todo = self._todo, []
+        todo, self._todo = [*self._todo, *self._scheduler.settle()], []
         self._performer.write(
             [record for each in todo if type(each) is actions.Journal for record in each.records]
         )
@@ -225,7 +226,7 @@ class Coordinator:
         handler = allowed.get(type(message))
         if handler is None:
             raise ProtocolError(f"a {peer.role} may not send {type(message).__name__}")
-        if peer.role == "worker" and not peer.name and type(message) is not m.Register:
+        if peer.role == "worker" and not peer.name and type(message) not in BEFORE_A_NAME:
             raise ProtocolError("a worker must register first")
         handler(self, peer, message)
 
@@ -236,7 +237,8 @@ class Coordinator:
         peer.name, peer.pid = message.name if kept else self._new_name(), message.pid
         self._workers[peer.name] = peer
         self._outboxes.tell(peer, m.Registered(peer.name, self._epoch, kept, self._patience_s))
-        holds, running = (message.holds, message.running) if kept else ([], [])
+        holds, peer.holds = [*peer.holds, *message.holds], []
+        holds, running = (holds, message.running) if kept else ([], [])
         address = (message.host, message.port)
         self._feed(
             events.WorkerJoined(peer.name, message.slots, address, tuple(holds), tuple(running))
@@ -247,6 +249,11 @@ class Coordinator:
         awaiting, self._awaiting = self._awaiting, []
         for each in awaiting:
             self._await_workers(*each)
+
+    def _holds(self, peer: Peer, message: m.Holds) -> None:
+        if peer.name:
+            raise ProtocolError("a worker that registered said already what it holds")
+        peer.holds += message.attempts
 
     def _may_keep_its_name(self, message: m.Register) -> bool:
         """Only a worker of an earlier epoch may: this one gave up whoever was cut off."""
@@ -299,6 +306,17 @@ class Coordinator:
         gone, unreached = tuple(message.gone), tuple(message.unreached)
         self._feed(events.FetchFailed(peer.name, message.attempt, gone, message.text, unreached))
 
+    def _member_ready(self, peer: Peer, message: MemberReady) -> None:
+        address = (message.host, message.port)
+        self._feed(events.MemberReady(peer.name, message.attempt, address))
+
+    def _member_notes(self, peer: Peer, message: MemberNotes) -> None:
+        entry = self._book.entries.get(message.attempt.job)
+        if entry is not None and entry.ended is None:
+            told = {"task": message.attempt.task, "worker": peer.name}
+            for line in message.lines:
+                self._performer.record("member_note", message.attempt.job, noted(line) | told)
+
     def _printed(self, peer: Peer, message: m.Done | m.Failed) -> None:
         if message.printed and message.attempt.job in self._book.entries:
             attempt = message.attempt
@@ -313,8 +331,10 @@ class Coordinator:
     def _submit(self, peer: Peer, message: m.Submit) -> None:
         if message.maps < 1 or (message.inputs is None) != (message.source is not None):
             raise ProtocolError("a job without map tasks, or without inputs")
-        if (message.reduces < 1) != (message.kind == "load"):
-            raise ProtocolError("a job needs reduce tasks, a load has none")
+        if (message.reduces < 1) != (message.kind in ("load", "gang")):
+            raise ProtocolError("a job needs reduce tasks; a load or a gang has none")
+        if (message.kind == "gang") != (message.restart in ("all", "one")):
+            raise ProtocolError("a gang, and nothing else, says who is to restart")
         entry = self._book.add(message)
         self._performer.open_log(entry)
         if entry.file is not None:
@@ -390,13 +410,17 @@ def _check_part(message: m.Done) -> None:
         raise ProtocolError(f"a description of a part that makes no sense: {error}") from None
 
 
+BEFORE_A_NAME = (m.Holds, m.Register)
 FROM_WORKER: dict[type, Callable[[Coordinator, Peer, Any], None]] = {
     m.Register: Coordinator._register,
+    m.Holds: Coordinator._holds,
     m.Beat: Coordinator._beat,
     m.Draining: Coordinator._draining,
     m.Done: Coordinator._done,
     m.Failed: Coordinator._failed,
     m.FetchMissed: Coordinator._fetch_missed,
+    MemberReady: Coordinator._member_ready,
+    MemberNotes: Coordinator._member_notes,
 }
 FROM_CLIENT: dict[type, Callable[[Coordinator, Peer, Any], None]] = {
     m.Beat: Coordinator._beat_back,

@@ -29,6 +29,16 @@ def sound_segment(path: Path, partition: int) -> Segment:
     return segment
 
 
+def whole_file(path: Path) -> Segment:
+    """A partition of a dataset as one segment. Raises CorruptData if it cannot be read."""
+    try:
+        segment = Segment(0, path.stat().st_size)
+        segment.crc = _checksum(path, segment)
+    except OSError as error:
+        raise CorruptData(f"Partition {path}: {error}") from None
+    return segment
+
+
 def _checksum(path: Path, segment: Segment) -> int:
     checksum, left_bytes = 0, segment.length
     with path.open("rb", buffering=0) as file:

@@ -1,7 +1,8 @@
 """Small map outputs on their way to a reduce task, inside the order to run it."""
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from minimr.cluster.joined import Joined, joined
@@ -19,12 +20,19 @@ class Inlined(NamedTuple):
     digest: str
 
 
-def pack_inlined(outputs: Iterable[tuple[int, Blob, str | None]]) -> Blob | None:
+def pack_inlined(outputs: Sequence[tuple[int, Blob, str | None]]) -> Blob | None:
     """The outputs as one blob, or None if there are none."""
-    items: list[Buffer] = []
+    if not outputs:
+        return None
+    lengths = chain.from_iterable((HEAD.size, len(segment)) for _, segment, _ in outputs)
+    return Blob(joined(_items(outputs), lengths))
+
+
+def _items(outputs: Sequence[tuple[int, Blob, str | None]]) -> Iterator[Buffer]:
+    """One after the other: as a list they would weigh more than all together."""
     for index, segment, digest in outputs:
-        items += [HEAD.pack(index, (digest or "").encode()), segment.data]
-    return Blob(joined(items)) if items else None
+        yield HEAD.pack(index, (digest or "").encode())
+        yield segment.data
 
 
 def unpack_inlined(blob: Blob | None) -> Iterator[Inlined]:

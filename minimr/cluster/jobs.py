@@ -15,7 +15,7 @@ from minimr.scheduler.actions import Record
 from minimr.scheduler.state import Job, JobPlan, State
 
 KEPT_MAX = 100
-NAMES = {"job": "job", "round": "round", "load": "data"}
+NAMES = {"job": "job", "round": "round", "load": "data", "gang": "gang"}
 WORTH_A_STORY = {
     "attempt_failed",
     "attempt_cancelled",
@@ -67,7 +67,8 @@ class JobEntry:
 
     def note(self, line: dict[str, Any]) -> None:
         """Keep a log line."""
-        self._tell_untold()
+        if self.untold:
+            self._tell_untold()
         self.log.append(line)
         self.eventful |= line["event"] in WORTH_A_STORY or line["job"] not in (None, self.plan.job)
         if self.file is not None:
@@ -119,6 +120,7 @@ class JobBook:
             message.output is not None,
             (message.output or {}).get("skip_max", 0),
             (message.output or {}).get("backups", True),
+            message.restart,
         )
         inputs = None if message.inputs is None else Joined(message.inputs.data)
         if inputs is not None and len(inputs) != plan.maps:

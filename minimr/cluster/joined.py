@@ -8,8 +8,8 @@ its limit, and one Python object for each would weigh more than what the schedul
 
 import sys
 from array import array
-from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from collections.abc import Iterable, Iterator
+from itertools import accumulate, chain, pairwise
 
 from minimr.cluster.wire import Buffer
 from minimr.errors import ProtocolError
@@ -17,10 +17,17 @@ from minimr.errors import ProtocolError
 COUNT_BYTES = LENGTH_BYTES = 4
 
 
-def joined(items: Sequence[Buffer]) -> bytes:
-    """The items as one; `Joined` takes them apart."""
-    numbers = array("I", [len(items), *map(len, items)])
-    return b"".join([_little_endian(numbers).tobytes(), *items])
+def joined(items: Iterable[Buffer], lengths: Iterable[int] | None = None) -> bytearray:
+    """The items as one; `Joined` takes them apart.
+
+    With their `lengths`, the items may be made one by one and need not all be there at once.
+    """
+    numbers = array("I", chain([0], lengths or map(len, items)))
+    numbers[0] = len(numbers) - 1
+    whole = bytearray(_little_endian(numbers))
+    for item in items:
+        whole += item
+    return whole
 
 
 class Joined:
@@ -51,7 +58,7 @@ class Joined:
         return self.data[self._starts[index] : self._starts[index + 1]]
 
     def __iter__(self) -> Iterator[memoryview]:
-        return map(self.__getitem__, range(len(self)))
+        return (self.data[start:end] for start, end in pairwise(self._starts))
 
 
 def _little_endian(numbers: "array[int]") -> "array[int]":

@@ -11,6 +11,7 @@ from operator import attrgetter
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
+from minimr.cluster.gang_messages import Meet, MeetAgain, MemberNotes, MemberReady
 from minimr.cluster.wire import Blob
 from minimr.errors import ProtocolError
 from minimr.scheduler.state import AttemptId
@@ -35,6 +36,14 @@ class Register:
     holds: list[AttemptId] = field(default_factory=list)
     running: list[AttemptId] = field(default_factory=list)
     jobs: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Holds:
+    """Before a `Register`: map outputs that this worker has, too. One message could not name them
+    all, if there are some ten thousands."""
+
+    attempts: list[AttemptId]
 
 
 @dataclass(slots=True)
@@ -120,13 +129,14 @@ class MapsAt:
 @dataclass(slots=True)
 class Run:
     """`cargo` is the task's input; `inline` holds small map outputs (see inlined.py). A `careful`
-    attempt says at which record it is; those in `skip` are left out."""
+    attempt says at which record it is; those in `skip` are left out. `epoch` is a gang member's."""
 
     attempt: AttemptId
     cargo: Blob | None
     inline: Blob | None = None
     careful: bool = False
     skip: list[str] = field(default_factory=list)
+    epoch: int = 0
 
 
 @dataclass(slots=True)
@@ -151,7 +161,8 @@ class Stop:
 class Submit:
     """`spec` is the same for all tasks, `inputs` holds what each map task reads (see inputs.py).
 
-    A job over a dataset names it as its `source` and has no inputs of its own.
+    A job over a dataset names it as its `source` and has no inputs of its own. A gang has `maps`
+    members and says who is to `restart` when one is lost, "all" or "one".
 
     With `watch` the client hears of the job's end, and the job ends with the client; with
     `events` it gets the event log as it grows.
@@ -169,6 +180,7 @@ class Submit:
     output: Fields | None
     watch: bool
     events: bool
+    restart: str = ""
 
 
 @dataclass(slots=True)
@@ -272,11 +284,12 @@ class Segments:
 
 
 Message = (
-    Register | Draining | Beat | Done | Failed | FetchMissed
+    Register | Holds | Draining | Beat | Done | Failed | FetchMissed
     | Registered | JobCargo | MapsAt | Run | Cancel | Forget | Stop
     | Submit | CancelJob | DropDataset | GetStatus | AwaitWorkers | GetLog | Watch | Shutdown
     | Reply | Events | Ended
     | Hello | Fetch | Segments
+    | Meet | MeetAgain | MemberNotes | MemberReady
 )  # fmt: skip
 
 

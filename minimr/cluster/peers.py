@@ -5,6 +5,7 @@ from typing import Any
 
 from minimr.cluster import messages as m
 from minimr.cluster.channel import Channel
+from minimr.scheduler.state import AttemptId
 
 LINES_MAX = 100
 SHORT_CHARACTERS = 4096
@@ -18,6 +19,8 @@ class Peer:
     role: str
     name: str = ""
     pid: int = 0
+    # What a worker says that it holds, until it registers.
+    holds: list[AttemptId] = field(default_factory=list)
     outbox: list[m.Message] = field(default_factory=list)
     # Orders without hurry; they leave with the next frame or the next heartbeat.
     later: list[m.Message] = field(default_factory=list)

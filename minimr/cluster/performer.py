@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from minimr.cluster import messages as m
+from minimr.cluster.gang_messages import Meet, MeetAgain
 from minimr.cluster.inlined import pack_inlined
 from minimr.cluster.job_log import JobLog
 from minimr.cluster.jobs import JobBook, JobEntry
@@ -62,10 +63,21 @@ class Performer:
             for start in range(0, len(news), LOCATIONS_TOGETHER):
                 some = news[start : start + LOCATIONS_TOGETHER]
                 self._outboxes.tell(peer, maps_at(attempt.job, some))
+        if action.partitions:
+            self._outboxes.tell(peer, maps_at(attempt.job, list(action.partitions)))
         inputs = None if attempt.stage == "reduce" else entry.inputs
         cargo = None if inputs is None else Blob(inputs[attempt.index])
         inline, skip = pack_inlined(action.inline), list(action.skip)
-        self._outboxes.tell(peer, m.Run(attempt, cargo, inline, action.careful, skip))
+        self._outboxes.tell(peer, m.Run(attempt, cargo, inline, action.careful, skip, action.epoch))
+
+    def _meet(self, action: actions.Meet) -> None:
+        hosts, ports = zip(*action.addresses, strict=True)
+        message = Meet(action.attempt, list(hosts), list(ports))
+        self._outboxes.tell(self._workers[action.worker], message)
+
+    def _meet_again(self, action: actions.MeetAgain) -> None:
+        message = MeetAgain(action.attempt, action.rank, *action.address)
+        self._outboxes.tell(self._workers[action.worker], message)
 
     def _cancel_attempt(self, action: actions.CancelAttempt) -> None:
         self._outboxes.tell(self._workers[action.worker], m.Cancel(action.attempt))
@@ -148,13 +160,16 @@ class Performer:
                 peer.jobs.discard(ended.job)
 
     def _record(self, action: actions.Record) -> None:
+        t = self.clock()
         entry = self._book.entries.get(action.job) if action.job else None
-        if entry is None or not entry.note_later(self.clock(), action):
-            self.record(action.event, action.job, action.fields)
+        if entry is None or not entry.note_later(t, action):
+            self._add_line({"t": t, "event": action.event, "job": action.job, **action.fields})
 
     def record(self, event: str, job: str | None, fields: dict[str, Any]) -> None:
         """Add a line to a job's log, or to the logs of all that run if it names none."""
-        line = {"t": self.clock(), "event": event, "job": job, **fields}
+        self._add_line({"t": self.clock(), "event": event, "job": job, **fields})
+
+    def _add_line(self, line: dict[str, Any]) -> None:
         for entry in self._book.concerned(line):
             entry.note(line)
             for peer, wants_events in entry.watchers.items():
@@ -219,6 +234,8 @@ def maps_at(job: str, locations: list[Location]) -> m.MapsAt:
 
 PERFORM: dict[type, Callable[[Performer, Any], None]] = {
     actions.Assign: Performer._assign,
+    actions.Meet: Performer._meet,
+    actions.MeetAgain: Performer._meet_again,
     actions.CancelAttempt: Performer._cancel_attempt,
     actions.ForgetJob: Performer._forget_job,
     actions.DropWorker: Performer._drop_worker,

@@ -15,7 +15,7 @@ from pathlib import Path
 from minimr.cluster import messages as m
 from minimr.cluster.connection import Connection, encode_messages
 from minimr.cluster.deadline import Deadline
-from minimr.cluster.held import sound_segment
+from minimr.cluster.held import sound_segment, whole_file
 from minimr.cluster.listener import Listener
 from minimr.errors import CorruptData, ProtocolError
 from minimr.scheduler.state import AttemptId
@@ -76,6 +76,8 @@ class ShuffleServer:
         if path is None:
             return None
         try:
+            if attempt.stage == "load":
+                return path, whole_file(path)
             return path, sound_segment(path, partition)
         except CorruptData:
             return None  # Damaged or deleted: the map task must run again.

@@ -18,9 +18,12 @@ from typing import Any
 from minimr.cluster import messages as m
 from minimr.cluster.connection import Connection
 from minimr.cluster.fetch import Fetcher, FetchError, Source
+from minimr.cluster.gang_task import GangSpec, MemberTask, reason_of
 from minimr.cluster.inlined import unpack_inlined
 from minimr.cluster.limits import limit_memory
+from minimr.cluster.partitions import Partitions
 from minimr.cluster.places import dataset_path, output_path, scratch_path
+from minimr.cluster.slot_mail import SlotMail
 from minimr.cluster.started import StartedCounter
 from minimr.cluster.whereabouts import Whereabouts
 from minimr.cluster.wire import Blob
@@ -52,6 +55,7 @@ class SlotJob:
         self.source: str | None = cargo["source"]
         self.keep: bool = cargo["keep"]
         self.directory: str = cargo["directory"]
+        self.gang = GangSpec(**cargo["gang"]) if cargo.get("gang") else None
         self.maps: dict[int, Source] = {}
         self.digests: dict[int, str] = {}
         self.size_bytes = 0
@@ -70,6 +74,8 @@ class SlotJob:
 class Slot:
     def __init__(self, sock: socket.socket, token: bytes, directory: Path) -> None:
         self._connection = Connection(sock)
+        self._mail = SlotMail(self._connection)
+        self._token = token
         self._directory = directory
         self._scratch = scratch_path(directory, os.getpid())
         self._scratch.mkdir(parents=True)
@@ -90,7 +96,7 @@ class Slot:
         self._connection.send([m.Hello(os.getpid())])
         try:
             while True:
-                messages = self._connection.receive()
+                messages = self._mail.receive()
                 self._answered_at = time.perf_counter()
                 for message in messages:
                     self._obey(message)
@@ -130,7 +136,7 @@ class Slot:
         job = self._jobs[attempt.job]
         try:
             user_job = self._new_job(job, attempt)
-            run = self._reduce if attempt.stage == "reduce" else self._map
+            run = {"reduce": self._reduce, "gang": self._member}.get(attempt.stage, self._map)
             with profiling(job.spec.profiles):
                 done = run(job, user_job, order)
         except TaskFailed as error:
@@ -140,7 +146,7 @@ class Slot:
         except FetchError as error:
             return m.FetchMissed(attempt, error.gone, str(error), error.unreached)
         except (MinimrError, OSError) as error:
-            reason = "disk_full" if isinstance(error, DiskFull) else "system"
+            reason = "disk_full" if isinstance(error, DiskFull) else reason_of(error)
             return m.Failed(attempt, reason, str(error), None, take_printed())
         done.stats["seconds"] = round(time.perf_counter() - started, 6)
         done.printed = take_printed()
@@ -207,6 +213,21 @@ class Slot:
             inline_digests = {index: each.digest for index, each in inline.items()}
             done.inputs = inputs_digest(job.digests | inline_digests)
         return done
+
+    def _member(self, job: SlotJob, user_job: Job, order: m.Run) -> m.Done:
+        assert job.gang is not None
+        member = MemberTask(
+            job.gang,
+            order,
+            self._token,
+            self._mail,
+            lambda message: self._connection.send([message]),
+            self._whereabouts,
+        )
+        partitions = Partitions(
+            self._token, self._directory, order.attempt.job, self._worker, self._whereabouts.tick
+        )
+        return member.run(user_job, job.maps, partitions)
 
 
 def _map_done(attempt: AttemptId, result: MapResult) -> m.Done:

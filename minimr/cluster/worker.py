@@ -19,10 +19,11 @@ from minimr.cluster import messages as m
 from minimr.cluster.address import Address
 from minimr.cluster.channel import Channel
 from minimr.cluster.connect import connect
+from minimr.cluster.gang_messages import Meet, MeetAgain, MemberNotes, MemberReady
 from minimr.cluster.limits import slot_memory_bytes
 from minimr.cluster.loop import Loop
 from minimr.cluster.nursery import Nursery
-from minimr.cluster.places import output_path, scratch_path
+from minimr.cluster.places import kept_path, scratch_path
 from minimr.cluster.shuffle_server import ShuffleServer
 from minimr.cluster.started import read_started
 from minimr.cluster.whereabouts import read_position, read_sentence, read_ticks
@@ -32,6 +33,7 @@ from minimr.scheduler.policy import HEARTBEAT_S, LEASE_S, PROGRESS_TIMEOUT_S
 from minimr.scheduler.state import AttemptId
 
 PRINTED_BYTES_MAX = 4096
+HELD_TOGETHER = 2_000
 DRAIN_S = 60.0
 REPORTS = (m.Done, m.Failed, m.FetchMissed)
 
@@ -167,21 +169,17 @@ class Worker:
         self._heard_at = time.monotonic()
         host, port = self._advertise or self._server.address
         unsent = [each.attempt for each in self._outbox if isinstance(each, REPORTS)]
-        self._coordinator.send(
-            [
-                m.Register(
-                    slots=self._slots,
-                    host=host,
-                    port=port,
-                    pid=os.getpid(),
-                    name=self.name,
-                    epoch=self._epoch,
-                    holds=list(self._held),
-                    running=[*self._runs, *unsent],
-                    jobs=list(self._jobs),
-                )
-            ]
+        register = m.Register(
+            slots=self._slots,
+            host=host,
+            port=port,
+            pid=os.getpid(),
+            name=self.name,
+            epoch=self._epoch,
+            running=[*self._runs, *unsent],
+            jobs=list(self._jobs),
         )
+        self._coordinator.send([*holding(list(self._held)), register])
 
     def _coordinator_gone(self, text: str) -> None:
         self._coordinator = None
@@ -277,12 +275,20 @@ class Worker:
             case m.Cancel(attempt):
                 self._runs.pop(attempt, None)
                 self._perform(self._machine.handle(machine.CancelOrdered(attempt)))
+            case Meet() | MeetAgain():
+                self._pass_on(message)
             case m.Forget(job):
                 self._forget(job)
             case m.Registered():
                 self._registered(message)
             case m.Stop():
                 self._handle(Leave())
+
+    def _pass_on(self, message: Meet | MeetAgain) -> None:
+        """To the member that it is for, if that still runs."""
+        for number, slot in self._machine.slots.items():
+            if message.attempt in slot.attempts:
+                self._handles[number].outbox.append(message)
 
     def _registered(self, message: m.Registered) -> None:
         """We have a name. If it is a new one for us, what we held counts for nothing."""
@@ -313,11 +319,13 @@ class Worker:
                 self._runs.pop(message.attempt, None)
                 if isinstance(message, m.Done) and message.segments is None:
                     self._stored.add(message.attempt.job)
-                    self._held[message.attempt] = output_path(self._directory, message.attempt)
+                    self._held[message.attempt] = kept_path(self._directory, message.attempt)
                 self._outbox.append(message)
                 seconds = message.stats.get("seconds") if isinstance(message, m.Done) else None
                 event = machine.SlotReported(number, message.attempt, seconds)
                 self._perform(self._machine.handle(event))
+            case MemberReady() | MemberNotes():
+                self._outbox.append(message)
 
     def _exited(self, serial: int, text: str) -> None:
         handle = self._handles[self._numbers[serial]]
@@ -402,10 +410,18 @@ class Worker:
         if job not in handle.cargo:
             handle.cargo.add(job)
             messages += [m.Registered(self.name), self._jobs[job]]
+        if attempt.stage == "gang":
+            self._stored.add(job)  # Partitions that it fetched go with it.
         news = self._maps.get(job, [])
         messages += news[handle.told.get(job, 0) :]
         handle.told[job] = len(news)
         handle.outbox += [*messages, self._runs[attempt]]
+
+
+def holding(attempts: list[AttemptId]) -> list[m.Holds]:
+    """In messages that are far from the limit of a message's head."""
+    starts = range(0, len(attempts), HELD_TOGETHER)
+    return [m.Holds(attempts[start : start + HELD_TOGETHER]) for start in starts]
 
 
 def open_output(directory: Path) -> int:

@@ -11,6 +11,7 @@ REASONS = {
     "died": "its process died",
     "worker_lost": "its worker was lost",
     "fetch": "map output could not be fetched",
+    "member_lost": "another member was lost",
     "system": "minimr or its machine could not do it",
 }
 """Why an attempt failed, by the `reason` of its event."""
@@ -56,8 +57,12 @@ def gist(error: str) -> str:
     return lines[-1].strip() if lines else ""
 
 
+FIRST_TASKS = {"load": "task", "gang": "member"}
+"""What the first tasks of a job are called, by its kind, if not maps."""
+
+
 def _job_submitted(event: Event) -> str:
-    tasks = count(event["maps"], "task" if event.get("kind") == "load" else "map")
+    tasks = count(event["maps"], FIRST_TASKS.get(event.get("kind", ""), "map"))
     if event.get("reduces"):
         tasks += " and " + count(event["reduces"], "reduce")
     return f"{event['name']} begins: {tasks}"
@@ -160,6 +165,28 @@ def _task_printed(event: Event) -> str:
     return f"{event['task']} prints: {event['text'].rstrip()}"
 
 
+def _gang_started(event: Event) -> str:
+    return f"all {count(event['members'], 'member')} of the gang start at once"
+
+
+def _member_ready(event: Event) -> str:
+    return f"{event['task']} is ready on {event['worker']} and listens at {event['address']}"
+
+
+def _gang_formed(event: Event) -> str:
+    new, total = len(event["new"]), len(event["attempts"])
+    if new == total:
+        return f"the gang has formed: {count(total, 'member')} know each other"
+    again = ", ".join(f"gang-{rank}" for rank in event["new"])
+    return f"the gang is complete again: {again} met the others"
+
+
+def _member_note(event: Event) -> str:
+    own = ("t", "event", "job", "task", "worker", "rank", "epoch")
+    told = ", ".join(f"{name} {value}" for name, value in event.items() if name not in own)
+    return f"{event['task']} notes: {told}"
+
+
 def _job_done(event: Event) -> str:
     return f"the job is done in {duration(event['seconds'])}"
 
@@ -204,6 +231,12 @@ _SENTENCES: dict[str, Callable[[Event], str]] = {
     "job_publishing": lambda _: "all is committed; the output is put in its place",
     "job_published": lambda _: "the output is in its place",
     "task_printed": _task_printed,
+    "gang_started": _gang_started,
+    "member_ready": _member_ready,
+    "gang_formed": _gang_formed,
+    "gang_restarted": lambda event: f"all members of the gang begin again ({event['cause']})",
+    "gang_waits": lambda event: f"the gang waits: {event['text']}",
+    "member_note": _member_note,
     "job_done": _job_done,
     "round_done": _round_done,
     "job_failed": _job_failed,

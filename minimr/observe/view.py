@@ -65,7 +65,7 @@ class StageView:
 
 @dataclass(slots=True)
 class JobView:
-    """A job. `state` is running, done, failed or cancelled; `kind` is job, round or load.
+    """A job. `state` is running, done, failed or cancelled; `kind` is job, round, load or gang.
 
     `failures` counts attempts that ended badly, for whatever reason but that they were cancelled.
     """
@@ -158,7 +158,7 @@ def _is_old_news(view: View, event: Event) -> bool:
 
 
 def _job_submitted(view: View, event: Event) -> None:
-    first = "load" if event["kind"] == "load" else "map"
+    first = event["kind"] if event["kind"] in ("load", "gang") else "map"
     stages = {first: StageView(first, event["maps"])}
     if event["reduces"]:
         stages["reduce"] = StageView("reduce", event["reduces"])
@@ -287,6 +287,12 @@ _CHANGES: dict[str, Callable[[View, Event], None]] = {
     "commit_granted": _worth_telling,
     "commit_denied": _worth_telling,
     "task_printed": _worth_telling,
+    "gang_started": _worth_telling,
+    "member_ready": _worth_telling,
+    "gang_formed": _worth_telling,
+    "gang_restarted": _worth_telling,
+    "gang_waits": _worth_telling,
+    "member_note": _worth_telling,
     "note": _worth_telling,
     "job_done": _job_done,
     "round_done": _round_done,

@@ -120,8 +120,40 @@ def round_over(
     )
 
 
+def gang_over(
+    client: Client,
+    job: Job,
+    source: str,
+    partitions: int,
+    state: Any,
+    *,
+    members: int,
+    restart: str,
+    checkpoints: Path,
+) -> m.Submit:
+    """Members that run at the same time over a dataset; what they yield comes back in messages."""
+    code = pack(type(job))
+    spec = JobSpec(partitions=1, options=job.options(), state=state)
+    gang = {"members": members, "partitions": partitions, "checkpoints": str(checkpoints)}
+    return m.Submit(
+        request=client.next_request(),
+        name=type(job).__name__,
+        kind="gang",
+        maps=members,
+        reduces=0,
+        source=source,
+        code=code.digest,
+        spec=_cargo(code, spec, source, gang=gang),
+        inputs=None,
+        output=None,
+        watch=True,
+        events=True,
+        restart=restart,
+    )
+
+
 def collected(ended: m.Ended) -> list[tuple[Any, Any]]:
-    """The pairs of a round, from the blocks in which its reducers sent them."""
+    """The pairs of a round or gang, from the blocks in which its reducers or members sent them."""
     from minimr.shuffle.segments import read_segment_bytes
 
     pairs: list[tuple[Any, Any]] = []
@@ -131,12 +163,19 @@ def collected(ended: m.Ended) -> list[tuple[Any, Any]]:
     return pairs
 
 
-def _cargo(code: Code, spec: JobSpec, source: str | None = None, keep: bool = False) -> Blob:
+def _cargo(
+    code: Code,
+    spec: JobSpec,
+    source: str | None = None,
+    keep: bool = False,
+    gang: dict[str, Any] | None = None,
+) -> Blob:
     cargo = {
         "code": code.to_dict(),
         "spec": spec.to_dict(),
         "source": source,
         "keep": keep,
+        "gang": gang,
         # Relative paths mean in the slots what they mean here.
         "directory": os.fspath(Path.cwd()),
     }

@@ -5,7 +5,7 @@ from typing import Any
 
 from minimr.scheduler.events import Timer
 from minimr.scheduler.journal import Record as JournalRecord
-from minimr.scheduler.state import AttemptId
+from minimr.scheduler.state import AttemptId, Location
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,9 @@ class Assign:
     message grows with M x R. `inline` holds this partition's segments of the map outputs that
     travelled inline, as (map index, segment, digest).
 
+    A member of a gang hears its `epoch`, from 1, and where the partitions that it owns are: in
+    `partitions`, in order.
+
     A `careful` attempt publishes the position of every record before it calls user code, and
     records at the positions in `skip` are left out.
     """
@@ -39,6 +42,29 @@ class Assign:
     inline: tuple[tuple[int, Any, str | None], ...] = ()
     careful: bool = False
     skip: tuple[str, ...] = ()
+    epoch: int = 0
+    partitions: tuple[Location, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Meet:
+    """Tell this member of a gang where all members are, by rank: all of them run and listen."""
+
+    worker: str
+    attempt: AttemptId
+    addresses: tuple[tuple[str, int], ...]
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class MeetAgain:
+    """Tell this member that member `rank` was started again, and where it is."""
+
+    worker: str
+    attempt: AttemptId
+    rank: int
+    address: tuple[str, int]
+    cause: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +143,8 @@ class Record:
 Action = (
     Journal
     | Assign
+    | Meet
+    | MeetAgain
     | CancelAttempt
     | ForgetJob
     | DropWorker

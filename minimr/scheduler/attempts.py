@@ -18,6 +18,7 @@ from minimr.scheduler.state import (
     NOTHING,
     AttemptId,
     Failure,
+    Gang,
     Job,
     Location,
     Output,
@@ -98,7 +99,9 @@ def _reached(job: Job, worker: str) -> None:
 
 def accept(job: Job, task: Task, worker: str, attempt: AttemptId, output: Output) -> None:
     """This attempt's output is the task's. The same for a live message and the journal's replay."""
-    task.winner, task.worker, task.output = attempt, worker, output
+    # A name that came over the wire has parts of its own, which weigh more than the task's.
+    task.winner = task.attempt_id(attempt.number)
+    task.worker, task.output = worker, output
     task.counters = output.counters or NOTHING
     job.skipped += len(output.skipped) - len(task.skipped)
     task.skipped = output.skipped
@@ -141,6 +144,9 @@ def map_done(turn: Turn, job: Job, task: Task, worker: Worker) -> None:
         if job.reduce_stage is not None:
             locate(job, task, worker.address)
     for dependent in job.dependents.values():
+        if dependent.gang is not None:
+            turn.wake_all()
+            continue
         twin = dependent.map_stage.tasks[task.index]
         if twin.state is TaskState.PENDING:
             enqueue(twin)
@@ -160,6 +166,8 @@ def locate(job: Job, task: Task, address: tuple[str, int]) -> None:
 
 def _blame(turn: Turn, task: Task, worker: Worker) -> None:
     """What failed on another worker and succeeds here was that worker's fault, not the task's."""
+    if not task.failed_on:
+        return
     for name in sorted(task.failed_on - {worker.name}):
         if other := turn.state.workers.get(name):
             other.blame += 1
@@ -221,6 +229,8 @@ def over(
         error=failure.text,
     )
     _charge(task, failure, worker.name, charged, poison, knew)
+    if job.gang is not None and failure.reason in ("member_lost", "fetch"):
+        mourn(turn, job.gang, task)
     if verdict := policy.gives_up(task, failure):
         task.state = move(TASK_TABLE, task.state, Step.GAVE_UP)
         fail(turn, job, f"{verdict}: {failure.text}")
@@ -231,6 +241,13 @@ def over(
         else:
             enqueue(task, first=True)
         turn.wake_all()
+
+
+def mourn(turn: Turn, gang: Gang, task: Task) -> None:
+    """This member is well but for what it needs: it must not start again before that may be so."""
+    until = turn.now + policy.MOURNING_S
+    gang.mourning[task.index] = until
+    turn.emit(SetTimer(until, events.GangTimer(task.stage.job.plan.job)))
 
 
 def _is_poison(job: Job, failure: Failure) -> bool:

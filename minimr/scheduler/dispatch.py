@@ -1,16 +1,17 @@
 """Which task goes to which worker, now.
 
 Work is pulled: a worker with room takes the next ready task of the job that runs least. Workers
-take turns, one task each, so that a short stage spreads over all of them.
+take turns, one task each, so that a short stage spreads over all of them. A gang needs room for all
+its members at once, and gets it in gangs.py; when it is its turn, nothing else is given out here.
 """
 
 from collections import deque
 
-from minimr.scheduler import policy
+from minimr.scheduler import gang_policy, policy
 from minimr.scheduler.actions import Assign, SetTimer
 from minimr.scheduler.events import BackupTimer
 from minimr.scheduler.running import enter
-from minimr.scheduler.state import AttemptId, Job, Stage, State, Task, Worker
+from minimr.scheduler.state import Job, Stage, State, Task, Worker
 from minimr.scheduler.tables import TASK_TABLE, JobState, Step, TaskState, move
 from minimr.scheduler.turn import Turn
 
@@ -18,6 +19,8 @@ from minimr.scheduler.turn import Turn
 def enqueue(task: Task, first: bool = False) -> None:
     """Put a pending task where the workers look for it. One without its input waits outside."""
     stage = task.stage
+    if stage.kind == "gang":
+        return  # Members start together; see gangs.py.
     queue = stage.ready
     source = stage.job.source
     if source is not None and stage is stage.job.map_stage:
@@ -35,6 +38,13 @@ def dispatch(turn: Turn) -> None:
     """Assign ready tasks to the workers that woke up until each is full or finds nothing."""
     state = turn.state
     jobs = [job for job in state.jobs.values() if _has_work(job)]
+    if state.gangs:
+        if any(map(gang_policy.is_incomplete, state.gangs.values())):
+            return
+        due = gang_policy.due(state)
+        if any(job.gang is not None and job.gang.has_turn for job in due):
+            return
+        jobs += due
     if not jobs:
         return
     names = state.workers if turn.all_woken else turn.woken
@@ -63,6 +73,9 @@ def _has_work(job: Job) -> bool:
 
 def _next_task(state: State, jobs: list[Job], worker: Worker) -> Task | None:
     for job in policy.fair_order(jobs):
+        if job.gang is not None:
+            job.gang.has_turn = True  # From now on all that becomes free is kept for it.
+            return None
         for stage in (job.map_stage, job.reduce_stage):
             if stage is not None and (task := _take(state, stage, worker)):
                 return task
@@ -83,8 +96,9 @@ def _take(state: State, stage: Stage, worker: Worker) -> Task | None:
     has_room = stage.kind != "load" or _has_room(state, stage, worker)
     for position, index in enumerate(stage.ready):
         task = stage.tasks[index]
-        # A partition that failed elsewhere may have no other place left than one that is full.
-        if not (has_room or task.failed_on):
+        # A partition that failed elsewhere, or was lost there, may have no other place left than
+        # one that is full.
+        if not (has_room or task.failed_on or task.avoid):
             continue
         if policy.may_run_on(task, worker.name, state):
             del stage.ready[position]
@@ -93,9 +107,12 @@ def _take(state: State, stage: Stage, worker: Worker) -> Task | None:
 
 
 def _has_room(state: State, stage: Stage, worker: Worker) -> bool:
-    """Spread a dataset evenly: rounds will run where its partitions are."""
-    total = sum(each.slots for each in state.workers.values())
-    quota = policy.placement_quota(len(stage.tasks), worker.slots, total)
+    """Spread a dataset evenly: rounds will run where its partitions are.
+
+    Slots that members of gangs hold do not count: one of these may wait for this very partition.
+    """
+    total = sum(each.slots - each.members for each in state.workers.values())
+    quota = policy.placement_quota(len(stage.tasks), worker.slots - worker.members, total)
     job_id = stage.job.plan.job
     held = sum(1 for job, _ in worker.holds if job == job_id)
     held += sum(1 for attempt in worker.attempts if attempt.job == job_id)
@@ -117,7 +134,7 @@ def _take_backup(state: State, stage: Stage, worker: Worker) -> Task | None:
 
 def _assign(turn: Turn, task: Task, worker: Worker) -> None:
     stage, job = task.stage, task.stage.job
-    attempt = AttemptId(job.plan.job, stage.kind, task.index, task.attempts)
+    attempt = task.attempt_id(task.attempts)
     backup = task.state is TaskState.RUNNING
     task.attempts += 1
     task.state = move(TASK_TABLE, task.state, Step.ASSIGNED)

@@ -69,6 +69,15 @@ class FetchFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class MemberReady:
+    """A member of a gang has its data and waits for the others, who reach it at `address`."""
+
+    worker: str
+    attempt: AttemptId
+    address: tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class ConnectionLost:
     worker: str
     text: str
@@ -105,6 +114,13 @@ class RetryTimer:
 
 
 @dataclass(frozen=True, slots=True)
+class GangTimer:
+    """A gang waited long enough: for news of a lost member, or for slots."""
+
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
 class ReturnTimer:
     """After a restart: the workers of the last epoch had their time to come back."""
 
@@ -129,7 +145,7 @@ class DatasetDropped:
     job: str
 
 
-Timer = LeaseTimer | BackupTimer | ExclusionTimer | RetryTimer | ReturnTimer
+Timer = LeaseTimer | BackupTimer | ExclusionTimer | RetryTimer | GangTimer | ReturnTimer
 
 Event = (
     JobSubmitted
@@ -139,6 +155,7 @@ Event = (
     | AttemptDone
     | AttemptFailed
     | FetchFailed
+    | MemberReady
     | ConnectionLost
     | Timer
     | CancelRequested

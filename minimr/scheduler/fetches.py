@@ -37,8 +37,10 @@ def failed(turn: Turn, event: events.FetchFailed) -> None:
     reduce = job.task(event.attempt)
     assert reduce is not None, "an attempt that runs has a task"
     turn.cause = f"fetch failed in {event.attempt.task}"
-    unreached = _still_there(job, event.unreached) if job.map_stage.complete else []
-    lost = _still_there(job, event.gone) + _given_up(turn, job, worker.name, unreached)
+    # A member of a gang fetches partitions of the dataset that it works on.
+    maker = job.source if job.gang and job.source else job
+    unreached = _still_there(maker, event.unreached) if maker.map_stage.complete else []
+    lost = _still_there(maker, event.gone) + _given_up(turn, maker, worker.name, unreached)
     for task in {task.index: task for task in lost}.values():
         _make_elsewhere(turn, task)
     pause_s = 0.0

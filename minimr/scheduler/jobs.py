@@ -17,6 +17,8 @@ def submitted(turn: Turn, event: events.JobSubmitted) -> None:
     job = Job(plan, state.submitted, turn.now, state.first_attempt)
     state.submitted += 1
     state.jobs[plan.job] = job
+    if job.gang is not None:
+        state.gangs[plan.job] = job
     turn.write(job, JobAccepted(plan, job.order))
     turn.record("job_submitted", job, **submitted_fields(plan))
     if plan.source is not None:
@@ -34,7 +36,8 @@ def submitted(turn: Turn, event: events.JobSubmitted) -> None:
 
 def submitted_fields(plan: JobPlan) -> dict[str, Any]:
     """What the event log says of a job that begins."""
-    return {
+    gang = {"restart": plan.restart} if plan.restart else {}
+    return gang | {
         "name": plan.name,
         "kind": plan.kind,
         "maps": plan.maps,
@@ -89,6 +92,8 @@ def cancel_requested(turn: Turn, event: events.CancelRequested) -> None:
     if job is not None and job.state is JobState.RUNNING:
         job.state = move(JOB_TABLE, job.state, Step.CANCELLED)
         stop_attempts(turn, job)
+        for dependent in list(job.dependents.values()):
+            fail(turn, dependent, f"its dataset {job.plan.job} was cancelled")
         end(turn, job, "cancelled")
 
 
@@ -141,6 +146,7 @@ def _forget_dropped(turn: Turn, job: Job) -> None:
 def forget(turn: Turn, job: Job) -> None:
     job_id, workers = job.plan.job, turn.state.workers
     turn.state.jobs.pop(job_id, None)
+    turn.state.gangs.pop(job_id, None)
     for holds in turn.state.awaited.values():
         for key in [key for key in holds if key[0] == job_id]:
             del holds[key]

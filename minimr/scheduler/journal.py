@@ -71,29 +71,30 @@ class JobClosed:
 Record = JobAccepted | MapAccepted | OutputLost | WorkerLost | Committed | Publishing | JobClosed
 
 _RECORDS: dict[str, type] = {cls.__name__: cls for cls in get_args(Record)}
-_NESTED: dict[str, type] = {"plan": JobPlan, "output": Output}
+_NAMES: dict[type, list[str]] = {
+    cls: [each.name for each in fields(cls)] for cls in (*_RECORDS.values(), JobPlan, Output)
+}
+"""The names of the fields of each class that stands in the journal, in their order."""
 
 
 def to_plain(record: Record) -> list[Any]:
     """[name, field, ...] of lists, dicts, strings and numbers, and whatever was inline."""
-    name = type(record).__name__
-    return [name, *[_plain(getattr(record, each.name)) for each in fields(record)]]
+    kind = type(record)
+    return [kind.__name__, *[_plain(getattr(record, name)) for name in _NAMES[kind]]]
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, JobPlan | Output):
-        return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
-    if isinstance(value, tuple):
-        return [_plain(each) for each in value]
-    return value
+    kind = type(value)
+    if kind in _NAMES:
+        return {name: _plain(getattr(value, name)) for name in _NAMES[kind]}
+    return [_plain(each) for each in value] if isinstance(value, tuple) else value
 
 
 def from_plain(value: Any) -> Record:
     """The record that `to_plain` turned into this. Raises BadRecord for anything else."""
     try:
         cls = _RECORDS[value[0]]
-        names = [each.name for each in fields(cls)]
-        found = dict(zip(names, value[1:], strict=True))
+        found = dict(zip(_NAMES[cls], value[1:], strict=True))
         record: Record = cls(**{name: _typed(name, each) for name, each in found.items()})
     except (KeyError, TypeError, ValueError, IndexError) as error:
         text = f"the journal holds a record that this minimr does not know: {error}"

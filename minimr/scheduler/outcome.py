@@ -36,9 +36,9 @@ def skipped(job: Job) -> tuple[dict[str, Any], ...]:
 
 
 def results(job: Job) -> tuple[Any, ...]:
-    """What the reduce tasks sent along instead of writing files, in their order."""
-    tasks = job.reduce_stage.tasks if job.reduce_stage else ()
-    return tuple(task.output.inline[0] for task in tasks if task.output and task.output.inline)
+    """What reduce tasks or members sent along instead of writing files, in their order."""
+    outputs = (task.output for task in job.last_stage.tasks)
+    return tuple(output.inline[0] for output in outputs if output and output.inline)
 
 
 def counters(job: Job) -> dict[str, int]:

@@ -3,7 +3,7 @@
 Changing one of these changes how well the system runs, never whether its answer is right.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from math import ceil
 
 from minimr.scheduler.state import Failure, Job, Stage, State, Task, Worker
@@ -30,10 +30,16 @@ FETCH_PAUSE_MAX_S = 8.0
 PATIENCE_S = 60.0
 PATIENCE_WITHOUT_JOURNAL_S = 2.0
 RETURN_S = LEASE_S
+# A member that ended because of another waits so long for the news of that one.
+MOURNING_S = 2.0
+# A gang larger than the cluster fails after so long; one that lacks a member and has no slot for it
+# stops after so long, and begins again.
+GANG_TOO_LARGE_S = 10.0
+GANG_INCOMPLETE_S = 60.0
 SHORT_TASK_S = 0.01
 LONG_TASK_S = 0.5
 # Failures that say nothing about the task: they are not charged to it, only capped.
-UNCHARGED = frozenset({"worker_lost", "fetch", "cancelled"})
+UNCHARGED = frozenset({"worker_lost", "fetch", "cancelled", "member_lost"})
 
 
 def queue_limit(worker: Worker, stage: Stage) -> int:
@@ -46,12 +52,14 @@ def queue_limit(worker: Worker, stage: Stage) -> int:
     mean_s = stage.mean_s
     if mean_s is None or mean_s > LONG_TASK_S:
         return worker.slots
-    return worker.slots * (16 if mean_s < SHORT_TASK_S else 2)
+    # Members of gangs are as long as they like.
+    depth = 16 if mean_s < SHORT_TASK_S else 2
+    return worker.members + (worker.slots - worker.members) * depth
 
 
-def fair_order(jobs: Iterable[Job]) -> list[Job]:
+def fair_order(jobs: list[Job]) -> list[Job]:
     """Fair share: the job that runs least goes first, the older one at a tie."""
-    return sorted(jobs, key=lambda job: (job.running, job.order))
+    return sorted(jobs, key=lambda job: (job.running, job.order)) if len(jobs) > 1 else jobs
 
 
 def placement_quota(partitions: int, slots: int, slots_total: int) -> int:
@@ -103,12 +111,15 @@ def fetch_pause_s(missed: int) -> float:
 def gives_up(task: Task, failure: Failure) -> str | None:
     """Why the job must fail now, or None for another attempt.
 
-    The same record failing twice will fail for ever, so the second time is the last.
+    The same record failing twice will fail for ever, so the second time is the last. What a member
+    of a gang raises it would raise again, at the price of starting all of them, so the first is.
     """
     if failure.reason in UNCHARGED:
         if task.losses >= LOSSES_MAX:
             return _unstable(task, failure)
         return None
+    if task.stage.kind == "gang" and failure.reason in ("user", "exit"):
+        return f"{task.name} ended in an error"
     if failure.position is not None:
         if max(task.positions.count(failure.position), task.skip.count(failure.position)) >= 2:
             return f"{task.name} failed twice at the same record{_advice(task, failure)}"

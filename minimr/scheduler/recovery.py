@@ -22,7 +22,6 @@ from minimr.scheduler.journal import (
     Publishing,
     Record,
     WorkerLost,
-    to_plain,
 )
 from minimr.scheduler.scheduler import Scheduler
 from minimr.scheduler.state import AttemptId, Job, State, Task
@@ -131,7 +130,7 @@ def durable(state: State) -> dict[str, Any]:
     """What the journal must reproduce, as plain values that can be compared."""
     return {
         job.plan.job: {
-            "plan": to_plain(JobAccepted(job.plan, job.order)),
+            "plan": (job.plan, job.order),
             "state": str(job.state),
             "skipped": job.skipped,
             "tasks": [_durable(task) for task in _tasks(job)],
@@ -142,8 +141,7 @@ def durable(state: State) -> dict[str, Any]:
 
 
 def _durable(task: Task) -> list[Any]:
-    winner = str(task.winner) if task.winner else None
-    return [task.name, winner, task.worker, task.digest, task.counters, len(task.skipped)]
+    return [task.winner, task.worker, task.digest, task.counters, len(task.skipped)]
 
 
 def _tasks(job: Job) -> list[Task]:

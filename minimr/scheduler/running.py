@@ -3,7 +3,7 @@
 from itertools import islice
 
 from minimr.scheduler.actions import CancelAttempt
-from minimr.scheduler.state import AttemptId, Job, Running, Task, Worker
+from minimr.scheduler.state import NOT_RUNNING, AttemptId, Job, Running, Task, Worker
 from minimr.scheduler.turn import Turn
 
 
@@ -11,10 +11,12 @@ def enter(turn: Turn, task: Task, worker: Worker, attempt: AttemptId, backup: bo
     """This attempt is with this worker from now on."""
     job = task.stage.job
     running = Running(worker.name, backup=backup, skips=len(task.skip))
-    task.running[attempt] = worker.attempts[attempt] = running
+    worker.attempts[attempt] = running
+    task.running = {**task.running, attempt: running}
     task.stage.active[task.index] = None
     job.running += 1
     job.workers.add(worker.name)
+    worker.members += job.gang is not None
     _start_clocks(turn, worker)
 
 
@@ -22,11 +24,12 @@ def release(turn: Turn, task: Task, attempt: AttemptId) -> str:
     """This attempt runs no more. Returns the worker that ran it, which may be gone."""
     name = task.running.pop(attempt).worker
     if not task.running:
-        task.running = {}  # One that was emptied keeps the room of what it held.
+        task.running = NOT_RUNNING
         del task.stage.active[task.index]
     task.stage.job.running -= 1
     if worker := turn.state.workers.get(name):
         worker.attempts.pop(attempt, None)
+        worker.members -= task.stage.job.gang is not None
         _start_clocks(turn, worker)
         turn.wake(name)
     return name

@@ -37,9 +37,11 @@ class AttemptId(NamedTuple):
 class JobPlan:
     """All that the scheduler needs to know of a job; the rest is opaque cargo for the slots.
 
-    `kind` is "job", "round" or "load". A load keeps its map output at the workers as a dataset
-    and has no reduce tasks. `source` names the dataset whose partition i feeds map task i, which
-    then must run at the worker that holds it. `publishes` says that reduce output is files, which
+    `kind` is "job", "round", "load" or "gang". A load keeps its map output at the workers as a
+    dataset and has no reduce tasks. `source` names the dataset whose partition i feeds map task i,
+    which then must run at the worker that holds it. A gang has `maps` members, which share the
+    partitions of its source among them, and no reduce tasks; `restart` says who starts again when
+    a member is lost, "all" or "one". `publishes` says that reduce output is files, which
     one rename makes visible after the last commit. `skip_max` records may be left out if user code
     fails on them (section 4.6 of the paper).
     """
@@ -53,6 +55,7 @@ class JobPlan:
     publishes: bool = False
     skip_max: int = 0
     backups: bool = True
+    restart: str = ""
 
     @property
     def survives(self) -> bool:
@@ -114,6 +117,7 @@ class Running:
 
 
 NO_WORKERS: frozenset[str] = frozenset()
+NOT_RUNNING: dict[AttemptId, Running] = {}
 
 
 @dataclass(slots=True)
@@ -128,7 +132,7 @@ class Task:
     losses: int = 0
     failed_on: frozenset[str] = NO_WORKERS
     positions: tuple[str, ...] = ()
-    running: dict[AttemptId, Running] = field(default_factory=dict)
+    running: dict[AttemptId, Running] = field(default_factory=lambda: NOT_RUNNING)
     winner: AttemptId | None = None
     worker: str | None = None
     output: Output | None = None
@@ -150,10 +154,13 @@ class Task:
     def name(self) -> str:
         return f"{self.stage.kind}-{self.index}"
 
+    def attempt_id(self, number: int) -> AttemptId:
+        return AttemptId(self.stage.job.plan.job, self.stage.kind, self.index, number)
+
 
 @dataclass(slots=True)
 class Stage:
-    """The tasks of one half of a job. `kind` is "map", "reduce" or "load".
+    """The tasks of one half of a job. `kind` is "map", "reduce", "load" or "gang".
 
     A task waits in `ready` when any worker may run it, in `pinned[worker]` when only the holder
     of its input partition may, and in neither while its input does not exist. One that runs for
@@ -186,6 +193,31 @@ class Stage:
 
 
 @dataclass(slots=True)
+class Gang:
+    """What the members of a gang have in common; see gangs.py.
+
+    `ready` holds the addresses of attempts that run and listen, `met` those that were told of each
+    other. A rank in `mourning` ended because of another member, and waits until that time for the
+    news of what happened to that one. `life` is the number of the attempts with which the gang
+    began at its beginning: 1 more than the distance to it is an attempt's epoch.
+    """
+
+    life: int
+    # Its turn has come, and nothing else begins before it has started.
+    has_turn: bool = False
+    started: bool = False
+    ready: dict[AttemptId, tuple[str, int]] = field(default_factory=dict)
+    met: set[AttemptId] = field(default_factory=set)
+    mourning: dict[int, float] = field(default_factory=dict)
+    # Since when the cluster has too few slots for it.
+    short_since: float | None = None
+
+    def epoch(self, attempt: AttemptId) -> int:
+        """Which start of its rank this is, from 1."""
+        return attempt.number - self.life + 1
+
+
+@dataclass(slots=True)
 class Location:
     """Where one completed map output can be fetched."""
 
@@ -205,6 +237,7 @@ class Job:
     state: JobState = JobState.RUNNING
     map_stage: Stage = field(init=False)
     reduce_stage: Stage | None = field(init=False, default=None)
+    gang: Gang | None = field(init=False, default=None)
     source: "Job | None" = None
     dependents: dict[str, "Job"] = field(default_factory=dict)
     running: int = 0
@@ -223,13 +256,14 @@ class Job:
     dropped: bool = False
 
     def __post_init__(self) -> None:
-        kind = "load" if self.plan.kind == "load" else "map"
+        kind = self.plan.kind if self.plan.kind in ("load", "gang") else "map"
         self.map_stage = Stage(self, kind)
         first = self.first_attempt
+        self.gang = Gang(first) if kind == "gang" else None
         self.map_stage.tasks = [
             Task(self.map_stage, i, attempts=first) for i in range(self.plan.maps)
         ]
-        if self.plan.kind != "load":
+        if kind == "map":
             self.reduce_stage = Stage(self, "reduce")
             self.reduce_stage.tasks = [
                 Task(self.reduce_stage, i, attempts=first) for i in range(self.plan.reduces)
@@ -265,6 +299,8 @@ class Worker:
     draining: bool = False
     # Tasks that failed here and then succeeded elsewhere, since the worker was last excluded.
     blame: int = 0
+    # How many of the attempts are members of gangs: nothing waits behind these.
+    members: int = 0
 
 
 @dataclass(slots=True)
@@ -272,6 +308,8 @@ class State:
     epoch: int = 0
     workers: dict[str, Worker] = field(default_factory=dict)
     jobs: dict[str, Job] = field(default_factory=dict)
+    # Those of the jobs that are gangs.
+    gangs: dict[str, Job] = field(default_factory=dict)
     submitted: int = 0
     # Workers that get no work until then, for they failed where others succeeded.
     excluded: dict[str, float] = field(default_factory=dict)

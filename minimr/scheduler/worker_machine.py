@@ -19,6 +19,7 @@ from enum import StrEnum
 from minimr.scheduler.policy import PROGRESS_TIMEOUT_S, SHORT_TASK_S
 from minimr.scheduler.state import AttemptId, Failure
 
+GANG = "gang"
 PIPELINE = 2
 PIPELINE_SHORT = 16
 RECONNECT_FIRST_S = 0.1
@@ -314,7 +315,7 @@ class WorkerMachine:
         actions: list[MachineAction] = []
         while self.queue:
             attempt, code = next(iter(self.queue.items()))
-            slot = self._slot_for(code)
+            slot = self._slot_for(attempt, code)
             if slot is None:
                 break
             if slot.code not in (None, code):
@@ -327,9 +328,9 @@ class WorkerMachine:
             actions.append(StartAttempt(slot.number, attempt))
         return actions
 
-    def _slot_for(self, code: str) -> Slot | None:
+    def _slot_for(self, attempt: AttemptId, code: str) -> Slot | None:
         """Idle with the same code, idle and fresh, idle with another, busy with the same."""
-        possible = [slot for slot in self.slots.values() if _may_take(slot, code)]
+        possible = [slot for slot in self.slots.values() if _may_take(slot, attempt, code)]
         return min(
             possible,
             key=lambda slot: (len(slot.attempts), slot.code != code, slot.code is not None),
@@ -337,7 +338,13 @@ class WorkerMachine:
         )
 
 
-def _may_take(slot: Slot, code: str) -> bool:
+def _may_take(slot: Slot, attempt: AttemptId, code: str) -> bool:
+    """Nothing waits behind a member of a gang, nor a member behind anything: the one may wait for
+    the other."""
     if slot.state is not SlotState.READY:
         return False
-    return not slot.attempts or (slot.code == code and len(slot.attempts) < slot.depth)
+    if not slot.attempts:
+        return True
+    if GANG in (attempt.stage, slot.attempts[0].stage):
+        return False
+    return slot.code == code and len(slot.attempts) < slot.depth

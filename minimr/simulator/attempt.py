@@ -50,7 +50,8 @@ class Missing(Exception):
 
 def life(worker: "SimWorker", order: Assign) -> Life:
     """From the order to the report. Raises Killed where user code kills the slot."""
-    run = _reduce if order.attempt.stage == "reduce" else _map
+    special = {"reduce": _reduce, "gang": worker.world.run_member}
+    run = special.get(order.attempt.stage, _map)
     started = worker.world.loop.now
     try:
         output = yield from run(worker, order)
@@ -71,7 +72,7 @@ def _map(worker: "SimWorker", order: Assign) -> Generator[float, None, Output]:
         raise Killed(killer)
     world.load.maps += 1
     try:
-        yield from _phases(worker, world.costs.map_phases(worker.number, index, world.load))
+        yield from phases(worker, world.costs.map_phases(worker.number, index, world.load))
     finally:
         world.load.maps -= 1
     made = world.made_map(order.attempt, order.skip)
@@ -100,8 +101,8 @@ def _reduce(worker: "SimWorker", order: Assign) -> Generator[float, None, Output
     world.storage.begin(attempt)
     world.load.reduces += 1
     try:
-        phases = world.costs.reduce_phases(worker.number, attempt.index, world.load)
-        yield from _phases(worker, phases)
+        work = world.costs.reduce_phases(worker.number, attempt.index, world.load)
+        yield from phases(worker, work)
     finally:
         world.load.reduces -= 1
     in_order = [segments[index] for index in sorted(segments)]
@@ -132,7 +133,7 @@ def _bring(worker: "SimWorker", order: Assign) -> Generator[float, None, tuple[S
             remote = [each for each in worker.sources(job) if each.attempt.index not in segments]
             for location in remote:
                 digests[location.attempt.index] = location.digest or ""
-            yield from _fetch(worker, remote, partition, segments)
+            yield from fetch(worker, remote, partition, segments)
         else:
             yield from _fetch_in_bulk(worker, order)
     finally:
@@ -140,7 +141,7 @@ def _bring(worker: "SimWorker", order: Assign) -> Generator[float, None, tuple[S
     return segments, digests
 
 
-def _fetch(
+def fetch(
     worker: "SimWorker", remote: list[Location], partition: int, segments: Segments
 ) -> Generator[float, None, None]:
     """Holder by holder; who did not answer is asked once more when all others have been."""
@@ -172,7 +173,7 @@ def _ask(
     yield min(trip_s, CONNECT_TIMEOUT_S)
     if trip_s >= CONNECT_TIMEOUT_S:
         return None
-    yield from _phases(worker, world.costs.fetch_phases(worker.number, partition, world.load))
+    yield from phases(worker, world.costs.fetch_phases(worker.number, partition, world.load))
     return holder if holder is not None and holder.serves() else None
 
 
@@ -197,7 +198,7 @@ def _by_holder(remote: Iterable[Location]) -> dict[tuple[str, int], list[Locatio
 def _fetch_in_bulk(worker: "SimWorker", order: Assign) -> Generator[float, None, None]:
     """All at once, without bytes: what is gone when the last piece should have come is missing."""
     world = worker.world
-    yield from _phases(
+    yield from phases(
         worker, world.costs.fetch_phases(worker.number, order.attempt.index, world.load)
     )
     missing = world.gone_for(worker, order.attempt.job)
@@ -205,10 +206,10 @@ def _fetch_in_bulk(worker: "SimWorker", order: Assign) -> Generator[float, None,
         raise Missing((), f"{missing[0]} and {len(missing) - 1} others are gone", missing)
 
 
-def _phases(worker: "SimWorker", phases: Iterator[Phase]) -> Generator[float, None, None]:
+def phases(worker: "SimWorker", wanted: Iterator[Phase]) -> Generator[float, None, None]:
     """Let the phases pass, one after the other, and keep account of what they moved."""
     world = worker.world
-    for phase in phases:
+    for phase in wanted:
         seconds, start = phase.seconds * worker.slowness, world.loop.now
         done = 0.0
         try:

@@ -115,7 +115,7 @@ class SimCoordinator:
         locations = self.scheduler.state.jobs[action.attempt.job].locations
         self._tell(action.worker, Order(action, locations))
 
-    def _to_worker(self, action: actions.CancelAttempt) -> None:
+    def _to_worker(self, action: actions.CancelAttempt | actions.Meet | actions.MeetAgain) -> None:
         self._tell(action.worker, action)
 
     def _tell(self, worker: str, message: Any) -> None:
@@ -155,6 +155,8 @@ class SimCoordinator:
 PERFORM: dict[type, Callable[[SimCoordinator, Any], None]] = {
     actions.Journal: SimCoordinator._journal,
     actions.Assign: SimCoordinator._assign,
+    actions.Meet: SimCoordinator._to_worker,
+    actions.MeetAgain: SimCoordinator._to_worker,
     actions.CancelAttempt: SimCoordinator._to_worker,
     actions.ForgetJob: SimCoordinator._to_worker,
     actions.ReleaseWorker: SimCoordinator._to_worker,

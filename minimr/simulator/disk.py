@@ -60,6 +60,7 @@ class JournalDisk:
     def __init__(self) -> None:
         self.writes: list[tuple[Sequence[Record], float]] = []
         """All that was ever written, with the share of it that reached the disk."""
+        self._records: list[Record] = []
         self._data = bytearray(header(CLUSTER))
         self._count = 0
         self._framed = 0
@@ -78,12 +79,16 @@ class JournalDisk:
         self.writes.append((records, share))
 
     def read(self) -> list[Record]:
-        """What a restarted coordinator reads; a torn tail is cut off."""
+        """What a restarted coordinator reads; a torn tail is cut off.
+
+        All bytes are read each time. Records that were read before were whole, and so they stay.
+        """
         data = self.data
         found = scan(bytes(data), CLUSTER)
         del data[found.good_bytes :]
         self._count = len(found.records)
-        return [from_plain(each) for each in found.records]
+        self._records += [from_plain(each) for each in found.records[len(self._records) :]]
+        return list(self._records)
 
 
 def _flip(data: bytes) -> bytes:

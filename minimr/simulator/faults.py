@@ -10,7 +10,7 @@ of a worker's link, unless a kind says otherwise.
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from math import isfinite
 from typing import Any
 
@@ -153,10 +153,14 @@ def _check_target(fault: Fault, kind: Kind, where: str, workers: int, maps: int)
 
 def to_plain(fault: Fault) -> dict[str, Any]:
     """What a scenario file says of a fault; what is as usual is left out."""
-    plain = asdict(fault)
-    plain["target"] = list(fault.target)
-    usual: dict[str, Any] = {"target": [], "until": None, "amount": 0.0}
-    return {name: value for name, value in plain.items() if usual.get(name, plain) != value}
+    plain: dict[str, Any] = {"kind": fault.kind, "at": fault.at}
+    if fault.target:
+        plain["target"] = list(fault.target)
+    if fault.until is not None:
+        plain["until"] = fault.until
+    if fault.amount:
+        plain["amount"] = fault.amount
+    return plain
 
 
 def from_plain(value: Any) -> Fault:

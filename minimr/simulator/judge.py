@@ -14,6 +14,7 @@ from minimr.scheduler.policy import UNREACHED_MAX_S
 from minimr.simulator.attempt import GONE, NO_ANSWER
 from minimr.simulator.computation import Reference, sequential
 from minimr.simulator.faults import Fault, ends_well
+from minimr.simulator.gang_member import expected
 from minimr.simulator.loop import ProcessState
 from minimr.simulator.worker import SimWorker
 from minimr.simulator.world import JOB, SETTLE_S, World
@@ -43,7 +44,7 @@ def judge(world: World, faults: Sequence[Fault], limit_s: float, check: bool) ->
 def _reference(world: World, faults: Sequence[Fault]) -> Reference | None:
     """What the output must be; None if the job fails, makes no bytes, or is not deterministic."""
     fickle = any(fault.kind == "nondeterministic" for fault in faults)
-    if fickle or not world.computation.has_bytes:
+    if fickle or not world.computation.has_bytes or world.plan.gang:
         return None
     return sequential(world.computation, world.killers, world.plan.skip_max)
 
@@ -71,8 +72,19 @@ def _end(
         return
     if not ended.ok and not ended.error:
         yield "the job failed without a reason"
-    if not ended.ok and ends_well(_without_skippable(faults, reference)):
+    if not ended.ok and ends_well(_without_skippable(faults, reference)) and not _too_large(world):
         yield f"the job failed, and no fault explains it: {ended.error}"
+
+
+def _too_large(world: World) -> bool:
+    """A gang may say so if it had too few slots for as long as it must wait for more."""
+    text = world.client.ended.error if world.client.ended else ""
+    ended_at = world.client.ended_at + world.coordinator_ahead_s
+    waits = [
+        line for line in world.log if line["event"] == "gang_waits" and "slots" in line["text"]
+    ]
+    late = any(line["t"] + line["seconds_max"] <= ended_at for line in waits)
+    return late and text.startswith("the gang has ")
 
 
 def _without_skippable(faults: Sequence[Fault], reference: Reference | None) -> Iterator[Fault]:
@@ -143,6 +155,9 @@ def _bytes(world: World, reference: Reference | None) -> Iterator[str]:
     ended, final = world.client.ended, world.storage.final
     if not world.computation.has_bytes:
         return
+    if world.plan.gang is not None:
+        yield from _results(world, world.plan.gang.members)
+        return
     if ended is not None and ended.ok != (final is not None):
         told = "well" if ended.ok else "badly"
         yield f"the client was told that the job ended {told}, but output is {final is not None}"
@@ -156,6 +171,15 @@ def _bytes(world: World, reference: Reference | None) -> Iterator[str]:
     if wrong or len(final) != len(right):
         yield f"the parts {wrong} of {len(right)} differ from the sequential run's"
     yield from _manifest(world, reference)
+
+
+def _results(world: World, members: int) -> Iterator[str]:
+    """What the members of a gang yield is known beforehand."""
+    ended = world.client.ended
+    contents = [world.computation.map(index).segments[0] for index in range(world.plan.maps)]
+    right = expected(contents, members)
+    if ended is not None and ended.ok and ended.results != right:
+        yield f"the members' results are {ended.results}, not {right}"
 
 
 def _manifest(world: World, reference: Reference) -> Iterator[str]:

@@ -25,7 +25,7 @@ LIMITS = {
     "reduces": (1, 100_000),
     "skip_max": (0, 1_000_000),
 }
-SWITCHES = {field.name for field in fields(WorldPlan)} - set(LIMITS) - {"inline"}
+SWITCHES = {field.name for field in fields(WorldPlan)} - set(LIMITS) - {"inline", "gang"}
 FILE_BYTES_MAX = 16 << 20
 
 
@@ -41,10 +41,17 @@ class Scenario:
             "minimr_scenario": VERSION,
             "seed": self.seed,
             "mode": self.mode,
-            "world": {**asdict(self.plan), "inline": list(self.plan.inline)},
+            "world": plain_world(self.plan),
             "faults": [to_plain(fault) for fault in self.faults],
         }
         return json.dumps(plain, indent=1) + "\n"
+
+
+def plain_world(plan: WorldPlan) -> dict[str, Any]:
+    """The world of a job as a scenario file describes it."""
+    plain = {**asdict(plan), "inline": list(plan.inline)}
+    del plain["gang"]  # Scenarios are about jobs.
+    return plain
 
 
 def read_scenario(path: Path) -> Scenario:

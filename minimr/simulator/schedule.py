@@ -15,6 +15,7 @@ from math import inf
 
 from minimr.scheduler import policy
 from minimr.simulator.faults import KINDS, Fault
+from minimr.simulator.gang_member import AWAIT_S, SILENCE_S, STEPS
 from minimr.simulator.work import Small
 from minimr.simulator.worker import PROGRESS_TIMEOUT_S
 from minimr.simulator.world import WorldPlan
@@ -146,4 +147,7 @@ def bound_s(plan: WorldPlan, faults: Sequence[Fault]) -> float:
     jumps_s = sum(fault.amount for fault in faults if fault.kind in ("delay", "duplicate"))
     slowest = max([1.0, *(fault.amount for fault in faults if fault.kind == "slow")])
     working_s = 2 * (plan.maps + plan.reduces) * Small.longest_s
+    if plan.gang is not None:  # It waits for slots, for news of members, and begins anew.
+        healing_s += policy.GANG_INCOMPLETE_S + policy.GANG_TOO_LARGE_S
+        working_s += 2 * slowest * (STEPS * Small.longest_s + SILENCE_S + AWAIT_S)
     return end_of(faults) + slowest * Small.longest_s + healing_s + jumps_s + working_s

@@ -5,6 +5,7 @@ classes really occurred, by what the event logs say, and a long sweep in which o
 failed, however green its runs are.
 """
 
+import gc
 import shlex
 import tempfile
 import time
@@ -130,7 +131,21 @@ def _chunks(wanted: Sweep) -> Iterator[Sweep]:
 
 
 def run_all(wanted: Sweep) -> Tally:
-    """Run the seeds of one chunk in this process."""
+    """Run the seeds of one chunk in this process.
+
+    A world is one great cycle, and nothing of it can be freed before its end: looking for garbage
+    in the middle of it costs a tenth of the time and finds none.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return _run_all(wanted)
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _run_all(wanted: Sweep) -> Tally:
     tally = Tally()
     for seed in range(wanted.first, wanted.last + 1):
         outcome = run_seed(wanted, seed)

@@ -71,6 +71,8 @@ class SimWorker:
         self.line: Line | None = None
         self.last_words: dict[AttemptId, str] = {}
         """The record at which a careful attempt was when its slot died."""
+        self.met: dict[AttemptId, list[tuple[str, int]]] = {}
+        """What members of gangs here know of the others: their addresses, by rank."""
         self._known: dict[str, dict[int, Location]] = {}
         self.told: dict[str, Order] = {}
         """In a world without bytes, the last order of each job stands for all that was told."""
@@ -108,6 +110,11 @@ class SimWorker:
             seconds = report.output.stats["seconds"]
         self._say_of(order.attempt, report)
         self.hear(machine.SlotReported(number, order.attempt, seconds))
+
+    def say(self, event: events.MemberReady) -> None:
+        """A member of a gang has something to say; without a coordinator nobody needs to know."""
+        if self._registered and self.line is not None:
+            self.line.up.send(event)
 
     def drain(self, _: None) -> None:
         """SIGTERM."""
@@ -206,6 +213,13 @@ class SimWorker:
         elif order.assign.attempt.stage == "reduce":
             self.told[job] = order
 
+    def _meet(self, action: actions.Meet) -> None:
+        self.met[action.attempt] = list(action.addresses)
+
+    def _meet_again(self, action: actions.MeetAgain) -> None:
+        if action.attempt in self.met:
+            self.met[action.attempt][action.rank] = action.address
+
     def _cancel(self, action: actions.CancelAttempt) -> None:
         self._orders.pop(action.attempt, None)
         self.hear(machine.CancelOrdered(action.attempt))
@@ -264,6 +278,8 @@ HEARD: dict[type, Callable[[SimWorker, Any], None]] = {
     Registered: SimWorker._welcome,
     Order: SimWorker._order,
     Beat: SimWorker._noted,
+    actions.Meet: SimWorker._meet,
+    actions.MeetAgain: SimWorker._meet_again,
     actions.CancelAttempt: SimWorker._cancel,
     actions.ForgetJob: SimWorker._forget,
     actions.ReleaseWorker: SimWorker._release,

@@ -8,18 +8,20 @@ tells the state of its coordinator.
 
 import random
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from minimr.scheduler import actions
 from minimr.scheduler.journal import Record
 from minimr.scheduler.recovery import durable, restore
-from minimr.scheduler.state import AttemptId, JobPlan, Location
+from minimr.scheduler.state import AttemptId, JobPlan, Location, Output
 from minimr.simulator.client import SimClient
 from minimr.simulator.computation import Computation, MadeMap, Skip
 from minimr.simulator.coordinator import SimCoordinator
 from minimr.simulator.disk import JournalDisk
+from minimr.simulator.gang_client import DATA, GangClient
+from minimr.simulator.gang_member import Meetings, life_of_member
 from minimr.simulator.loop import Loop, ProcessState
 from minimr.simulator.network import COORDINATOR, Line, Network, Stream
 from minimr.simulator.storage import Storage
@@ -37,6 +39,16 @@ REPLAY_EVERY = 5
 
 
 @dataclass(frozen=True, slots=True)
+class GangPlan:
+    """How many `members` it has, and who starts again when one is lost. With a `rival` something
+    else wants the slots when the gang does."""
+
+    members: int
+    restart: str
+    rival: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class WorldPlan:
     """How large a world is. `inline` names the maps whose output travels with the message."""
 
@@ -47,6 +59,8 @@ class WorldPlan:
     inline: tuple[int, ...] = ()
     skip_max: int = 0
     backups: bool = True
+    gang: GangPlan | None = None
+    """Instead of a job: a gang that works on a dataset of `maps` partitions."""
 
 
 class World:
@@ -78,7 +92,13 @@ class World:
         self.violations: list[str] = []
         self.gone = Gone()
         self._writes = 0
-        self.client = SimClient(self, self.job_plan())
+        self.meetings = Meetings()
+        self.client: SimClient | GangClient
+        if plan.gang is not None:
+            self.client = GangClient(self, plan.gang.rival, self.gang_plan(plan.gang))
+            self.storage.abort()  # What members yield travels with their messages.
+        else:
+            self.client = SimClient(self, self.job_plan())
 
     def job_plan(self) -> JobPlan:
         plan = self.plan
@@ -92,6 +112,10 @@ class World:
             skip_max=plan.skip_max,
             backups=plan.backups,
         )
+
+    def gang_plan(self, gang: GangPlan) -> JobPlan:
+        name = "simulated gang"
+        return JobPlan(JOB, name, "gang", gang.members, 0, DATA, restart=gang.restart)
 
     def start(self) -> None:
         self.loop.at(0.0, None, self.client.submit, None)
@@ -171,6 +195,11 @@ class World:
         if index in self.fickle:
             index = (index + attempt.number) % self.plan.maps
         return self.computation.map(index, skip)
+
+    def run_member(
+        self, worker: SimWorker, order: actions.Assign
+    ) -> Generator[float, None, Output]:
+        return life_of_member(worker, order)
 
     def write_journal(self, records: Sequence[Record]) -> None:
         self._writes += 1

@@ -13,6 +13,7 @@ from minimr.cluster.coordinator import Coordinator
 from minimr.cluster.joined import joined
 from minimr.cluster.journal import Journal
 from minimr.cluster.wire import Blob
+from minimr.cluster.worker import holding
 from minimr.errors import MinimrError, NoCoordinator
 from minimr.scheduler.state import AttemptId
 
@@ -75,6 +76,29 @@ def test_a_worker_that_comes_back_forgets_jobs_that_ended_without_it(tmp_path):
                 assert [x.job for x in told if isinstance(x, m.Forget)] == ["job-7"]
                 worker.close()
             each.stop()
+
+
+def test_a_worker_that_holds_more_than_one_message_can_name_comes_back_with_all_of_it(
+    tmp_path, monkeypatch
+):
+    held = [AttemptId("job-7", "map", index, 0) for index in range(50_000)]
+    joined_as = []
+    for epoch in range(2):
+        with Journal.open(tmp_path / "journal") as journal:
+            each = Coordinator(journal=journal)
+            each.start()
+            if epoch:
+                monkeypatch.setattr(
+                    each._scheduler, "react", lambda event, _: joined_as.append(event)
+                )
+                worker = Connection(connect(each.address(0), "worker"))
+                register = m.Register(1, "127.0.0.1", 1, 1, "worker-1", 0)
+                worker.send([*holding(held), register])
+                assert [x.kept for x in answers(worker)] == [True]
+                monkeypatch.undo()
+                worker.close()
+            each.stop()
+    assert joined_as[0].holds == tuple(held)
 
 
 def answers(connection):
@@ -152,31 +176,23 @@ def test_late_words_of_a_job_that_nobody_knows_are_ignored(peer):
     assert [each["name"] for each in status(client)["workers"]] == ["worker-1"]
 
 
-def in_one_frame(worker):
-    """A worker that registers, gets the map of job-1, and tells its whole sad story at once."""
-    first, second = (AttemptId("job-1", "reduce", 0, number) for number in (0, 1))
+def test_what_is_said_of_attempts_before_they_are_assigned_counts_for_nothing(peer):
+    """A worker that guesses what it will be given, and says in one frame how all of it ended."""
+    worker, client = peer("worker"), peer("client")
     worker.send([m.Register(1, "127.0.0.1", 1, 1)])
     answers(worker)
-
-    def tell():
-        assert any(isinstance(each, m.Run) for each in answers(worker))
-        worker.send(
-            [
-                m.Done(ATTEMPT, None, {"bytes_out": 1}, {}, None, "", digest="0"),
-                m.Failed(first, "user", "bad record", "a.txt:7", ""),
-                m.Failed(second, "user", "bad record", "a.txt:7", ""),
-            ]
-        )
-
-    return tell
-
-
-def test_a_job_may_begin_its_reduces_and_fail_within_one_frame(peer):
-    """What the first words led to is done when the job is over already."""
-    worker, client = peer("worker"), peer("client")
-    tell = in_one_frame(worker)
     client.send([submit()])
-    tell()
+    assert any(isinstance(each, m.Run) for each in answers(worker))
+    done = m.Done(ATTEMPT, None, {"bytes_out": 1}, {}, None, "", digest="0")
+    failures = [
+        m.Failed(AttemptId("job-1", "reduce", 0, number), "user", "bad record", "a.txt:7", "")
+        for number in (0, 1)
+    ]
+    worker.send([done, *failures])
+    for failure in failures:
+        (run,) = [each for each in answers(worker) if isinstance(each, m.Run)]
+        assert run.attempt == failure.attempt
+        worker.send([failure])
     told = []
     while not any(isinstance(each, m.Ended) for each in told):
         told += answers(client)
@@ -228,14 +244,21 @@ def test_what_comes_together_is_synced_once_and_before_anybody_hears_of_it(tmp_p
         worker, client = (
             Connection(connect(each.address(0), role)) for role in ("worker", "client")
         )
-        tell = in_one_frame(worker)
-        client.send([submit(watch=False)])
+        worker.send([m.Register(2, "127.0.0.1", 1, 1)])
+        answers(worker)
+        client.send([submit(maps=2, inputs=Blob(joined([b"", b""])), watch=False)])
         assert isinstance(answers(client)[0], m.Reply)
         accepted = len(synced)
-        tell()
-        assert answers(worker) is not None
+        runs = [each for each in answers(worker) if isinstance(each, m.Run)]
+        worker.send(
+            [
+                m.Done(each.attempt, None, {"bytes_out": 1}, {}, None, "", digest="0")
+                for each in runs
+            ]
+        )
+        assert any(isinstance(each, m.Run) for each in answers(worker))
         assert (accepted, len(synced)) == (1, 2)
-        assert len(synced[1]) == 2, "the map's output, and the end of the job"
+        assert len(synced[1]) == 2, "the outputs of both maps"
         client.close()
         worker.close()
         each.stop()

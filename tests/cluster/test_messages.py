@@ -14,6 +14,7 @@ ATTEMPT = AttemptId("job-1", "map", 3, 0)
 
 EXAMPLES = [
     m.Register(2, "127.0.0.1", 4711, 99),
+    m.Holds([ATTEMPT]),
     m.Beat(),
     m.Done(ATTEMPT, [Blob(b"one"), Blob(b"")], {"records_in": 1}, {"seen": 2}, None, "hello\n"),
     m.Done(ATTEMPT, None, {}, {}, {"name": "part-00000"}, ""),

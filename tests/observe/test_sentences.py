@@ -157,3 +157,29 @@ def test_counts_agree_with_their_noun() -> None:
 )
 def test_the_gist_of_an_error_is_its_last_line(error: str, expected: str) -> None:
     assert gist(error) == expected
+
+
+@pytest.mark.parametrize(
+    ("event", "told"),
+    [
+        ({"event": "gang_started", "members": 3}, "all 3 members of the gang start at once"),
+        (
+            {"event": "gang_formed", "attempts": [0, 0], "new": [0, 1]},
+            "the gang has formed: 2 members know each other",
+        ),
+        (
+            {"event": "gang_formed", "attempts": [0, 1], "new": [1]},
+            "the gang is complete again: gang-1 met the others",
+        ),
+        (
+            {"event": "gang_restarted", "cause": "gang-1 was lost"},
+            "all members of the gang begin again (gang-1 was lost)",
+        ),
+        (
+            {"event": "member_note", "task": "gang-0", "rank": 0, "epoch": 1, "loss": 0.5},
+            "gang-0 notes: loss 0.5",
+        ),
+    ],
+)
+def test_what_becomes_of_a_gang(event, told):
+    assert sentence({"t": 0.0, "job": "gang-1", **event}) == told

@@ -605,6 +605,22 @@ class TestDatasets:
         assert world.ended["data-1"].error.startswith("load-0 failed 4 times")
 
 
+def test_events_that_came_together_share_a_dispatch():
+    """What they led to is told once, the journal's records first."""
+    world = World()
+    worker = world.join(slots=2)
+    world.feed(events.JobSubmitted(plan(maps=2, reduces=1)))
+    for attempt in list(world.running[worker]):
+        world.running[worker].remove(attempt)
+        world.scheduler.react(events.AttemptDone(worker, attempt, world.output(attempt)), world.now)
+    told = world.scheduler.settle()
+    assert [type(record).__name__ for record in told[0].records] == ["MapAccepted"] * 2
+    assert [str(each.attempt) for each in told if isinstance(each, actions.Assign)] == [
+        "job-1/reduce-0/0"
+    ]
+    assert world.scheduler.settle() == []
+
+
 @pytest.mark.parametrize("block", range(10))
 def test_whatever_happens_every_job_ends(block):
     """Faults, then health. A job that did not fail by its own attempts must have succeeded."""

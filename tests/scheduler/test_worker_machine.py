@@ -134,3 +134,24 @@ def test_a_slot_is_killed_once():
     assign(worker, 0, 1)
     worker.handle(CancelOrdered(attempt(0)))
     assert worker.handle(CancelOrdered(attempt(1))) == []
+
+
+def member(index):
+    return AttemptId("gang-1", "gang", index, 0)
+
+
+def test_a_member_of_a_gang_waits_for_a_slot_of_its_own():
+    """The one that it would wait for may wait for it."""
+    worker = WorkerMachine(2)
+    worker.start()
+    worker.handle(SlotReady(0))
+    assert worker.handle(Assigned(member(0), "a")) == [StartAttempt(0, member(0))]
+    assert worker.handle(Assigned(member(1), "a")) == []
+    assert worker.handle(SlotReady(1)) == [StartAttempt(1, member(1))]
+
+
+def test_nothing_waits_behind_a_member_of_a_gang():
+    worker = machine()
+    assert worker.handle(Assigned(member(0), "a")) == [StartAttempt(0, member(0))]
+    assert assign(worker, 0) == []
+    assert worker.handle(SlotReported(0, member(0))) == [StartAttempt(0, attempt(0))]

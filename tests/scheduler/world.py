@@ -40,6 +40,7 @@ class World:
     journaled: list[journal.Record] = field(default_factory=list)
     replayed: int = 0
     released: list[str] = field(default_factory=list)
+    met: dict[AttemptId, list[tuple[str, int]]] = field(default_factory=dict)
 
     def feed(self, event):
         self.perform(self.scheduler.handle(event, self.now))
@@ -57,6 +58,15 @@ class World:
         for location in self.scheduler.locations(action.attempt.job, action.announce):
             key = (location.attempt.job, location.attempt.index)
             self.known[action.worker][key] = location.attempt
+
+    def meet(self, action):
+        assert action.attempt in self.running[action.worker], "addresses for nobody"
+        assert action.attempt not in self.met, "it was introduced before"
+        self.met[action.attempt] = list(action.addresses)
+
+    def meet_again(self, action):
+        assert action.attempt in self.running[action.worker], "an address for nobody"
+        self.met[action.attempt][action.rank] = action.address
 
     def cancel_attempt(self, action):
         assert action.attempt in self.running[action.worker], "nothing to cancel: it kills a slot"
@@ -137,6 +147,11 @@ class World:
             self.finish(*waiting[0])
         raise AssertionError("the job does not end")
 
+    def run_loads(self):
+        """Partitions of datasets are made, until none is missing that could be made now."""
+        while loads := [each for each in self.attempts() if each[1].stage == "load"]:
+            self.finish(*loads[0])
+
     def announced(self, attempt):
         return self.scheduler.locations(attempt.job, self.assigned[attempt].announce)
 
@@ -166,6 +181,8 @@ class World:
 
 PERFORM = {
     actions.Assign: World.assign,
+    actions.Meet: World.meet,
+    actions.MeetAgain: World.meet_again,
     actions.CancelAttempt: World.cancel_attempt,
     actions.ForgetJob: World.forget_job,
     actions.DropWorker: World.drop_worker,

@@ -1,4 +1,8 @@
-import os
+"""The coordinator dies at every place of its journal where it can, and goes on.
+
+`make test` takes every border of a record, and every byte of the last write, of three jobs.
+`make soak` takes every byte of every write, of fifty.
+"""
 
 import pytest
 
@@ -6,8 +10,13 @@ from minimr.simulator.boundaries import crash_everywhere, places
 from minimr.simulator.schedule import plan_for
 from minimr.simulator.world import WorldPlan
 
-MORE = range(5, 52) if os.environ.get("MINIMR_SOAK", "1") != "1" else ()
 SMALL = WorldPlan(workers=2, slots=1, maps=3, reduces=2)
+LARGER = (
+    (2, WorldPlan(workers=3, slots=2, maps=6, reduces=3, inline=(1, 4))),
+    (3, WorldPlan(workers=2, slots=1, maps=5, reduces=1, inline=(0, 1, 2, 3, 4))),
+    (4, WorldPlan(workers=4, slots=1, maps=8, reduces=4, backups=False)),
+)
+MORE = [(seed, plan_for(seed)) for seed in range(5, 52)]
 
 
 def check(seed: int, plan: WorldPlan, every_byte: bool = False) -> int:
@@ -38,15 +47,13 @@ def test_a_crash_at_every_boundary_is_survived() -> None:
     assert check(1, SMALL) > 50
 
 
+def test_a_crash_at_every_boundary_of_larger_jobs_is_survived() -> None:
+    for seed, plan in LARGER:
+        assert check(seed, plan) > 50
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("seed", "plan"),
-    [
-        (2, WorldPlan(workers=3, slots=2, maps=6, reduces=3, inline=(1, 4))),
-        (3, WorldPlan(workers=2, slots=1, maps=5, reduces=1, inline=(0, 1, 2, 3, 4))),
-        (4, WorldPlan(workers=4, slots=1, maps=8, reduces=4, backups=False)),
-        *((seed, plan_for(seed)) for seed in MORE),
-    ],
-)
+@pytest.mark.soak
+@pytest.mark.parametrize(("seed", "plan"), [*LARGER, *MORE])
 def test_a_crash_at_every_byte_of_the_journal_is_survived(seed: int, plan: WorldPlan) -> None:
     assert check(seed, plan, every_byte=True) > 1000

@@ -1,4 +1,8 @@
-"""All orders of a tiny world. The numbers of states only say that the search went everywhere."""
+"""All orders of a tiny world. The numbers of states only say that the search went everywhere.
+
+`make test` has at most one crash and one duplicate in them; `make soak` a restart of the
+coordinator, too.
+"""
 
 import pytest
 
@@ -27,6 +31,7 @@ def test_every_order_with_a_crash_and_a_duplicate_ends_well() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 def test_every_order_with_a_restart_of_the_coordinator_ends_well() -> None:
     found = explore(Limits(0, 0, 1))
     assert found.broken == []

@@ -1,6 +1,8 @@
-"""Worlds of the size that the paper speaks of (section 3.5), and larger ones."""
+"""Worlds of the size that the paper speaks of (section 3.5), and larger ones.
 
-import os
+The largest takes over a minute: `make test` runs NO world of 205,000 tasks, and `make soak` does.
+"""
+
 import resource
 
 import pytest
@@ -10,17 +12,13 @@ from minimr.simulator.cost import PaperCosts, Workload
 from minimr.simulator.run import WorldPlan, simulate
 
 pytestmark = pytest.mark.slow
-nightly = pytest.mark.skipif(
-    os.environ.get("MINIMR_SOAK", "1") == "1",
-    reason="takes over a minute: NO world of 205,000 tasks was run; `make soak` does",
-)
 
 
 def peak_kb() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-@nightly
+@pytest.mark.soak
 def test_the_largest_job_of_the_paper_fits_in_memory() -> None:
     """4 GB at most: nothing may be of size M x R, which would be a billion here."""
     facts = osdi04.run("osdi04-largest").plain()

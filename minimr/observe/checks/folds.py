@@ -93,6 +93,7 @@ def _submitted(event: Event, ledger: Ledger, _: Ledger) -> None:
         skip_max=event.get("skip_max", 0),
         attempts_max=event.get("attempts_max"),
         losses_max=event.get("losses_max"),
+        restart=event.get("restart", ""),
     )
 
 
@@ -104,6 +105,17 @@ def _restored(event: Event, ledger: Ledger, _: Ledger) -> None:
     job.patchy = False
     if event.get("state") == "succeeded":
         job.publishing = job.published = ledger.epoch
+
+
+def _gang_started(_event: Event, job: Job, ledger: Ledger) -> None:
+    job.gang_line = ledger.line
+
+
+def _gang_formed(event: Event, job: Job, _ledger: Ledger) -> None:
+    for index, number in enumerate(event["attempts"]):
+        task = job.tasks.get(f"gang-{index}")
+        if attempt := task.find(number) if task else None:
+            attempt.met = True
 
 
 def _publishing(_event: Event, job: Job, ledger: Ledger) -> None:
@@ -128,6 +140,10 @@ def _started(event: Event, task: Task, ledger: Ledger) -> None:
     task.attempts.append(attempt)
     if task.is_reduce:
         task.job.news[attempt.worker] = ledger.line
+
+
+def _member_ready(event: Event, task: Task, ledger: Ledger) -> None:
+    _attempt(event, task, ledger).address = event["address"]
 
 
 def _adopted(event: Event, task: Task, ledger: Ledger) -> None:
@@ -224,6 +240,7 @@ Fold = Callable[[Event, Any, Ledger], None]
 TASK_FOLDS: dict[str, Fold] = {
     "attempt_started": _started,
     "attempt_adopted": _adopted,
+    "member_ready": _member_ready,
     "attempt_done": _done,
     "attempt_failed": _failed,
     "attempt_cancelled": _cancelled,
@@ -235,6 +252,8 @@ TASK_FOLDS: dict[str, Fold] = {
 """Events about a task: they get the task."""
 
 JOB_FOLDS: dict[str, Fold] = {
+    "gang_started": _gang_started,
+    "gang_formed": _gang_formed,
     "job_publishing": _publishing,
     "job_published": _published,
     "job_done": _ended,

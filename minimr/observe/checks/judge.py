@@ -18,6 +18,7 @@ from minimr.observe.checks import (
     aftermath,
     attempts,
     commits,
+    gangs,
     jobs,
     results,
     shuffle,
@@ -48,6 +49,7 @@ CHECKS = {
     11: "messages of old epochs change nothing",
     12: "a job ends once, in success or in a named failure",
     13: "nothing is left over afterwards",
+    14: "the members of a gang run together",
 }
 """The invariants, by number."""
 
@@ -55,7 +57,7 @@ SOUND = 0
 NAMES = {SOUND: "the log makes sense", **CHECKS}
 NO_JOB = "there is no job in the log"
 
-THEMES = (commits, attempts, shuffle, jobs, workers, results, aftermath)
+THEMES = (commits, attempts, gangs, shuffle, jobs, workers, results, aftermath)
 
 
 @dataclass(frozen=True, slots=True)

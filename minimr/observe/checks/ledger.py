@@ -28,7 +28,7 @@ LOST = "lost"
 RELEASED = "released"
 """The standings of a worker."""
 
-LOSSES = frozenset({"worker_lost", "fetch"})
+LOSSES = frozenset({"worker_lost", "fetch", "member_lost"})
 UNCHARGED = LOSSES | {"cancelled"}
 """Reasons of a failed attempt that are not the task's fault."""
 
@@ -42,6 +42,8 @@ class Attempt:
     line: int
     state: str = RUNNING
     backup: bool = False
+    address: str = ""  # where a member of a gang listens
+    met: bool = False
 
     def move(self, state: str, line: int) -> None:
         self.state, self.line = state, line
@@ -123,10 +125,12 @@ class Job:
     inputs: str | None = None  # the digest over all maps' digests, once somebody needed it
     mixed: str | None = None  # a map that was read in one version and then made in another
     news: dict[str, int] = field(default_factory=dict)  # the line of a worker's last reduce task
+    restart: str = ""  # who starts again when a member of the gang is lost
+    gang_line: int = 0  # where all members of the gang were started last
 
     @property
     def first_stage(self) -> str:
-        return "load" if self.kind == "load" else "map"
+        return self.kind if self.kind in ("load", "gang") else "map"
 
     def needs_commits(self) -> bool:
         """Are its reduce tasks done by a commit? An old log does not say, but shows."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 import minimr
+from minimr.simulator.gang_worlds import run_gang
 from minimr.simulator.seeds import Sweep, run_seed
 
 SEED_MAX_S = 10.0
@@ -32,6 +33,8 @@ def violations_of(wanted: Sweep, seed: int) -> list[str]:
     """What the judges say of one seed. An exception ends a run of the simulator just as well."""
     signal.setitimer(signal.ITIMER_VIRTUAL, SEED_MAX_S)
     try:
+        if wanted.mode == "gang":
+            return run_gang(seed, wanted.kinds).violations
         return run_seed(wanted, seed).violations
     except Exception as error:
         return [f"{type(error).__name__}: {error}"]

@@ -14,8 +14,9 @@ class Mutant:
     """In `file`, below the package, the text `old` stands exactly once; the mutant has `new` there.
 
     `bug` says whose mistake this is and what it does. The hunt goes through `seeds` seeds of the
-    simulator's `mode`, from 0 on. They draw from all kinds of faults, or, where what the bug needs
-    comes together too seldom for a quick hunt, from `kinds` alone.
+    simulator's `mode`, from 0 on ("gang" are the worlds with a gang). They draw from all kinds of
+    faults, or, where what the bug needs comes together too seldom for a quick hunt, from `kinds`
+    alone.
     """
 
     name: str

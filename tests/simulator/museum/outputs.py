@@ -90,8 +90,8 @@ OUTPUTS = (
         "a reducer is blamed for its source",
         "a failed fetch is charged to the reduce task",
         "scheduler/policy.py",
-        'UNCHARGED = frozenset({"worker_lost", "fetch", "cancelled"})\n',
-        'UNCHARGED = frozenset({"worker_lost", "cancelled"})\n',
+        'UNCHARGED = frozenset({"worker_lost", "fetch", "cancelled", "member_lost"})\n',
+        'UNCHARGED = frozenset({"worker_lost", "cancelled", "member_lost"})\n',
     ),
     Mutant(
         "an old miss takes the heir along",
@@ -112,14 +112,14 @@ OUTPUTS = (
         "a pause without an end",
         "a reduce task that waits for a holder to answer is not tried again",
         "scheduler/fetches.py",
-        "    if task.state is TaskState.PENDING:\n",
+        "    if task.state is TaskState.PENDING and task.index not in task.stage.ready:\n",
         "    if task.state is TaskState.RUNNING:\n",
     ),
     Mutant(
         "the holder's word is nothing",
         "an output that its holder says is damaged is asked for again and again",
         "scheduler/fetches.py",
-        "    lost = _still_there(job, event.gone) + _given_up(",
+        "    lost = _still_there(maker, event.gone) + _given_up(",
         "    lost = _given_up(",
     ),
     Mutant(

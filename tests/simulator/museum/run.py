@@ -40,13 +40,26 @@ def hunt(mutant: Mutant) -> Verdict:
         return Verdict(mutant, None, (str(error),), 0.0)
     with TemporaryDirectory(prefix="minimr-museum-") as directory:
         package = Path(directory).resolve() / PACKAGE.name
-        # Compiled files are copied, too, and stay valid: only the mutated one is compiled anew.
-        shutil.copytree(PACKAGE, package)
-        patched = package / mutant.file
+        patched = _copy(mutant, package)
         for compiled in patched.parent.glob(f"__pycache__/{patched.stem}.*"):
             compiled.unlink()
         patched.write_text(source, "utf-8")
         return _hunt(mutant, package, mutant.mode, mutant.seeds, mutant.kinds)
+
+
+def _copy(mutant: Mutant, package: Path) -> Path:
+    """A package of links to the healthy one, but for the folder of the mutated file.
+
+    Compiled files come along and stay valid: only the mutated one is compiled anew.
+    """
+    package.mkdir()
+    folder = mutant.file.partition("/")[0]
+    for healthy in PACKAGE.iterdir():
+        if healthy.name == folder:
+            shutil.copytree(healthy, package / folder)
+        else:
+            (package / healthy.name).symlink_to(healthy)
+    return package / mutant.file
 
 
 def hunt_all(mutants: Iterable[Mutant]) -> Iterator[Verdict]:

@@ -95,3 +95,9 @@ def names_on(text: str) -> list[str]:
     """The mutants that a page lists, in its order."""
     rows: Iterable[str] = (line for line in text.splitlines() if line.startswith("| "))
     return [line.split("|")[1].strip() for line in rows][1:]
+
+
+def seeds_on(text: str) -> dict[str, int]:
+    """By the name of a mutant, after how many seeds a page says that it was killed."""
+    rows = [line.split("|") for line in text.splitlines() if line.startswith("| ")][1:]
+    return {cells[1].strip(): int(cells[4].split()[0]) for cells in rows}

@@ -1,0 +1,93 @@
+"""Gangs in real processes: whoever dies, the result is that of a run in which nobody did."""
+
+import pytest
+
+import minimr as mr
+from minimr.observe.checks import check
+from tests.cluster.gang_jobs import STEPS, Adds, Serves
+
+pytestmark = pytest.mark.slow
+PARTITIONS = 5
+ROWS = 40
+TOTAL = STEPS * float(sum(range(ROWS)))
+
+
+class Gangs:
+    """A cluster of three with a dataset, and the events of it all."""
+
+    def __init__(self, path):
+        self.events = []
+        self.cluster = mr.Cluster(3, on_event=self.events.append)
+        lines = [f"{row} 1:{row / 7} 2:{row * row}" for row in range(ROWS)]
+        path.write_text("\n".join(lines))
+        self.data = self.cluster.load(path, "libsvm", PARTITIONS)
+
+    def named(self, event):
+        return [each for each in self.events if each["event"] == event]
+
+
+@pytest.fixture(scope="module")
+def gangs(tmp_path_factory):
+    each = Gangs(tmp_path_factory.mktemp("gangs") / "rows.libsvm")
+    yield each
+    each.cluster.close()
+    assert [found.text for found in check(each.events)] == []
+
+
+@pytest.mark.parametrize("members", [1, 2, 3])
+def test_every_member_has_its_own_partitions_wherever_they_lie(gangs, members):
+    found = dict(gangs.data.gang(Adds, members=members))
+    assert list(found) == list(range(members))
+    assert [index for indices, *_ in found.values() for index in indices] == list(range(PARTITIONS))
+    assert [rest for _, *rest in found.values()] == [[TOTAL, 1, members]] * members
+    assert gangs.named("job_done")[-1]["counters"] == {"members": members}
+    notes = [each for each in gangs.named("member_note") if each["rank"] == 0]
+    assert [each["step"] for each in notes[-STEPS:]] == list(range(STEPS))
+
+
+@pytest.mark.parametrize("deed", ["die", "kill the worker"])
+def test_a_kill_costs_time_and_nothing_else(gangs, tmp_path, deed):
+    found = gangs.data.gang(Adds(deed=deed, marker=str(tmp_path / "done")), members=3)
+    assert [(total, epoch) for _, (_, total, epoch, _) in found] == [(TOTAL, 2)] * 3
+    job = gangs.named("gang_restarted")[-1]["job"]
+    notes = [each for each in gangs.named("member_note") if each["job"] == job]
+    again = [each["step"] for each in notes if each["epoch"] == 2 and each["rank"] == 0]
+    assert again == list(range(1, STEPS)), "what was saved is not done again"
+
+
+def test_a_member_that_starts_again_alone_meets_those_that_waited_for_it(gangs, tmp_path):
+    found = gangs.data.gang(Serves(marker=str(tmp_path / "done")), members=3, restart="one")
+    assert found == [(0, ([2, 2], 1)), (1, (None, 2)), (2, (None, 1))]
+
+
+@pytest.mark.parametrize(
+    ("deed", "said"),
+    [
+        ("raise", "ValueError: step 1 is not to my taste"),
+        ("exit", "SystemExit: 3"),
+        ("save too much", "a member may save up to 67,108,864"),
+        ("note an object", "members.note takes numbers"),
+    ],
+)
+def test_what_a_program_does_wrong_fails_the_job_at_once(gangs, tmp_path, deed, said):
+    with pytest.raises(mr.JobFailed) as raised:
+        gangs.data.gang(Adds(deed=deed, marker=str(tmp_path / "done")), members=3)
+    assert said in str(raised.value)
+    assert "Adds failed in member 1 of the gang" in str(raised.value)
+    assert "cluster/gang_task.py" not in str(raised.value)
+    assert gangs.named("task_printed")[-1]["text"] == f"about to {deed}\n"
+
+
+@pytest.mark.parametrize(
+    ("job", "options", "said"),
+    [
+        (Adds, {"members": 4}, "a gang of 4 members needs 4 slots, and the cluster has 3"),
+        (Adds, {"members": 6}, "has 1 to 5 members, not 6"),
+        (Adds, {"members": 0}, "has 1 to 5 members, not 0"),
+        (Adds, {"restart": "some"}, 'restart is "all" or "one"'),
+        (mr.Job, {}, r"Job has no gang\(blocks, members\)"),
+    ],
+)
+def test_a_gang_that_cannot_be_is_refused_before_anything_starts(gangs, job, options, said):
+    with pytest.raises(mr.UsageError, match=said):
+        gangs.data.gang(job, **options)
