@@ -2,13 +2,15 @@
 
 `INPUT_FORMATS` names every format that a job may ask for with `input_format`. A format of kind
 "records" offers pairs to `map` and blocks to `map_block`; one of kind "columns" parses a split
-straight into one `minimr.block.Block` of numpy columns. What follows a colon in the name is the
-format's argument: "binary:100" has records of 100 bytes. The readers are named, not imported, so
+straight into one `minimr.block.Block` of numpy columns, or takes it from a copy of what it parsed
+before. What follows a colon in the name is the format's argument: "binary:100" has records of 100
+bytes, "csv:price" has its labels in the column "price". The readers are named, not imported, so
 that numpy loads only in a process that reads columns.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
@@ -22,7 +24,8 @@ BLOCK_BYTES = 1 << 20
 class InputFormat:
     """One way to read a split; the functions are written "module:function".
 
-    `width` is the size of a record in bytes, of a format that has one.
+    `width` is the size of a record in bytes, of a format that has one. A format that names its
+    label column passes `label`, the argument of its name, to the reader.
     """
 
     name: str
@@ -32,6 +35,10 @@ class InputFormat:
     decodes: bool = False
     """Whether the readers take `encoding` and `errors`."""
     width: int | None = None
+    takes_label: bool = False
+    label: str = ""
+    keeps_copies: bool = False
+    """Whether reading takes so long that a copy of the columns is kept, see parsed_copies.py."""
 
     def read_records(self, split: Any, **text: str) -> Iterator[tuple[Any, Any]]:
         """The split's (key, value) pairs; UsageError when the format has no records.
@@ -52,6 +59,12 @@ class InputFormat:
         """
         if self.width is not None:
             return _load(self.block_reader)(split, self.width, block_bytes)
+        if self.keeps_copies:
+            from minimr.formats.parsed_copies import read_through
+
+            return read_through(split, self.name, self._read_columns)
+        if self.kind == "columns":
+            return self._read_columns(split)
         return self._read(self.block_reader, split, text)
 
     def check(self, path: str) -> None:
@@ -60,6 +73,10 @@ class InputFormat:
             from minimr.formats.binary import check_size
 
             check_size(path, Path(path).stat().st_size, self.width)
+
+    def _read_columns(self, split: Any) -> Any:
+        label = {"label": self.label} if self.takes_label else {}
+        return _load(self.block_reader)(split, **label)
 
     def _read(self, reader: str, split: Any, text: dict[str, str]) -> Any:
         if self.width is not None:
@@ -82,6 +99,22 @@ INPUT_FORMATS = {
             kind="columns",
             record_reader=None,
             block_reader="minimr.formats.libsvm:read_libsvm",
+            keeps_copies=True,
+        ),
+        InputFormat(
+            name="csv",
+            kind="columns",
+            record_reader=None,
+            block_reader="minimr.formats.csv:read_csv",
+            takes_label=True,
+            keeps_copies=True,
+        ),
+        InputFormat(
+            name="npy",
+            kind="columns",
+            record_reader=None,
+            block_reader="minimr.formats.npy:read_npy",
+            takes_label=True,
         ),
         InputFormat(
             name="binary",
@@ -96,19 +129,22 @@ INPUT_FORMATS = {
 def input_format(name: str) -> InputFormat:
     """The format of that name; UsageError listing the names there are.
 
-    The name of a format of records of fixed width says their size: "binary:100".
+    The name of a format of records of fixed width says their size: "binary:100". That of a table
+    may say which column has the labels: "csv:price", "npy:0".
     """
     known, _, argument = name.partition(":")
-    if known not in INPUT_FORMATS or (argument and known != "binary"):
+    found = INPUT_FORMATS.get(known)
+    if found is None or (argument and not (known == "binary" or found.takes_label)):
         choices = ", ".join(sorted(INPUT_FORMATS))
         raise UsageError(f"Unknown input format {name!r}; the formats are: {choices}.")
     if known == "binary":
         from minimr.formats.binary import record_width
 
-        return replace(INPUT_FORMATS[known], name=name, width=record_width(argument))
-    return INPUT_FORMATS[name]
+        return replace(found, name=name, width=record_width(argument))
+    return replace(found, name=name, label=argument)
 
 
+@cache
 def _load(reference: str) -> Callable[..., Any]:
     module, _, function = reference.partition(":")
     return getattr(import_module(module), function)  # type: ignore[no-any-return]

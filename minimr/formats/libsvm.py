@@ -6,9 +6,9 @@ SVMlight's ranking files) is read over, blank lines are skipped. What is wrong i
 file and line, as Spark's JVM loader does: a silently shifted column costs more than an error.
 
 Two parsers, one meaning. `_parse_lines` takes one line at a time, knows every rule and makes
-every error message. `_parse_regular` takes a whole block at once with numpy, and gives up on
-anything unusual; what it gives up on goes to the first. Numbers come from Python's own `float` in
-both, so the bits are the same as `float(text)` gives.
+every error message. `_parse_regular` takes thousands of lines at once with numpy (decimals.py), and
+gives up on anything unusual; what it gives up on goes to the first. Numbers have the bits that
+Python's own `float` gives in both.
 """
 
 import math
@@ -22,6 +22,16 @@ import numpy.typing as npt
 
 from minimr.block import Block
 from minimr.errors import BadRecord
+from minimr.formats.decimals import (
+    BLANK,
+    COLON,
+    EXPONENT,
+    NEWLINE,
+    POINT,
+    Grammar,
+    cut_at_newlines,
+    read_numbers,
+)
 from minimr.formats.splits import WHOLE_FILE, Split
 from minimr.formats.text import read_whole_lines
 
@@ -46,10 +56,13 @@ def read_libsvm(
     Raises BadRecord, naming file and line, for a line that breaks the format, and BadRecord if X
     would take more than `limit_bytes`.
     """
-    rows = _joined(
-        [_parse(split, offset, data, allow_nonfinite) for offset, data in read_whole_lines(split)]
-    )
-    return Block({"X": _dense(rows, split.path, limit_bytes), "y": rows.labels})
+    parts = [
+        _parse(split, offset, lines, allow_nonfinite)
+        for start, data in read_whole_lines(split)
+        for offset, lines in cut_at_newlines(data, start)
+    ]
+    labels = np.concatenate([np.zeros(0), *(part.labels for part in parts)])
+    return Block({"X": _dense(parts, split.path, limit_bytes), "y": labels})
 
 
 @dataclass(frozen=True)
@@ -62,28 +75,32 @@ class _Rows:
     values: Floats
 
 
-def _joined(parts: Sequence[_Rows]) -> _Rows:
-    nothing = np.zeros(0, np.int64)
-    return _Rows(
-        np.concatenate([np.zeros(0), *(part.labels for part in parts)]),
-        np.concatenate([nothing, *(part.lengths for part in parts)]),
-        np.concatenate([nothing, *(part.indices for part in parts)]),
-        np.concatenate([np.zeros(0), *(part.values for part in parts)]),
-    )
-
-
-def _dense(rows: _Rows, path: str, limit_bytes: int) -> Floats:
-    columns = int(rows.indices.max(initial=0))
-    size_bytes = 8 * len(rows.labels) * columns
+def _dense(parts: Sequence[_Rows], path: str, limit_bytes: int) -> Floats:
+    rows = sum(len(part.labels) for part in parts)
+    columns = max((int(part.indices.max(initial=0)) for part in parts), default=0)
+    size_bytes = 8 * rows * columns
     if size_bytes > limit_bytes:
         raise BadRecord(
-            f"{path}: {len(rows.labels)} rows x {columns} columns (the highest index) would take "
+            f"{path}: {rows} rows x {columns} columns (the highest index) would take "
             f"{size_bytes >> 20} MiB as a dense matrix, over the limit of {limit_bytes >> 20} MiB "
             "per split. Use more partitions, or renumber the features without gaps."
         )
-    dense = np.zeros((len(rows.labels), columns))
-    dense[np.repeat(np.arange(len(rows.labels)), rows.lengths), rows.indices - 1] = rows.values
+    dense = np.zeros((rows, columns))
+    row = 0
+    for part in parts:
+        _fill(dense[row : row + len(part.labels)], part)
+        row += len(part.labels)
     return dense
+
+
+def _fill(dense: Floats, part: _Rows) -> None:
+    """Set the features of some rows of zeros. Rows that have all features need no indices."""
+    rows, columns = dense.shape
+    if len(part.values) == rows * columns > 0:
+        # As many rising indices as there are columns, in every row, can only be all of them.
+        dense[:] = part.values.reshape(rows, columns)
+    else:
+        dense[np.repeat(np.arange(rows), part.lengths), part.indices - 1] = part.values
 
 
 def _parse(split: Split, offset: int, data: bytes, allow_nonfinite: bool) -> _Rows:
@@ -185,78 +202,51 @@ def _lines_before(split: Split, offset: int) -> int:
     """Lines that end before byte `offset`, where a line starts; counted only for an error."""
     length = offset if split.length != WHOLE_FILE else WHOLE_FILE
     blocks = read_whole_lines(Split(split.path, 0, length, split.input_index))
-    return sum(data.count(b"\n") for start, data in blocks if start < offset)
+    return sum(data.count(b"\n", 0, max(0, offset - start)) for start, data in blocks)
 
 
 # ---------------------------------------------------------------------------------------------
-# A whole block at once, when it holds nothing but digits, signs, points, colons and blanks.
+# Many lines at once, when they hold nothing but numbers, colons and blanks.
 
-_OTHER, _BLANK, _NEWLINE, _COLON, _DIGIT, _SIGN = range(6)
-_KINDS = np.full(256, _OTHER, np.uint8)
-for _characters, _kind in (
-    (b" \t\r", _BLANK),
-    (b"\n", _NEWLINE),
-    (b":", _COLON),
-    (b"0123456789", _DIGIT),
-    (b"+-.eE", _SIGN),
-):
-    _KINDS[list(_characters)] = _kind
+_AFTER_NUMBER = POINT | EXPONENT | BLANK | NEWLINE
+GRAMMAR = Grammar(
+    follows={
+        NEWLINE: _AFTER_NUMBER,  # a label
+        BLANK: COLON,  # an index
+        COLON: _AFTER_NUMBER,  # a value
+        POINT: EXPONENT | BLANK | NEWLINE,
+        EXPONENT: BLANK | NEWLINE,
+    },
+    signed=NEWLINE | COLON | EXPONENT,
+)
+_COMMENT = re.compile(rb"#[^\n]*")
+_QID = re.compile(rb"^([ \t\r]*\S+[ \t\r]+)qid:\d+(?!\S)", re.MULTILINE)
 
 
 def _parse_regular(data: bytes) -> _Rows | None:
-    """Return the block's rows, or None if anything in it needs `_parse_lines`."""
-    kinds = _KINDS[np.frombuffer(data, np.uint8)]
-    if (kinds == _OTHER).any():
-        return None
-    filled = np.concatenate([[False], kinds > _NEWLINE])
-    starts = np.flatnonzero(filled[1:] & ~filled[:-1])
-    lines = np.searchsorted(np.flatnonzero(kinds == _NEWLINE), starts)
-    is_label = np.concatenate([[True], lines[1:] != lines[:-1]])[: len(starts)]
-    is_feature = ~is_label
-    colons = np.flatnonzero(kinds == _COLON)
-    if not _features_are_regular(kinds, starts[is_feature], colons):
-        return None
-    numbers = _numbers(data)
+    """Return the rows of some whole lines, or None if anything in them needs `_parse_lines`."""
+    if b"#" in data:
+        data = _COMMENT.sub(b"", data)
+    if b"qid" in data:
+        data = _QID.sub(rb"\1", data)
+    numbers = read_numbers(data, GRAMMAR)
     if numbers is None:
         return None
-    # A label is one number, a feature is two, and the numbers stand in the order of the text.
-    at = np.arange(len(starts)) + np.cumsum(is_feature) - is_feature
-    indices = numbers[at[is_feature]]
-    if not _indices_rise(indices, lines[is_feature]):
+    labels = np.flatnonzero(numbers.before == NEWLINE)
+    at = np.flatnonzero(numbers.before == BLANK)
+    indices = numbers.wholes.take(at)
+    lengths = (np.diff(labels, append=len(numbers.before)) - 1) >> 1
+    if not _indices_rise(indices, lengths):
         return None
-    lengths = np.diff(np.append(np.flatnonzero(is_label), len(starts))) - 1
-    values = numbers[at[is_feature] + 1]
-    return _Rows(numbers[at[is_label]], lengths, indices.astype(np.int64), values)
+    values = numbers.values.take(at + 1)
+    return _Rows(numbers.values.take(labels), lengths, indices.astype(np.int64), values)
 
 
-def _features_are_regular(kinds: npt.NDArray[np.uint8], starts: Ints, colons: Ints) -> bool:
-    """Whether every feature, starting at `starts`, is digits, one colon, and something.
-
-    With as many colons as features it is enough that nothing but digits stands between the i-th
-    start and the i-th colon: then no colon is left for a label or for the value of a feature.
-    """
-    if len(colons) != len(starts):
-        return False
-    after_colons = np.append(kinds, np.uint8(_NEWLINE))[colons + 1]
-    others = np.cumsum(kinds != _DIGIT, dtype=np.int64)
-    only_digits = (others[colons] - others[starts] == 1) & (kinds[starts] == _DIGIT)
-    return bool((only_digits & (after_colons > _NEWLINE)).all())
-
-
-def _numbers(data: bytes) -> Floats | None:
-    """Return every number of the block in order, or None if one is malformed or not finite."""
-    tokens = data.replace(b":", b" ").split()
-    try:
-        numbers = np.fromiter(map(float, tokens), np.float64, len(tokens))
-    except ValueError:
-        return None
-    return numbers if np.isfinite(numbers).all() else None
-
-
-def _indices_rise(indices: Floats, lines: Ints) -> bool:
+def _indices_rise(indices: npt.NDArray[np.uint64], lengths: Ints) -> bool:
     """Whether indices start at 1 or above in every line and rise along it."""
     if len(indices) == 0:
         return True
-    follows = lines[1:] == lines[:-1]
     rises = indices[1:] > indices[:-1]
-    return bool(indices.min() >= 1 and indices.max() <= LARGEST_INDEX and (rises | ~follows).all())
+    first = np.cumsum(lengths[:-1])  # the first feature of each line but the first
+    rises[first[(first > 0) & (first < len(indices))] - 1] = True
+    return bool(indices.min() >= 1 and indices.max() <= LARGEST_INDEX and rises.all())

@@ -34,8 +34,8 @@ def test_libsvm_offers_columns(split):
 
 
 def test_an_unknown_format_is_refused_with_the_choices():
-    with pytest.raises(UsageError, match="'csv'; the formats are: binary, libsvm, text"):
-        input_format("csv")
+    with pytest.raises(UsageError, match="'xml'; the formats are: binary, csv, libsvm, npy, text"):
+        input_format("xml")
 
 
 def test_binary_offers_records_and_blocks_of_the_width_in_its_name(split):
@@ -52,9 +52,18 @@ def test_binary_needs_a_width(name):
         input_format(name)
 
 
-def test_only_binary_has_an_argument():
-    with pytest.raises(UsageError, match="Unknown input format 'text:3'"):
-        input_format("text:3")
+@pytest.mark.parametrize("name", ["text:3", "libsvm:3"])
+def test_only_binary_and_tables_have_an_argument(name):
+    with pytest.raises(UsageError, match=f"Unknown input format '{name}'"):
+        input_format(name)
+
+
+def test_a_table_may_name_its_column_of_labels(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"a,b\n1,2\n")
+    split = Split(str(path), 0, 8, 0)
+    assert input_format("csv").read_blocks(split)["y"].tolist() == [2.0]
+    assert input_format("csv:a").read_blocks(split)["y"].tolist() == [1.0]
 
 
 def test_every_format_is_found_under_its_name():

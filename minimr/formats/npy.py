@@ -1,0 +1,72 @@
+"""Matrices in numpy's own files, .npy: X, the features of every row, and y, their labels.
+
+The array has two dimensions, rows and columns, of any real type; it becomes float64. One column
+holds the labels: the last one, or the one whose number is the format's argument ("npy:0"; negative
+numbers count from the end). Nothing is parsed: a split reads its rows and copies them.
+
+Splits are any ranges of bytes, and as for every format **a split owns the rows that start in it**;
+the file's header belongs to nobody.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from minimr.block import Block
+from minimr.errors import BadRecord, MinimrError, UsageError
+from minimr.formats.splits import Split
+
+
+def read_npy(split: Split, label: str = "") -> Block:
+    """Return the rows that start in the split: X (n, k) float64 and y (n,) float64.
+
+    `label` is the number of the column of labels; "" is the last one. Raises BadRecord for a file
+    that is no such matrix and for a row that is not finite, UsageError for no such column.
+    """
+    matrix = _mapped(split.path)
+    label_column = _label_column(split.path, matrix.shape[1], label)
+    header_bytes, row_bytes = int(matrix.offset), matrix.strides[0]
+    first, stop = (
+        min(len(matrix), max(0, -(-(border - header_bytes) // row_bytes)))
+        for border in (split.offset, split.offset + split.length)
+    )
+    rows = matrix[first:stop].astype(np.float64)
+    bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
+    if len(bad):
+        raise BadRecord(
+            f"{split.path}, row {first + int(bad[0])} (counted from 0): a cell is not a finite "
+            "number; fill it or leave the row out."
+        )
+    return Block({"X": np.delete(rows, label_column, axis=1), "y": rows[:, label_column].copy()})
+
+
+def _mapped(path: str) -> "np.memmap[Any, np.dtype[Any]]":
+    try:
+        matrix: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise BadRecord(f"{path} is not a .npy file of numbers: {error}.") from error
+    except OSError as error:
+        raise MinimrError(f"Cannot read the input {path}: {error.strerror or error}.") from error
+    if not isinstance(matrix, np.memmap) or matrix.ndim != 2 or matrix.dtype.kind not in "biuf":
+        raise BadRecord(f"{path} is not one matrix of real numbers; save it with numpy.save.")
+    if not matrix.flags.c_contiguous:
+        raise BadRecord(
+            f"{path} is stored column by column, so that its rows cannot be split; save "
+            "numpy.ascontiguousarray(matrix)."
+        )
+    return matrix
+
+
+def _label_column(path: str, columns: int, label: str) -> int:
+    if columns < 2:
+        raise UsageError(f"{path} has {columns} columns; labels and features need two or more.")
+    try:
+        column = int(label or -1)
+    except ValueError:
+        column = columns
+    if not -columns <= column < columns:
+        raise UsageError(
+            f"{path} has no column {label!r} for the labels; give a number from 0 to {columns - 1}."
+        )
+    return column % columns
