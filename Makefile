@@ -3,6 +3,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# A module stays in one process, with its fixtures; tests/conftest.py puts the long modules first.
+PARALLEL := -n auto --dist loadscope --no-loadscope-reorder
+# The tests start hundreds of processes: none of them should compile what another has compiled.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test quick check bench soak clean
 
@@ -10,10 +14,10 @@ demo: $(VENV)/installed
 	$(BIN)/minimr demo
 
 test: $(VENV)/installed-test check
-	$(BIN)/python -m pytest -n auto --dist loadscope
+	$(BIN)/python -m pytest $(PARALLEL)
 
 quick: $(VENV)/installed-test
-	$(BIN)/python -m pytest -n auto --dist loadscope -m "not slow"
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
 
 check: $(VENV)/installed-test
 	$(BIN)/ruff check .
@@ -21,9 +25,10 @@ check: $(VENV)/installed-test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# The long versions: a hundred times as many simulated seeds, and many more real kills.
+# Everything, in the long version: the tests that are marked `soak`, and a hundred times as many
+# simulated seeds, damaged inputs and real kills.
 soak: $(VENV)/installed-test
-	MINIMR_SOAK=100 $(BIN)/python -m pytest tests/simulator tests/fuzz tests/cluster/test_many_kills.py
+	MINIMR_SOAK=100 $(BIN)/python -m pytest
 
 # `make bench CASE=cold` runs one case; MINIMR_BENCH_PEERS names a Python that has the peers.
 bench: $(VENV)/installed-test

@@ -20,7 +20,11 @@ SECTIONS = {
     "Jobs": {"run": "cli.run", "jobs": "cli.jobs", "check-log": "cli.check_log", "sim": "cli.sim"},
     "Data": {"data": "cli.data", "validate": "cli.validate"},
     "Measuring": {"bench": "cli.bench"},
-    "Machine learning": {"train": "cli.train", "predict": "cli.train"},
+    "Machine learning": {
+        "train": "cli.train",
+        "predict": "cli.train",
+        "compare": "cli.compare",
+    },
     "A standing cluster": {
         "up": "cli.cluster",
         "down": "cli.cluster",

@@ -69,6 +69,13 @@ REQUEST_OPTIONS = (
         help="About how much a slot holds in memory before it sorts on disk, as 64MB or 1GiB.",
     ),
     click.option(
+        "--compress",
+        type=click.Choice(["none", "zlib", "zstd"]),
+        default="none",
+        show_default=True,
+        help="How spills and shuffled pairs are compressed; zstd needs minimr[compress].",
+    ),
+    click.option(
         "--pack", is_flag=True, help="Let small input files share map tasks; large ones are split."
     ),
     click.option(

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
         NoCoordinator,
         UsageError,
     )
+    from minimr.gang.compression import ErrorFeedback, HalfPrecision, SignOnly, TopKOnly
+    from minimr.gang.members import MemberLost, Members
+    from minimr.gang.parameter_server import ParameterServer
+    from minimr.gang.ring import all_gather, all_reduce, broadcast
     from minimr.job import Job
     from minimr.session import Cluster, Dataset, Result, default_cluster, run
     from minimr.shuffle.byte_strings import ByteStrings
@@ -35,6 +39,10 @@ _HOMES = {
         "NoCoordinator",
         "UsageError",
     ),
+    "minimr.gang.compression": ("ErrorFeedback", "HalfPrecision", "SignOnly", "TopKOnly"),
+    "minimr.gang.members": ("MemberLost", "Members"),
+    "minimr.gang.parameter_server": ("ParameterServer",),
+    "minimr.gang.ring": ("all_gather", "all_reduce", "broadcast"),
     "minimr.job": ("Job",),
     "minimr.session": ("Cluster", "Dataset", "Result", "default_cluster", "run"),
     "minimr.shuffle.byte_strings": ("ByteStrings",),
@@ -48,21 +56,31 @@ __all__ = [
     "Cluster",
     "Count",
     "Dataset",
+    "ErrorFeedback",
     "Groups",
+    "HalfPrecision",
     "Job",
     "JobCancelled",
     "JobFailed",
     "Max",
     "Mean",
+    "MemberLost",
+    "Members",
     "Min",
     "MinimrError",
     "NoCoordinator",
     "Pairs",
+    "ParameterServer",
     "Result",
+    "SignOnly",
     "Sum",
     "TextBlock",
     "TopK",
+    "TopKOnly",
     "UsageError",
+    "all_gather",
+    "all_reduce",
+    "broadcast",
     "default_cluster",
     "run",
 ]

@@ -18,13 +18,17 @@ compensates rounding, and the result would depend on how often the combiner ran.
 import heapq
 import operator
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from itertools import chain, islice
 from typing import Any, ClassVar
 
 from minimr.errors import BadRecord, UsageError
 from minimr.keys import preview
+
+AT_ONCE = 1024
+"""Values that are looked at together."""
 
 
 class Aggregate(ABC):
@@ -114,7 +118,11 @@ class Mean(Aggregate):
 
 @dataclass(frozen=True)
 class TopK(Aggregate):
-    """Keep the `n` largest values, one pair each, the largest first; ties stay in order."""
+    """Keep the `n` largest values, one pair each, the largest first; ties stay in order.
+
+    A NaN is neither large nor small, so which values are the largest would depend on where it
+    stands: it is an error, alone or within a tuple.
+    """
 
     n: int
 
@@ -124,8 +132,7 @@ class TopK(Aggregate):
 
     def merge(self, key: Any, states: Iterable[Any]) -> list[Any]:
         try:
-            # iter: of a list, nlargest takes another way, with another answer if there are NaNs.
-            return heapq.nlargest(self.n, iter(states))
+            return heapq.nlargest(self.n, _without_nan(key, states))
         except (TypeError, ValueError) as error:
             raise _cannot("TopK", "compare", key, error) from error
 
@@ -143,6 +150,29 @@ def check_pair(job: str, combine: Any, reducer: Any) -> None:
         f"{job}: combine = {combine!r} does not go with reduce = {reducer!r}; "
         "use the same aggregate for both, or leave combine out."
     )
+
+
+def _without_nan(key: Any, values: Iterable[Any]) -> Iterator[Any]:
+    """Pass values on. Raises BadRecord for a NaN."""
+
+    def checked(some: list[Any]) -> list[Any]:
+        if _holds_nan(some):
+            raise BadRecord(
+                f"TopK met a NaN among the values of the key {preview(key)}; it has no place in "
+                "an order. Drop or replace it in map."
+            )
+        return some
+
+    rest = iter(values)
+    pieces = iter(lambda: list(islice(rest, AT_ONCE)), [])
+    return chain.from_iterable(map(checked, pieces))
+
+
+def _holds_nan(values: Sequence[Any]) -> bool:
+    if any(map(operator.ne, values, values)):
+        return True
+    nested = {tuple, list} & set(map(type, values))
+    return bool(nested) and any(_holds_nan(each) for each in values if type(each) in nested)
 
 
 def _fold(

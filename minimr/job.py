@@ -4,7 +4,8 @@ Five promises, which hold on every runner:
 
 1. `map(key, value)` yields pairs; `reduce(key, values)` yields pairs; both may run more than once
    for the same input, and only one run counts.
-2. All values of a key meet in one reduce call, ordered by map task, then by emission.
+2. All values of a key meet in one reduce call, ordered by map task, then by emission. With
+   `secondary_sort` a key is (group, order): all pairs of a group meet, ordered by `order` first.
 3. Keys of a partition come in increasing order. Keys are str, bytes, int, float (not NaN), bool,
    None, or tuples of them; one job uses one kind per stage. Anything else is an error at the first
    record, which names the record.
@@ -26,7 +27,7 @@ Options are annotated class attributes (see options.py) and are given by name: `
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
-from minimr.aggregates import check_pair
+from minimr.aggregates import Aggregate, check_pair
 from minimr.errors import UsageError
 from minimr.keys import key_kind
 from minimr.options import REQUIRED, Option, read_options
@@ -55,6 +56,12 @@ class Job:
     """Whether the parts follow one another in the order of the keys, as if they were one. A sample
     of what `map` yields says where they are cut; see shuffle/range_partition.py."""
 
+    secondary_sort: ClassVar[bool] = False
+    """Whether the values of a key come in an order. Keys are then pairs (group, order). `reduce` is
+    called once for each group, in increasing order of the groups, as `reduce(group, pairs)`: the
+    iterator gives (order, value) in increasing order, however many there are. `partition` is asked
+    about the group, `combine` about the whole key. See shuffle/secondary_sort.py."""
+
     combine: Combiner | None = None
     """A method or an aggregate that shrinks a map task's values of one key; it keeps the key."""
 
@@ -71,8 +78,13 @@ class Job:
     times for a partition. A key whose values outgrow the task's memory goes to `reduce`, if the job
     gives one, and is an error otherwise."""
 
+    gang: Callable[[Any, Any], Any] | None = None
+    """A method `gang(blocks, members)` that yields pairs: a program of which several run at the
+    same time and talk to each other (`Dataset.gang`). `blocks` is a list of (partition index,
+    Block), in order; a partition without columns is a list of its pairs. `members` is a Members."""
+
     state: Any = None
-    """The state broadcast to a round; None outside rounds."""
+    """The state broadcast to a round or a gang; None elsewhere."""
 
     partition_index: int = 0
     """The number of this map task, or of this partition of a dataset, from 0."""
@@ -89,6 +101,7 @@ class Job:
     def __init__(self, **options: Any) -> None:
         """Take the options by name. Raises UsageError for a wrong name, type or choice."""
         check_pair(type(self).__name__, self.combine, self.reduce)
+        self._check_secondary_sort()
         table = self.option_table()
         for name in options:
             if name not in table:
@@ -102,6 +115,22 @@ class Job:
                 )
             setattr(self, option.name, option.check(value))
         self.counters = {}
+
+    def _check_secondary_sort(self) -> None:
+        """Raise UsageError if the reducer cannot read what a secondary sort gives it."""
+        if not self.secondary_sort:
+            return
+        name, reducer = type(self).__name__, self.reduce
+        if isinstance(reducer, Aggregate):
+            raise UsageError(
+                f"{name}: with secondary_sort reduce gets pairs (order, value), which {reducer!r} "
+                "cannot read; write a method reduce(self, group, pairs)."
+            )
+        if self.reduce_block is not None:
+            raise UsageError(
+                f"{name}: secondary_sort calls reduce(group, pairs) for each group; "
+                "leave reduce_block out."
+            )
 
     @classmethod
     def option_table(cls) -> dict[str, Option]:

@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minimr as mr
+from minimr.tasks.failure import TaskFailed
+from tests.tasks.running import run_job
 
 NUMBERS = st.lists(
     st.integers(-(10**6), 10**6) | st.floats(-1e6, 1e6, allow_nan=False), min_size=1, max_size=30
@@ -115,3 +117,36 @@ def test_a_mean_of_text_is_refused():
 def test_topk_needs_a_whole_number(n):
     with pytest.raises(mr.UsageError, match="at least 1"):
         mr.TopK(n)
+
+
+@pytest.mark.parametrize(
+    "nan", [math.nan, np.float64("nan"), (math.nan, "a"), (1, ("a", math.nan))]
+)
+@pytest.mark.parametrize("place", [0, 1, 3000])
+def test_top_k_refuses_a_nan_wherever_it_stands(nan, place):
+    values = [(1.0, "a") if type(nan) is tuple else 1.0] * 3000
+    values.insert(place, nan)
+    with pytest.raises(mr.BadRecord, match="TopK met a NaN among the values of the key 'k'"):
+        whole(mr.TopK(2), values)
+
+
+@pytest.mark.parametrize("combined", [True, False])
+@pytest.mark.parametrize("memory_bytes", [1 << 20, 2_000])
+@pytest.mark.parametrize("by_columns", [True, False])
+def test_top_k_refuses_a_nan_whatever_the_way_and_the_memory(
+    tmp_path, combined, memory_bytes, by_columns
+):
+    class Top(mr.Job):
+        combine = mr.TopK(3) if combined else None
+        reduce = mr.TopK(3)
+
+        def map(self, _offset, line):
+            yield "k", float(line)
+
+    if by_columns:
+        Top.map_block = lambda job, block: mr.Pairs(
+            ["k"] * len(block.data.split()), np.array(block.data.split(), float)
+        )
+    texts = ["1\n" * 500 + "nan\n" + "2\n" * 500, "3\n" * 10]
+    with pytest.raises(TaskFailed, match="TopK met a NaN"):
+        run_job(Top, texts, tmp_path / "run", memory_bytes=memory_bytes, in_memory=False)

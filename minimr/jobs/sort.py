@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import minimr as mr
+from minimr.jobs.lines import column_of_lines
 
 NO_NUMBER = float("-inf")
 DESCENDING = bytes(254 - min(byte, 254) for byte in range(256))
@@ -25,7 +26,7 @@ AFTER_ALL = b"\xff"
 
 
 class Sort(mr.Job):
-    """Emits (key, line), or (line, None) if the line is the key; the engine sorts by key."""
+    """Emits (key, line), or (line, True) if the line is the key; the engine sorts by key."""
 
     total_order: ClassVar[bool] = True
 
@@ -39,13 +40,31 @@ class Sort(mr.Job):
         if self.key < 0:
             raise mr.UsageError(f"Columns are counted from 1, so --key cannot be {self.key}.")
 
-    def map(self, _offset: int, line: str) -> Iterator[tuple[Any, str | None]]:
-        key = self.key_of(line)
-        yield key, None if key is line else line
+        self._by_line = not (self.key or self.numeric or self.reverse)
 
-    def reduce(self, key: Any, lines: Iterator[str | None]) -> Iterator[tuple[str, None]]:
+    def map(self, _offset: int, line: str) -> Iterator[tuple[Any, str | bool]]:
+        yield self.key_of(line), self._by_line or line
+
+    def map_block(self, block: mr.TextBlock) -> mr.Pairs:
+        import numpy as np
+
+        lines = column_of_lines(block)
+        if self._by_line:
+            return mr.Pairs(lines, np.ones(len(lines), np.bool_))
+        return mr.Pairs(list(map(self.key_of, lines)), lines)
+
+    def reduce(self, key: Any, lines: Iterator[str | bool]) -> Iterator[tuple[Any, None]]:
         for line in lines:
-            yield key if line is None else line, None
+            yield key if self._by_line else line, None
+
+    def reduce_block(self, groups: mr.Groups) -> mr.Pairs:
+        lines = groups.values
+        if self._by_line:
+            import numpy as np
+
+            counts = np.diff(groups.starts, append=len(lines))
+            lines = groups.keys.take(np.repeat(np.arange(len(groups)), counts))
+        return mr.Pairs(lines, [None] * len(lines))
 
     def key_of(self, line: str) -> Any:
         """What the line is sorted by: the line itself, unless an option says otherwise."""

@@ -20,6 +20,7 @@ from minimr.formats.parts import read_part
 from minimr.formats.splits import Split, plan_splits
 from minimr.formats.text import check_encoding
 from minimr.job import Job
+from minimr.shuffle.compression import NONE, compressor
 from minimr.source.find import load_job
 from minimr.tasks.spec import INLINE_BYTES, MEMORY_BYTES, JobSpec, files_output
 
@@ -149,19 +150,19 @@ def new_request(
     pack: bool = False,
     split_hot_keys: bool = False,
     memory_bytes: int = MEMORY_BYTES,
+    compress: str = NONE,
     profiles: str | None = None,
     options: dict[str, Any] | None = None,
 ) -> Request:
     """Check everything that can be checked before any work is done. Raises UsageError.
 
-    For a job of total order it reads a sample of the inputs. `memory_bytes` is for each slot.
+    For a job of total order it reads a sample of the inputs. `memory_bytes` is for each slot;
+    `compress` names the codec of spills and shuffled segments: none, zlib, or zstd.
     """
-    if not 0 <= skip_bad_records <= SKIP_MAX:
-        raise UsageError(
-            f"a job may skip from 0 to {SKIP_MAX:,} bad records, not {skip_bad_records:,}; "
-            "let map leave out what is bad in every file"
-        )
+    _check_skips(skip_bad_records)
     _check_memory(memory_bytes)
+    if compress != NONE:
+        compressor(compress)
     if isinstance(job, str):
         job = load_job(job)
     instance = job(**(options or {})) if isinstance(job, type) else job
@@ -193,6 +194,7 @@ def new_request(
         skip_max=skip_bad_records,
         split_hot_keys=split_hot_keys,
         profiles=profiles,
+        compress=compress,
     )
     request = Request(
         instance,
@@ -224,6 +226,14 @@ def reducers_for(splits: Sequence[Split], memory_bytes: int = MEMORY_BYTES) -> i
     total = sum(size_of(split) for split in splits)
     bytes_per_reducer = min(BYTES_PER_REDUCER, memory_bytes // MEMORY_PER_INPUT)
     return max(REDUCERS_MIN, min(REDUCERS_MAX, -(-total // bytes_per_reducer)))
+
+
+def _check_skips(skip_bad_records: int) -> None:
+    if not 0 <= skip_bad_records <= SKIP_MAX:
+        raise UsageError(
+            f"a job may skip from 0 to {SKIP_MAX:,} bad records, not {skip_bad_records:,}; "
+            "let map leave out what is bad in every file"
+        )
 
 
 def _check_memory(memory_bytes: int) -> None:

@@ -102,7 +102,7 @@ def _keys_at(job: Job, spec: JobSpec, places: Sequence[_Place]) -> tuple[list[An
     """Return the keys that the job maps the records of some places to, and whether they are so
     large that the last places were left out."""
     keys: list[Any] = []
-    gate = KeyGate("map")
+    gate = KeyGate("map", secondary_sort=job.secondary_sort)
     left_bytes = KEYS_BYTES_MAX
     mapper = spec.new_job(type(job))
     if type(job).map is not Job.map:
@@ -126,7 +126,7 @@ def _keys_of(job: Job, spec: JobSpec, place: _Place, gate: KeyGate) -> list[Any]
     try:
         yielded = one_by_one(emitted(job, open_source(job, task, position), position))
         for key, _ in islice(checked_pairs(yielded, "map", gate), place.records_max):
-            keys.append(key)
+            keys.append(key[0] if job.secondary_sort else key)
     except BaseException as error:
         if not (is_users_fault(error) or isinstance(error, MinimrError)):
             raise

@@ -49,12 +49,14 @@ class Story:
     def seconds(self) -> float:
         return time.monotonic() - self._started
 
-    def add(self, event: dict[str, Any]) -> None:
+    def add(self, *events: dict[str, Any]) -> None:
+        """Events that came together reach the log with one write."""
         with self._lock:
             self._first_at = self._first_at or time.monotonic()
-            placed = self._timeline.place(event)
+            placed = [self._timeline.place(event) for event in events]
             problem = self._write(placed)
-        self._on_event(placed)
+        for event in placed:
+            self._on_event(event)
         if problem is not None:
             self._on_event(problem)
 
@@ -91,12 +93,12 @@ class Story:
             why = error.strerror if isinstance(error, OSError) else str(error)
             self._on_event(_note(0.0, f"no event log: ~/.minimr/logs cannot be written ({why})"))
 
-    def _write(self, event: dict[str, Any]) -> dict[str, Any] | None:
+    def _write(self, events: list[dict[str, Any]]) -> dict[str, Any] | None:
         """Returns a note of what went wrong, once."""
         if self._log is None:
             return None
         try:
-            self._log.append([event])
+            self._log.append(events)
         except OSError as error:
             with suppress(OSError):
                 self._log.close()

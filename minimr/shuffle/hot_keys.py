@@ -13,9 +13,12 @@ batch has less than 1/KEPT_MAX of the batch's pairs, so no count is too small by
 
 import heapq
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import Any
 
 from minimr.keys import preview
+
+Group = tuple[Any, list[Any]]
 
 KEPT_MAX = 32
 HOT_SHARE = 1 / 16
@@ -25,9 +28,14 @@ HOT_PAIRS_MIN = 1_000
 
 
 class HotKeys:
-    """Counts of the largest groups, over all batches of one map task."""
+    """Counts of the largest groups, over all batches of one map task.
 
-    def __init__(self) -> None:
+    With `by_group` the keys that are counted are pairs (group, order), and it is groups that are
+    hot (see secondary_sort.py).
+    """
+
+    def __init__(self, *, by_group: bool = False) -> None:
+        self._by_group = by_group
         self._counts: dict[Any, int] = {}
         self._pairs = 0
 
@@ -41,8 +49,11 @@ class HotKeys:
         for key, count in largest:
             self._counts[key] = self._counts.get(key, 0) + count
 
-    def counting(self, groups: Iterable[tuple[Any, list[Any]]]) -> Iterator[tuple[Any, list[Any]]]:
-        """Pass on the groups of a batch, a key and its values each, and count them."""
+    def counting(self, groups: Iterable[Group]) -> Iterator[Group]:
+        """Pass on a batch's keys, in order and each with its values, and count them."""
+        return self._counting_runs(groups) if self._by_group else self._counting(groups)
+
+    def _counting(self, groups: Iterable[Group]) -> Iterator[Group]:
         large: list[tuple[Any, int]] = []
         pairs = 0
         for group in groups:
@@ -51,6 +62,20 @@ class HotKeys:
             if count >= LARGE_GROUP:
                 large.append((group[0], count))
             yield group
+        self.add(large, pairs)
+
+    def _counting_runs(self, groups: Iterable[Group]) -> Iterator[Group]:
+        """Count neighbours together whose keys have the same first half."""
+        large: list[tuple[Any, int]] = []
+        pairs = 0
+        for first, members in groupby(groups, key=lambda group: group[0][0]):
+            count = 0
+            for member in members:
+                count += len(member[1])
+                yield member
+            pairs += count
+            if count >= LARGE_GROUP:
+                large.append((first, count))
         self.add(large, pairs)
 
     def found(self) -> list[dict[str, Any]]:

@@ -8,7 +8,8 @@ type it was. Whoever reads a block chooses between lists of Python objects and c
     keys    padded to 8 bytes
     values  padded to 8 bytes
 
-The checksum covers everything behind it. TCP's own 16 bits let damage through (SPARK-4105).
+The checksum covers everything behind it. TCP's own 16 bits let damage through (SPARK-4105). Whoever
+reads blocks may meet compressed ones among them (see compression.py).
 """
 
 import struct
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from minimr.errors import BadRecord, CorruptData
 from minimr.keys import preview
-from minimr.shuffle import codec
+from minimr.shuffle import codec, compression
 from minimr.shuffle.codec import Buffer
 from minimr.shuffle.stored_columns import (
     TYPED,
@@ -172,6 +173,11 @@ def open_block(data: Buffer) -> StoredPairs:
     """Return the pairs of one block, its checksum verified. Raises CorruptData."""
     view = memoryview(data)
     size_bytes, records = _measure(view)
+    if size_bytes == len(view) and view[:4] == compression.MAGIC:
+        view = memoryview(compression.unframed(view))
+        size_bytes, inner_records = _measure_plain(view)
+        if inner_records != records:
+            raise CorruptData(f"A compressed block of {records} records holds {inner_records}.")
     if size_bytes != len(view):
         raise CorruptData(f"A pair-block of {size_bytes} bytes came as {len(view)} bytes.")
     _, crc = _PREFIX.unpack_from(view)
@@ -236,6 +242,12 @@ def _pieces(read: Callable[[int], bytes], size_bytes: int) -> Iterator[bytes]:
 
 def _measure(block: Buffer) -> tuple[int, int]:
     """Return the whole size in bytes and the number of records that a block's header names."""
+    if len(block) >= HEADER_BYTES and block[:4] == compression.MAGIC:
+        return compression.measure(block)
+    return _measure_plain(block)
+
+
+def _measure_plain(block: Buffer) -> tuple[int, int]:
     if len(block) < HEADER_BYTES or block[:4] != MAGIC:
         raise CorruptData("Bytes that should be a pair-block are none.")
     version, _, _, records, key_bytes, value_bytes = _FIELDS.unpack_from(block, _PREFIX.size)

@@ -13,12 +13,14 @@ from typing import Any
 
 from minimr.aggregates import Aggregate
 from minimr.job import Job
+from minimr.shuffle.compression import NONE, compressed
 from minimr.shuffle.hot_keys import HotKeys
 from minimr.shuffle.merge import Group, merge
 from minimr.shuffle.pairs import BLOCK_BYTES, RECORDS_MAX, encode_groups
 from minimr.shuffle.partition import checked_partition, partitions_of
 from minimr.shuffle.passes import fan_in_for, next_pass
 from minimr.shuffle.range_partition import range_partitions
+from minimr.shuffle.secondary_sort import by_group
 from minimr.shuffle.segments import MapOutputFile, write_map_output
 from minimr.tasks.combine import combiner_of
 from minimr.tasks.emitted import KeyGate
@@ -48,22 +50,26 @@ class Collector:
         directory: Path,
         position: Position,
         boundaries: list[Any] | None = None,
+        compress: str = NONE,
     ) -> None:
         self._job = job
         self._partitions = partitions
         self._memory_bytes = memory_bytes
         self._directory = directory
+        self._compress = compress
         self._position = position
         self._combine = combiner_of(job)
         self._choose = _chooser(job, partitions, position, boundaries)
-        self._gate = KeyGate("map")
+        if job.secondary_sort:
+            self._choose = by_group(self._choose)
+        self._gate = KeyGate("map", secondary_sort=job.secondary_sort)
         self._held = held_for(job, self._gate, position, first=True)
         self._record_bytes = 64
         self._values_since_combining = 0
         self._spills: list[Path] = []
         self._spills_made = 0
         self._exact = True
-        self.hot = HotKeys()
+        self.hot = HotKeys(by_group=job.secondary_sort)
 
     def add(self, pairs: Iterator[Any]) -> None:
         """Take all pairs that an iterator yields. Raises BadRecord for what is no pair or key."""
@@ -109,10 +115,11 @@ class Collector:
         if len(self._held):
             self._exact = self._exact and self._held.is_exact()
             self._write_spill(self._sorted_blocks())
+            self._held = held_for(self._job, self._gate, self._position, first=False)
 
     def _write_spill(self, blocks: PartitionBlocks) -> Path:
         path = self._directory / f"spill-{self._spills_made:04}"
-        write_map_output(path, self._partitions, blocks)
+        write_map_output(path, self._partitions, compressed(blocks, self._compress))
         self._spills_made += 1
         self._spills.append(path)
         return path
@@ -120,7 +127,6 @@ class Collector:
     def _sorted_blocks(self) -> PartitionBlocks:
         """Yield what is held, and hold nothing."""
         held = self._held
-        self._held = held_for(self._job, self._gate, self._position, first=False)
         for partition, keys in enumerate(self._by_partition(held.keys())):
             keys.sort()
             groups: Iterator[tuple[Any, list[Any]]] = ((key, held.pop(key)) for key in keys)
@@ -131,6 +137,8 @@ class Collector:
                 yield partition, block
 
     def _by_partition(self, keys: Iterable[Any]) -> list[list[Any]]:
+        if self._partitions == 1 and type(self._job).partition is Job.partition:
+            return [list(keys)]
         by_partition: list[list[Any]] = [[] for _ in range(self._partitions)]
         rest = iter(keys)
         with self._position.during("partition"):

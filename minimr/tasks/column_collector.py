@@ -40,6 +40,7 @@ from minimr.shuffle.columns import (
     starts,
     take,
 )  # fmt: skip
+from minimr.shuffle.compression import NONE, compressed
 from minimr.shuffle.hot_keys import KEPT_MAX, HotKeys
 from minimr.shuffle.merge_columns import (
     Chunk,
@@ -53,6 +54,7 @@ from minimr.shuffle.pairs import encode_columns
 from minimr.shuffle.partition import checked_partition, column_partitions
 from minimr.shuffle.passes import block_bytes_for, fan_in_for, next_pass
 from minimr.shuffle.range_partition import range_borders
+from minimr.shuffle.secondary_sort import groups_of
 from minimr.shuffle.segments import MapOutputFile, write_map_output
 from minimr.tasks.combine import combiner_of
 from minimr.tasks.emitted import KeyGate
@@ -104,15 +106,17 @@ class ColumnCollector:
         directory: Path,
         position: Position,
         boundaries: list[Any] | None = None,
+        compress: str = NONE,
     ) -> None:
         self._partitions = partitions
         self._memory_bytes = memory_bytes
         self._block_bytes = block_bytes_for(memory_bytes)
         self._directory = directory
+        self._compress = compress
         self._position = position
         self._fold = fold_of(job)
         self._borders = _borders_of(job, partitions, position, boundaries)
-        self._gate = KeyGate("map_block")
+        self._gate = KeyGate("map_block", secondary_sort=job.secondary_sort)
         self._held: list[KeysAndValues] = []
         self._held_bytes = 0
         self._rows_since_combining = 0
@@ -120,6 +124,7 @@ class ColumnCollector:
         self._exact = True
         self._spills: list[Path] = []
         self._spills_made = 0
+        self._by_group = job.secondary_sort
         self.hot = HotKeys()
 
     def add(self, yielded: Iterator[Any]) -> None:
@@ -215,11 +220,15 @@ class ColumnCollector:
             places = order(keys)
             ordered = take(keys, places)
             if self._fold is None:
-                _count_groups(ordered, self.hot)
-        by_partition, borders = self._borders(ordered)
+                _count_groups(self._routed_by(ordered), self.hot)
+        by_partition, borders = self._borders(self._routed_by(ordered))
         if by_partition is not None:
             places = by_partition if places is None else places[by_partition]
         return _Sorted(keys, values, places, borders)
+
+    def _routed_by(self, keys: Column) -> Column:
+        """Return the part of each key that chooses its partition."""
+        return groups_of(keys) if self._by_group else keys
 
     def _encoded(self, pairs: _Sorted) -> PartitionBlocks:
         rows = rows_per_block(pairs.keys, pairs.values, self._block_bytes)
@@ -236,7 +245,7 @@ class ColumnCollector:
 
     def _write_spill(self, blocks: PartitionBlocks) -> Path:
         path = self._directory / f"spill-{self._spills_made:04}"
-        write_map_output(path, self._partitions, blocks)
+        write_map_output(path, self._partitions, compressed(blocks, self._compress))
         self._spills_made += 1
         self._spills.append(path)
         return path

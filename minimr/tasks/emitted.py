@@ -14,6 +14,7 @@ from minimr.errors import BadRecord
 from minimr.job import Pair
 from minimr.keys import KIND_NAMES, key_kind, plain_key, preview
 from minimr.shuffle.pairs import BLOCK_BYTES, RECORDS_MAX, encode_pairs
+from minimr.shuffle.secondary_sort import check_key
 from minimr.tasks.sizes import size_of
 
 _NESTED_OR_NAN = (tuple, float)
@@ -58,8 +59,9 @@ class KeyGate:
     inline and calls `admit` for all other keys.
     """
 
-    def __init__(self, function: str) -> None:
+    def __init__(self, function: str, *, secondary_sort: bool = False) -> None:
         self.function = function
+        self.secondary_sort = secondary_sort
         self.fast_type: type | None = None
         self.kind: str | None = None
         self._shapes: set[tuple[type, ...]] = set()
@@ -71,6 +73,8 @@ class KeyGate:
         key = plain_key(key)
         kind = key_kind(key)
         if self.kind is None:
+            if self.secondary_sort:  # all keys are of the first one's kind, so one look will do
+                check_key(key, self.function)
             self.kind = kind
             self.fast_type = type(key) if type(key) in KIND_NAMES else None
         elif kind != self.kind:

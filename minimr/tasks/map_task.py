@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from minimr.block import Pairs
 from minimr.job import Job
+from minimr.shuffle.compression import NONE, Compressing
 from minimr.shuffle.digest import segments_digest
 from minimr.shuffle.pairs import block_records
 from minimr.shuffle.segments import write_map_output
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from minimr.tasks.column_collector import ColumnCollector
 
 OUTPUT_NAME = "map-output"
+RAW_COUNTER, STORED_COUNTER = "map output bytes before compression", "map output bytes stored"
 
 
 def run_map(job: Job, task: MapTask, directory: Path, watcher: Watcher = NOBODY) -> MapResult:
@@ -47,11 +49,18 @@ def run_map(job: Job, task: MapTask, directory: Path, watcher: Watcher = NOBODY)
         skipper = skipper_of(job, task, position)
         collector_type, yielded = _collector_for(emitted(job, source, position, skipper))
         collector = collector_type(
-            job, task.partitions, task.memory_bytes, directory, position, task.boundaries
+            job,
+            task.partitions,
+            task.memory_bytes,
+            directory,
+            position,
+            task.boundaries,
+            task.compress,
         )
         with closing(collector):
             collector.add(yielded)
-            result = _store(job, task, collector.blocks(), directory, position)
+            store = _store if task.compress == NONE else _store_compressed
+            result = store(job, task, collector.blocks(), directory, position)
             if hot := collector.hot.found():
                 result = replace(result, hot=hot)
             return result if skipper is None else replace(result, skipped=skipper.skipped)
@@ -99,6 +108,22 @@ def _store(
         counters=job.counters,
         digest=segments_digest(parts) if task.digest else None,
     )
+
+
+def _store_compressed(
+    job: Job, task: MapTask, blocks: PartitionBlocks, directory: Path, position: Position
+) -> MapResult:
+    """Store the blocks compressed; count what that saves.
+
+    The digest is that of the pairs: a compressor of another version gives other bytes.
+    """
+    compressing = Compressing(task.compress)
+    result = _store(job, task, compressing.blocks(blocks), directory, position)
+    job.count(RAW_COUNTER, compressing.raw_bytes)
+    job.count(STORED_COUNTER, compressing.stored_bytes)
+    if result.digest is None:
+        return result
+    return replace(result, digest=segments_digest(compressing.segments(task.partitions)))
 
 
 def _store_in_file(

@@ -8,7 +8,7 @@ that is killed loses no more than its last attempt. `runners/profiles.py` makes 
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,14 +16,16 @@ if TYPE_CHECKING:
     from cProfile import Profile
 
 SUFFIX = ".pstats"
+NO_PROFILE = nullcontext()
+
+
+def profiling(directory: str | None) -> AbstractContextManager[None]:
+    """Profile what happens inside, if there is a directory for it. Raises OSError if that fails."""
+    return NO_PROFILE if directory is None else _profiling(directory)
 
 
 @contextmanager
-def profiling(directory: str | None) -> Iterator[None]:
-    """Profile what happens inside, if there is a directory for it. Raises OSError if that fails."""
-    if directory is None:
-        yield
-        return
+def _profiling(directory: str) -> Iterator[None]:
     profile = _profile_for(directory)
     profile.enable()
     try:

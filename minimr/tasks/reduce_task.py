@@ -18,6 +18,7 @@ from minimr.formats.output import open_writer
 from minimr.job import Job
 from minimr.shuffle.merge import Group, merge
 from minimr.shuffle.pairs import Pairs, StoredPairs, block_records, encode_columns
+from minimr.shuffle.secondary_sort import one_call_each
 from minimr.tasks.combine import reducer_of
 from minimr.tasks.emitted import as_iterable, checked_pairs, encoded
 from minimr.tasks.failure import Position, position_of, reporting
@@ -54,7 +55,10 @@ def run_reduce(
 
             columns = reduced_columns(job, counted, in_memory, position, task.memory_bytes)
             return store(job, task, columns, position, by_columns)
-        reduced = _reduced(job, merge(counted, in_memory), position, skipper)
+        groups = merge(counted, in_memory)
+        if job.secondary_sort:
+            groups = one_call_each(groups)
+        reduced = _reduced(job, groups, position, skipper)
         result = store(job, task, checked_pairs(reduced, "reduce"), position, by_columns)
         return result if skipper is None else replace(result, skipped=skipper.skipped)
 
@@ -75,7 +79,7 @@ def _goes_by_columns(
     groups. The answer does not depend on the way; it is not worth it where numpy is not loaded, or
     for a few pairs, such as the partial results of a round.
     """
-    if skipper is not None or not (job.reduce_block or _is_vectorised(job)):
+    if skipper is not None or job.secondary_sort or not (job.reduce_block or _is_vectorised(job)):
         return False, segments
     if job.reduce_block is not None:
         return True, segments

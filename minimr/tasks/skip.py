@@ -45,7 +45,7 @@ class Skipper:
         self._skip_max = task.skip_max
         self._ordered = frozenset(task.skip)
         self._function = "map" if isinstance(task, MapTask) else "reduce"
-        self._gate = KeyGate(self._function)
+        self._gate = self._new_gate()
         self._source_error: BaseException | None = None
 
     def guarded_map(self) -> Map:
@@ -110,7 +110,7 @@ class Skipper:
     def _whole(self, function: str, call: Callable[..., Any], *arguments: Any) -> list[Pair]:
         """Return all that a call yields. If it fails, it has counted nothing."""
         counters = self._job.counters.copy()
-        gate = self._gate if self._gate.kind is not None else KeyGate(self._function)
+        gate = self._gate if self._gate.kind is not None else self._new_gate()
         try:
             yielded = as_iterable(call(*arguments), function)
             pairs = list(checked_pairs(yielded, function, gate))
@@ -121,6 +121,10 @@ class Skipper:
             raise self._source_error  # which user code has swallowed
         self._gate = gate
         return pairs
+
+    def _new_gate(self) -> KeyGate:
+        pairs = self._job.secondary_sort and self._function == "map"
+        return KeyGate(self._function, secondary_sort=pairs)
 
     def _skip(self, error_text: str, error: BaseException | None) -> None:
         if len(self.skipped) >= self._skip_max:

@@ -11,6 +11,7 @@ from typing import Any
 
 from minimr.formats.output import PartInfo
 from minimr.job import Job
+from minimr.shuffle.compression import NONE
 
 MEMORY_BYTES = 256 << 20
 """About how much a map task holds in memory before it spills."""
@@ -31,7 +32,8 @@ class JobSpec:
     """All that the tasks of a job have in common, beside its code.
 
     With `boundaries`, at most `partitions` - 1 keys in order, partitions are ranges of keys.
-    Profiles of the attempts go to the directory `profiles`, if there is one.
+    Profiles of the attempts go to the directory `profiles`, if there is one. `compress` names the
+    codec of spills and segments, see shuffle/compression.py.
     """
 
     partitions: int
@@ -47,6 +49,7 @@ class JobSpec:
     split_hot_keys: bool = False
     boundaries: list[Any] | None = None
     profiles: str | None = None
+    compress: str = NONE
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields by name; their values are shared, not copied."""
@@ -93,6 +96,7 @@ class JobSpec:
             skip=tuple(skip),
             digest=self.output["kind"] == "files",
             boundaries=self.boundaries,
+            compress=self.compress,
         )
 
     def reduce_task(
@@ -127,6 +131,7 @@ class MapTask:
     skip: tuple[str, ...] = ()
     digest: bool = True
     boundaries: list[Any] | None = None
+    compress: str = NONE
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 SOAK = int(os.environ.get("MINIMR_SOAK", "1"))
-EXAMPLES = 200
+EXAMPLES = 100
 
 fuzz = settings(
     max_examples=EXAMPLES * SOAK,

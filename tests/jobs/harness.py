@@ -53,7 +53,18 @@ def run(job: Job, inputs: list[str], form: str = "records", split_bytes: int = 1
             ]
         for key, value in pairs:
             groups.setdefault(key, []).append(value)
+    if job.secondary_sort:
+        groups = in_order_of_the_second(groups)
     return [pair for key in sorted(groups) for pair in job.reduce(key, iter(groups[key]))]
+
+
+def in_order_of_the_second(groups: dict[Any, list[Any]]) -> dict[Any, list[Any]]:
+    """The values of keys (group, order) as (order, value), by group."""
+    by_group: dict[Any, list[Any]] = {}
+    for group, order in sorted(groups):
+        pairs = [(order, value) for value in groups[group, order]]
+        by_group.setdefault(group, []).extend(pairs)
+    return by_group
 
 
 def mapped(job: Job, split: Split, form: str) -> Iterator[Pair]:

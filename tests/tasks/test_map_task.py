@@ -229,6 +229,18 @@ def test_a_job_may_choose_its_partitions(tmp_path):
     assert {key for key, _ in found[1] if key != "none"} == {"a", "b"}
 
 
+def test_a_partition_that_does_not_exist_is_an_error_even_where_there_is_but_one(tmp_path):
+    class Outside(mr.Job):
+        def map(self, _offset, line):
+            yield line, 0
+
+        def partition(self, key, partitions):
+            return partitions
+
+    with pytest.raises(TaskFailed, match="partition"):
+        map_once(Outside, text_input(tmp_path, "a\n"), tmp_path, partitions=1)
+
+
 def test_runtime_attributes_are_set_before_the_first_call(tmp_path):
     class Telling(mr.Job):
         def map(self, _offset, _line):

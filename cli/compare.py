@@ -1,0 +1,181 @@
+"""`minimr compare`: several ways of distributing one training, side by side."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.address import address_option, refuse_own_workers
+from cli.charts import sparkline
+from cli.curves import Curve, Panel, draw
+from cli.output import print_json, print_lines, say
+from cli.progress import progress
+from minimr.observe.sentences import size
+
+if TYPE_CHECKING:
+    from ml import Trained
+    from ml.comparison import Compared
+    from ml.delays import Delays
+    from ml.models import Model
+
+SPARKLINE_WIDTH = 24
+COUNT = click.IntRange(min=1)
+
+
+def _slow(_ctx: click.Context, _option: click.Parameter, text: str | None) -> Any:
+    """worker=1,factor=4[,share=0.3] as numbers."""
+    if text is None:
+        return None
+    pairs = [part.partition("=") for part in text.split(",")]
+    try:
+        found = {name.strip(): float(value) for name, _, value in pairs}
+    except ValueError:
+        found = {}
+    if not {"worker", "factor"} <= set(found) <= {"worker", "factor", "share"}:
+        raise click.BadParameter(f"{text!r} is not of the form worker=1,factor=4[,share=0.3]")
+    if not (found["factor"] >= 1 and 0 < found.get("share", 1.0) <= 1):
+        raise click.BadParameter("factor is 1 or more, and share in (0, 1]")
+    return found
+
+
+@click.command()
+@click.argument("data", metavar="DATA")
+@click.option(
+    "--strategies",
+    default="sync,ssp:4,async,allreduce,local:8",
+    show_default=True,
+    help="Names with commas between them; also average, model_parallel, pipeline.",
+)
+@click.option("--loss", default="squared", show_default=True, help="What is minimised.")
+@click.option("--hidden", metavar="N,...", help="Hidden layers: a network, not a linear model.")
+@click.option("--iterations", type=COUNT, default=50, show_default=True)
+@click.option("--step", type=float, default=0.1, show_default=True)
+@click.option("--optimizer", default="sgd", show_default=True)
+@click.option("--schedule", default="constant", show_default=True)
+@click.option("--fraction", type=float, default=1.0, show_default=True, help="Of rows per step.")
+@click.option("--slow", callback=_slow, metavar="worker=R,factor=F", help="Make one straggle.")
+@click.option("--workers", type=COUNT, default=2, show_default=True)
+@click.option("--partitions", type=COUNT, default=8, show_default=True)
+@click.option("--plot", type=click.Path(path_type=Path), help="Draw the losses into an SVG file.")
+@address_option("Use the cluster with this connection file, not workers of one's own.")
+@click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON.")
+def compare(
+    data: str,
+    strategies: str,
+    loss: str,
+    hidden: str | None,
+    slow: dict[str, float] | None,
+    workers: int,
+    partitions: int,
+    plot: Path | None,
+    address: Path | None,
+    as_json: bool,
+    **settings: Any,
+) -> None:
+    """Train one model in several ways, and tell what each costs.
+
+    DATA is libsvm text. --slow makes one member straggle: in every step, or with share=S in that
+    share of them at random. It ends with what one process of plain numpy takes.
+
+    \b
+    Examples:
+      minimr compare data.libsvm --strategies sync,async --slow worker=1,factor=4
+      minimr compare data.libsvm --strategies sync,pipeline --hidden 16,8
+    """
+    refuse_own_workers(address)
+    from minimr.session import Cluster
+    from ml import load_libsvm
+    from ml.comparison import compare as run
+    from ml.comparison import verdict
+
+    model = _model(loss, hidden)
+    names = [name.strip() for name in strategies.split(",") if name.strip()]
+    with (
+        progress() as shown,
+        Cluster(workers, address=address, on_event=shown.on_event) as cluster,
+    ):
+        rows = load_libsvm(data, partitions=partitions, cluster=cluster)
+        delays = _delays(slow, rows.dataset.members_max, rows.dataset.partitions)
+        found, single = run(model, rows, names, delays=delays, **settings)
+    cost = verdict(found, single)
+    if plot is not None:
+        plot.write_text(draw(_panels(found), "loss"), "utf-8")
+        say(f"the losses are drawn in {plot}")
+    if as_json:
+        print_json({"strategies": [_plain(each) for each in found], "cost": cost})
+    else:
+        print_lines([*_table(found, single), "", cost])
+
+
+def _model(loss: str, hidden: str | None) -> "Model":
+    from ml import Linear, MultilayerPerceptron
+
+    if hidden is None:
+        return Linear(loss, intercept=True)
+    try:
+        layers = tuple(int(each) for each in hidden.split(","))
+    except ValueError:
+        raise click.BadParameter(
+            f"{hidden!r} is not a list of sizes, as in 16,8", param_hint="--hidden"
+        ) from None
+    return MultilayerPerceptron(layers, loss)
+
+
+def _delays(slow: dict[str, float] | None, members: int, partitions: int) -> "Delays | None":
+    from ml.delays import slow_member
+
+    if slow is None:
+        return None
+    rank = int(slow["worker"])
+    if not 0 <= rank < members:
+        raise click.BadParameter(
+            f"there is no worker {rank}: they are 0 to {members - 1}", param_hint="--slow"
+        )
+    return slow_member(rank, members, partitions, slow["factor"], slow.get("share", 1.0))
+
+
+def _table(found: "list[Compared]", single: "Trained") -> list[str]:
+    width = max(len("strategy"), *(len(each.strategy) for each in found))
+    lines = [
+        f"{'strategy':<{width}} {'seconds':>8} {'updates':>8} {'sent':>9} {'loss':>12} "
+        f"{'from alone':>11}  loss over its steps"
+    ]
+    for each in found:
+        trained = each.trained
+        lines.append(
+            f"{each.strategy:<{width}} {each.seconds:>8.2f} {trained.updates:>8,} "
+            f"{size(trained.sent_bytes):>9} {trained.loss_history[-1]:>12.6g} "
+            f"{each.distance:>11.1e}  {sparkline(trained.loss_history, SPARKLINE_WIDTH)}"
+        )
+    lines.append(
+        f"{'(alone)':<{width}} {single.seconds[-1]:>8.2f} {single.updates:>8,} {'':>9} "
+        f"{single.loss_history[-1]:>12.6g} {'':>11}  "
+        f"{sparkline(single.loss_history, SPARKLINE_WIDTH)}"
+    )
+    return lines
+
+
+def _panels(found: "list[Compared]") -> list[Panel]:
+    """Loss against steps, seconds, and bytes sent until then (in proportion to the steps)."""
+    panels: dict[str, list[Curve]] = {"steps": [], "seconds": [], "megabytes sent": []}
+    for each in found:
+        trained = each.trained
+        losses, count = trained.loss_history, max(len(trained.loss_history) - 1, 1)
+        sent = trained.sent_bytes / 1e6
+        axes = (range(len(losses)), trained.seconds, [sent * i / count for i in range(len(losses))])
+        for curves, xs in zip(panels.values(), axes, strict=True):
+            curves.append(Curve(each.strategy, list(zip(xs, losses, strict=False))))
+    return [Panel(title, curves) for title, curves in panels.items()]
+
+
+def _plain(each: "Compared") -> dict[str, Any]:
+    trained = each.trained
+    return {
+        "strategy": each.strategy,
+        "seconds": each.seconds,
+        "updates": trained.updates,
+        "sent_bytes": trained.sent_bytes,
+        "from_alone": each.distance,
+        "loss_history": trained.loss_history,
+        "loss_seconds": trained.seconds,
+    }

@@ -1,0 +1,58 @@
+"""`minimr compare` with a cluster of its own; what it draws; what it refuses."""
+
+import json
+from xml.etree import ElementTree
+
+import pytest
+from click.testing import CliRunner
+
+from cli.curves import Curve, Panel, draw
+from cli.main import main
+from ml import DIABETES
+
+LINE = "{http://www.w3.org/2000/svg}polyline"
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, ["compare", str(DIABETES), *arguments])
+
+
+@pytest.mark.slow
+def test_a_table_a_drawing_and_what_it_cost(tmp_path):
+    plot = tmp_path / "losses.svg"
+    done = run("--strategies", "sync,allreduce", "--iterations", "5", "--plot", str(plot))
+    assert done.exit_code == 0, done.output
+    rows = done.stdout.splitlines()
+    assert [row.split()[0] for row in rows[:4]] == ["strategy", "sync", "allreduce", "(alone)"]
+    assert rows[-1].startswith("COST: one process of plain numpy takes")
+    assert len(ElementTree.fromstring(plot.read_text()).findall(LINE)) == 2 * 3
+    plain = json.loads(run("--strategies", "ssp:0", "--iterations", "5", "--json").stdout)
+    [found] = plain["strategies"]
+    assert (found["strategy"], found["updates"], len(found["loss_history"])) == ("ssp:0", 5, 6)
+    assert found["from_alone"] < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--slow", "worker=1"], "worker=1,factor=4"),
+        (["--slow", "worker=x,factor=2"], "worker=1,factor=4"),
+        (["--slow", "worker=1,factor=0.5"], "factor is 1 or more"),
+        (["--slow", "worker=1,factor=2,share=0"], "share in"),
+        (["--hidden", "8,x"], "not a list of sizes"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anything_starts(arguments, text):
+    done = run(*arguments)
+    assert done.exit_code == 2
+    assert text in done.output
+
+
+def test_curves_fill_their_axes():
+    svg = draw([Panel("steps", [Curve("a<b", [(0, 5.0), (10, 1.0)])])], "loss")
+    root = ElementTree.fromstring(svg)
+    [line] = root.findall(LINE)
+    (x0, y0), (x1, y1) = (map(float, place.split(",")) for place in line.get("points").split())
+    assert x1 - x0 == pytest.approx(260)
+    assert y1 - y0 == pytest.approx(180)
+    assert "a<b" in "".join(root.itertext())
