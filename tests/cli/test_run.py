@@ -144,7 +144,7 @@ def test_the_session_gets_what_the_user_asked_for(
     out, log = str(tmp_path / "out"), str(tmp_path / "run.log")
     asked = ["--workers", "3", "--reducers", "4", "--log", log, "--overwrite"]
     asked += ["--encoding", "latin-1", "--errors", "strict", "--output-format", "jsonl"]
-    asked += ["--skip-bad-records", "5", "--memory", "64MB"]
+    asked += ["--skip-bad-records", "5", "--memory", "64MB", "--compress", "zlib"]
     asked += ["--no-backups", "--progress-timeout", "2.5", "--pack", "--split-hot-keys"]
     minimr("run", job_file, text, "-o", out, *asked)
     [request] = session.requests
@@ -166,6 +166,7 @@ def test_the_session_gets_what_the_user_asked_for(
         "split_hot_keys": True,
         "progress_timeout_s": 2.5,
         "memory_bytes": 64_000_000,
+        "compress": "zlib",
         "log": log,
         "options": {},
     }

@@ -198,3 +198,9 @@ def test_a_listener_that_returns_true_ends_the_descent_where_it_is():
     assert (len(trace.loss_history), trace.updates) == (3, 2)
     trace = descend(always([1.0]), np.zeros(1), problem(3), lambda i, loss, w: "yes")
     assert len(trace.loss_history) == 4
+
+
+def test_an_adaptive_schedule_is_told_of_the_losses():
+    given = Problem(Linear(), 1, schedule=Schedule("adaptive", 1.0, patience=2), iterations=4)
+    trace = descend(always([1.0], loss=1.0), np.zeros(1), given)
+    assert trace.parameters == pytest.approx([-(1.0 + 1.0 + 0.2 + 0.2)])

@@ -43,6 +43,11 @@ def test_the_areas_of_sparks_example():
     assert "areaUnderROC=0.708333" in repr(metrics)
 
 
+def test_the_curve_of_precision_starts_at_its_first_precision():
+    metrics = BinaryClassificationMetrics([(0.9, 0.0), (0.9, 1.0), (0.1, 1.0)])
+    assert metrics.pr().tolist() == [[0.0, 0.5], [0.5, 0.5], [1.0, 2 / 3]]
+
+
 def scored(rows=60, seed=1):
     generator = np.random.default_rng(seed)
     labels = generator.integers(0, 2, size=rows).astype(float)

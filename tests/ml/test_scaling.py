@@ -1,5 +1,7 @@
 """StandardScaler against numpy over all rows at once."""
 
+import statistics
+
 import numpy as np
 import pytest
 
@@ -31,6 +33,14 @@ def test_mean_and_deviation_are_numpys():
     np.testing.assert_allclose(model.std, X.std(axis=0, ddof=1), rtol=1e-12)
 
 
+def test_the_rounding_of_the_mean_is_made_up_for():
+    """A mean of 1e12 is rounded to 1e-4; `statistics` counts in fractions."""
+    X = 1e4 * far_from_zero()[:, :1]
+    std = StandardScaler().fit(in_parts(X + np.arange(50)[:, None])).std
+    exact = statistics.stdev((X[:, 0] + np.arange(50)).tolist())
+    assert std == pytest.approx([exact], rel=1e-14)
+
+
 @pytest.mark.parametrize("withMean", [False, True])
 @pytest.mark.parametrize("withStd", [False, True])
 def test_scaling_resident_rows_and_rows_here(withMean, withStd):
@@ -57,8 +67,9 @@ def test_a_partition_that_lacks_columns_has_zeros_there():
 
 
 def test_a_constant_column_becomes_zeros_and_one_row_too():
-    model = StandardScaler().fit(in_parts(np.full((20, 1), 3.0)))
-    assert model.transform([[3.0], [4.0]]).tolist() == [[0.0], [0.0]]
+    for value in (3.0, 0.1, 1e8 + 0.1, 0.0):  # a mean of many 0.1 is not quite 0.1
+        model = StandardScaler().fit(in_parts(np.full((50, 1), value)))
+        assert model.transform([[value], [4.0]]).tolist() == [[0.0], [0.0]]
     one = StandardScaler(withMean=True).fit(labeled_data(([[5.0]], [1.0])))
     assert one.transform([5.0]).tolist() == [0.0]
 
