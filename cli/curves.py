@@ -50,9 +50,9 @@ def _panel(panel: Panel, left: float) -> list[str]:
         f'<line class="axis" x1="{left}" x2="{left + WIDTH}" y1="{bottom}" y2="{bottom}"/>',
         f'<line class="axis" x1="{left}" x2="{left}" y1="{TOP}" y2="{bottom}"/>',
         f'<text x="{left}" y="{bottom + 32}" class="title">{escape(panel.title)}</text>',
-        f'<text x="{left + WIDTH}" y="{bottom + 16}" text-anchor="end">{max(xs):.4g}</text>',
-        f'<text x="{left - 6}" y="{TOP + 8}" text-anchor="end">{max(ys):.4g}</text>',
-        f'<text x="{left - 6}" y="{bottom}" text-anchor="end">{min(ys):.4g}</text>',
+        f'<text x="{left + WIDTH}" y="{bottom + 16}" text-anchor="end">{max(xs):.3g}</text>',
+        f'<text x="{left - 6}" y="{TOP + 8}" text-anchor="end">{max(ys):.3g}</text>',
+        f'<text x="{left - 6}" y="{bottom}" text-anchor="end">{min(ys):.3g}</text>',
     ]
     for number, curve in enumerate(panel.curves):
         places = [f"{left + across(x):.1f},{bottom - up(y):.1f}" for x, y in curve.points]
