@@ -81,8 +81,9 @@ class InProcessMember:
 
     def note(self, **fields: Any) -> None:
         with self._gang.changed:
-            event = {"event": "member_note", "rank": self.rank, "epoch": self.epoch}
-            self._gang.notes.append(event | fields)
+            if not self.is_over:  # The dead tell nothing, though their threads go on for a moment.
+                event = {"event": "member_note", "rank": self.rank, "epoch": self.epoch}
+                self._gang.notes.append(event | fields)
 
     def save(self, value: Any) -> None:
         with self._gang.changed:

@@ -34,9 +34,7 @@ from minimr.gang.members import Members
 
 Array = npt.NDArray[Any]
 
-SEGMENT_BYTES = 1 << 20
-AHEAD = 8
-"""How many segments are on their way before the first is awaited."""
+SEGMENT_BYTES = 1 << 21
 TAG = "ring"
 
 
@@ -67,11 +65,11 @@ def _pass_on(members: Members, chunks: list[Array], index: int) -> Iterator[tupl
     size = members.size
     after, before = (members.rank + 1) % size, (members.rank - 1) % size
     outgoing, incoming = _segments(chunks[index % size]), _segments(chunks[(index - 1) % size])
-    for segment in islice(outgoing, AHEAD):
+    for segment in islice(outgoing, 1):
         members.send(after, TAG, segment)
     for mine in incoming:
         theirs = _fitting(members.receive(before, TAG), mine, before)
-        for segment in islice(outgoing, 1):
+        for segment in islice(outgoing, 1):  # The next one travels while this one is added.
             members.send(after, TAG, segment)
         yield mine, theirs
     for segment in outgoing:

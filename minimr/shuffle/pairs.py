@@ -21,6 +21,7 @@ from minimr.errors import BadRecord, CorruptData
 from minimr.keys import preview
 from minimr.shuffle import codec, compression
 from minimr.shuffle.codec import Buffer
+from minimr.shuffle.joined_crc import joined_crc
 from minimr.shuffle.stored_columns import (
     TYPED,
     decode_column,
@@ -38,6 +39,8 @@ RECORDS_MAX = 65_536
 """Records per block when they are small."""
 BLOCK_BYTES = 1 << 20
 """About how large a block should be when its records are not small; one record may exceed it."""
+SMALL_BYTES = 1 << 16
+"""Of blocks up to this size a checksum is found sooner by a pass over them."""
 
 _PREFIX = struct.Struct("<4sI")
 _FIELDS = struct.Struct("<BBBxIQQ")
@@ -203,6 +206,18 @@ def decode_columns(data: Buffer) -> "tuple[Column, Column]":
 def block_records(block: Buffer) -> int:
     """Return how many pairs a block holds, from its header. Raises CorruptData."""
     return _measure(block)[1]
+
+
+def crc_with_block(crc: int, block: bytes) -> int:
+    """Return the checksum of bytes, whose own is `crc`, and of a block behind them.
+
+    The block must be sound, made or opened just now: its own checksum saves a pass over it.
+    """
+    if len(block) <= SMALL_BYTES or block[:4] != MAGIC:
+        return zlib.crc32(block, crc)
+    _, block_crc = _PREFIX.unpack_from(block)
+    crc = zlib.crc32(block[: _PREFIX.size], crc)
+    return joined_crc(crc, block_crc, len(block) - _PREFIX.size)
 
 
 def split_blocks(data: Buffer) -> Iterator[memoryview]:

@@ -24,7 +24,14 @@ import msgpack
 
 from minimr.errors import CorruptData
 from minimr.shuffle.codec import Buffer
-from minimr.shuffle.pairs import StoredPairs, block_records, open_block, read_blocks, split_blocks
+from minimr.shuffle.pairs import (
+    StoredPairs,
+    block_records,
+    crc_with_block,
+    open_block,
+    read_blocks,
+    split_blocks,
+)  # fmt: skip
 from minimr.shuffle.whole_file import WholeFile
 
 MAGIC = b"MRMAPOUT"
@@ -42,10 +49,10 @@ class Segment:
     crc: int = 0
 
     def add(self, block: bytes) -> None:
-        """Account for one more block at the segment's end."""
+        """Account for one more block, just made, at the segment's end."""
         self.length += len(block)
         self.records += block_records(block)
-        self.crc = zlib.crc32(block, self.crc)
+        self.crc = crc_with_block(self.crc, block)
 
 
 @dataclass(frozen=True)
@@ -113,7 +120,7 @@ class MapOutputFile:
         while position < end:
             block, pairs = self._read_block(partition, position, end)
             position += len(block)
-            crc = zlib.crc32(block, crc)
+            crc = crc_with_block(crc, block)
             yield pairs
         if crc != segment.crc:
             raise self._corrupt(f"segment {partition}: the checksum does not match")

@@ -100,16 +100,16 @@ def _calls(
     if job.map_block is not None and type(job).map is Job.map:
         records = _no_records(job, records)
     user_map = job.map if skipper is None else skipper.guarded_map()
-    pace, due = Pace(position.watcher), 1
+    pace, count, due = Pace(position.watcher), 0, 1
     for count, record in enumerate(records, 1):
         position.record = record
         key, value = record
         made = user_map(key, value)
         yield made if type(made) is GeneratorType else as_iterable(made, "map")
         position.record = None
-        position.records = count
         if count == due:
             due = pace.next(count)
+    position.records = count
 
 
 def _map_blocks(job: Job, blocks: Iterable[AnyBlock], position: Position) -> Iterator[Any]:

@@ -80,6 +80,8 @@ def test_a_faulty_line_is_named(read, line, message):
 def test_rows_that_only_together_have_the_right_number_of_cells(read):
     with pytest.raises(BadRecord, match="line 2: 2 cells"):
         read("1,2,3\n1,2\n1,2,3,4\n")
+    with pytest.raises(BadRecord, match="line 2: 1 cells"):
+        read("1,2,3\n1\n2,3\n")
 
 
 @pytest.mark.parametrize(

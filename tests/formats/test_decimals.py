@@ -84,14 +84,24 @@ def test_thousands_of_ordinary_numbers(form, extended):
 
 
 def test_midpoints_of_the_extended_form_are_left_to_float():
-    """A mantissa of 64 bits that ends in 0x400 lies half-way between doubles, and was rounded."""
+    """Decimals of 19 digits that are not half-way between doubles, but are once they are rounded
+    to 64 bits: those end in 0x400 then."""
     generator = random.Random(6)
     tokens = []
-    while len(tokens) < 300:
-        whole = generator.getrandbits(64) | 1 << 63
-        middle = whole & ~0x7FF | 0x400
-        tokens += [f"{middle}", f"{middle - 1}", f"{middle + 1}", f"{middle // 10}.{middle % 10}"]
+    for _ in range(300):
+        middle = 1 << 63 | generator.getrandbits(61) & ~0x7FF | 0x400  # times 2**-60: 8 to 10
+        mantissa = middle * 10**18 >> 60
+        tokens += [f"{mantissa}e-18", f"{mantissa + 1}e-18", f"{middle}"]
     assert_read_as_float_does(tokens)
+
+
+@pytest.mark.parametrize("exponent", [-29, -28, -27, -23, 22, 23, 27, 28, 29])
+def test_powers_of_ten_at_the_edge_of_what_is_exact(exponent):
+    generator = random.Random(exponent)
+    count = 30_000 if abs(exponent) == 28 else 1000  # where one in thousands would be wrong
+    assert_read_as_float_does(
+        [f"{generator.randint(2**53, 10**19 - 1)}e{exponent}" for _ in range(count)]
+    )
 
 
 def test_what_stands_before_each_number_and_its_whole_part():

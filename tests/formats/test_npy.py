@@ -37,6 +37,14 @@ def test_splits_own_the_rows_that_start_in_them(saved, pieces):
     assert np.concatenate([block["X"] for block in blocks]).tobytes() == matrix[:, :2].tobytes()
 
 
+def test_a_row_belongs_to_the_split_in_which_its_first_byte_lies(saved):
+    whole = saved(np.arange(8.0).reshape(4, 2))
+    second_row = whole.length - 3 * 16
+    for offset, labels in ((second_row, [3, 5, 7]), (second_row + 1, [5, 7])):
+        split = Split(whole.path, offset, whole.length - offset, 0)
+        assert read_npy(split)["y"].tolist() == labels
+
+
 def test_no_rows(saved):
     assert read_npy(saved(np.zeros((0, 3))))["X"].shape == (0, 2)
 

@@ -133,6 +133,14 @@ def test_the_directory_is_for_the_user_alone(parser, split, cache):
     assert read_through(split, "libsvm", parser)["y"][0] == 2.0
 
 
+def test_a_directory_of_somebody_else_is_not_trusted(parser, split, monkeypatch):
+    read_through(split, "libsvm", parser)
+    somebody = os.geteuid() + 1
+    monkeypatch.setattr(os, "geteuid", lambda: somebody)
+    assert copies_directory() is None
+    assert read_through(split, "libsvm", parser)["y"][0] == 2.0
+
+
 def test_a_link_in_its_place_is_not_followed(parser, split, cache, tmp_path):
     cache.parent.mkdir(parents=True)
     (tmp_path / "elsewhere").mkdir(mode=0o700)

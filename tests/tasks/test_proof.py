@@ -44,6 +44,10 @@ def variable_value(self, offset, line):
     yield line, offset
 
 
+def computed_value(self, offset, line):
+    yield line, offset + 1
+
+
 def list_of_two(self, _offset, line):
     yield [line, 1]
 
@@ -92,6 +96,7 @@ def test_constant_pairs_are_proven(function):
         bool_value,
         float_value,
         variable_value,
+        computed_value,
         list_of_two,
         set_of_two,
         three,
@@ -149,3 +154,8 @@ def test_a_wrong_key_is_refused_before_the_next_is_asked_for(key, message, at, t
     with pytest.raises(BadRecord, match=message):
         collected(proven_job(), pairs(), tmp_path, 1 << 24)
     assert asked[-1] == at
+
+
+def test_keys_that_are_equal_but_not_the_same_are_told_apart(tmp_path):
+    with pytest.raises(BadRecord, match=r"the key True \(bool\) after keys of the kind int"):
+        collected(proven_job(), [(1, 1)] * 20 + [(True, 1)], tmp_path, 1 << 24)
