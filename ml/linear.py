@@ -13,10 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ml import prediction
+from ml.arguments import choice
+from ml.gram import gram
 from ml.labeled_data import LabeledData
 from ml.mllib import Callback, Settings, Weights, fit
 from ml.model_file import read_model, write_model
 from ml.models import Linear
+from ml.strategies.sync import sync
 from ml.vectors import Vector
 
 
@@ -71,6 +74,9 @@ class LinearRegressionModel:
         )
 
 
+SOLVERS = {"rounds": sync, "gram": gram}
+
+
 class LinearRegressionWithSGD:
     """Spark's entry point; `train` is all there is."""
 
@@ -89,6 +95,7 @@ class LinearRegressionWithSGD:
         convergenceTol: float = 0.001,
         seed: int = 42,
         callback: Callback | None = None,
+        solver: str = "rounds",
     ) -> LinearRegressionModel:
         """Fit a linear model to `data` by mini-batch gradient descent, one round per iteration.
 
@@ -101,6 +108,7 @@ class LinearRegressionWithSGD:
         convergenceTol: stop when an update is shorter than this times max(|weights|, 1); 0 never.
         callback: called as callback(iteration, loss, weights) with each entry of the loss
             history, at the weights (the intercept last) that have that loss.
+        solver: "rounds", one for each iteration, or "gram", one for all: see gram.py.
 
         Raises ArgumentError for an argument outside its range, Diverged when the descent leaves
         the finite numbers.
@@ -108,7 +116,10 @@ class LinearRegressionWithSGD:
         settings = Settings(
             iterations, step, miniBatchFraction, regParam, regType, intercept, convergenceTol, seed
         )
-        return _model(fit("squared", data, settings, initialWeights, validateData, callback))
+        strategy = SOLVERS[choice("solver", solver, tuple(SOLVERS))]
+        return _model(
+            fit("squared", data, settings, initialWeights, validateData, callback, strategy)
+        )
 
 
 class LassoWithSGD:

@@ -19,6 +19,7 @@ from ml.models import Linear
 from ml.penalties import find_penalty
 from ml.problem import Problem
 from ml.schedules import Schedule
+from ml.strategies import Strategy
 from ml.strategies.sync import sync
 from ml.training import descend
 from ml.vectors import Vector
@@ -57,6 +58,7 @@ def fit(
     initial_weights: npt.ArrayLike | None,
     validate: bool,
     callback: Callback | None,
+    strategy: Strategy = sync,
 ) -> Weights:
     """Train a linear model as MLlib does. Raises ArgumentError and Diverged."""
     problem = _problem(loss, settings)
@@ -72,7 +74,7 @@ def fit(
         if callback is not None:
             callback(iteration, loss, parameters)
 
-    trace = descend(problem, data, start, sync, on_step)
+    trace = descend(problem, data, start, strategy, on_step)
     if not settings.intercept:
         return Weights(trace.parameters, 0.0, trace.loss_history)
     return Weights(trace.parameters[:-1].copy(), float(trace.parameters[-1]), trace.loss_history)

@@ -39,6 +39,7 @@ class Entry:
 
 STRATEGIES = {
     "sync": Entry("ml.strategies.sync", "sync"),
+    "gram": Entry("ml.gram", "gram"),
     "ssp": Entry("ml.strategies.parameter_server", "ssp", "staleness"),
     "async": Entry("ml.strategies.parameter_server", "asynchronous"),
     "allreduce": Entry("ml.strategies.allreduce", "allreduce"),

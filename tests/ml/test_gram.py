@@ -6,6 +6,7 @@ import pytest
 from ml.batches import Batches
 from ml.errors import ArgumentError
 from ml.gram import gram, gram_sums
+from ml.linear import LinearRegressionWithSGD
 from ml.models import Linear, MultilayerPerceptron
 from ml.optimizers import Optimizer
 from ml.penalties import Penalty
@@ -82,3 +83,19 @@ def test_it_is_for_least_squares_over_all_rows(data):
     batches = Problem(Linear(), 6, batches=Batches(fraction=0.5))
     with pytest.raises(ArgumentError, match="leave mini-batches out"):
         gram(batches, data, np.zeros(6))
+
+
+@pytest.mark.parametrize("intercept", [False, True])
+def test_mllibs_estimator_takes_it_as_its_solver(data, intercept):
+    settings = {"iterations": 40, "step": 0.3, "regParam": 0.1, "regType": "l2"}
+    settings |= {"intercept": intercept, "convergenceTol": 0.0}
+    rounds = data.dataset.rounds
+    found = LinearRegressionWithSGD.train(data, solver="gram", **settings)
+    assert data.dataset.rounds - rounds <= 3
+    expected = LinearRegressionWithSGD.train(data, **settings)
+    np.testing.assert_allclose(found.weights, expected.weights, rtol=1e-9)
+    np.testing.assert_allclose(found.loss_history, expected.loss_history, rtol=1e-9)
+    with pytest.raises(ArgumentError, match="takes all rows"):
+        LinearRegressionWithSGD.train(data, solver="gram", miniBatchFraction=0.5)
+    with pytest.raises(ArgumentError, match="solver must be one of"):
+        LinearRegressionWithSGD.train(data, solver="newton")
