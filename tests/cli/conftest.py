@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+import minimr as package
 from cli.main import main
 from tests.cli.fake_session import FakeSession
 
@@ -33,6 +34,10 @@ def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSession:
     """The fake session in the place of the real one."""
     fake = FakeSession(tmp_path)
     monkeypatch.setitem(sys.modules, "minimr.session", fake)
+    # The package remembers its public names when they are first used: not the fake's, afterwards.
+    for name in package._HOMES["minimr.session"]:
+        if hasattr(fake, name):
+            monkeypatch.setitem(vars(package), name, getattr(fake, name))
     return fake
 
 
