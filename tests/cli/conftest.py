@@ -33,11 +33,10 @@ Minimr = Callable[..., Result]
 def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSession:
     """The fake session in the place of the real one."""
     fake = FakeSession(tmp_path)
-    monkeypatch.setitem(sys.modules, "minimr.session", fake)
-    # The package remembers its public names when they are first used: not the fake's, afterwards.
+    # The package remembers its public names when they are first used: the real ones, always.
     for name in package._HOMES["minimr.session"]:
-        if hasattr(fake, name):
-            monkeypatch.setitem(vars(package), name, getattr(fake, name))
+        getattr(package, name)
+    monkeypatch.setitem(sys.modules, "minimr.session", fake)
     return fake
 
 
