@@ -211,9 +211,10 @@ def block_records(block: Buffer) -> int:
 def crc_with_block(crc: int, block: bytes) -> int:
     """Return the checksum of bytes, whose own is `crc`, and of a block behind them.
 
-    The block must be sound, made or opened just now: its own checksum saves a pass over it.
+    The block, compressed or not, must be sound, made or opened just now: its own checksum saves a
+    pass over it.
     """
-    if len(block) <= SMALL_BYTES or block[:4] != MAGIC:
+    if len(block) <= SMALL_BYTES:
         return zlib.crc32(block, crc)
     _, block_crc = _PREFIX.unpack_from(block)
     crc = zlib.crc32(block[: _PREFIX.size], crc)

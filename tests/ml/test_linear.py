@@ -99,7 +99,7 @@ def test_a_penalty_without_its_type_warns_and_changes_nothing(small):
 
 def test_the_signature_is_that_of_mllib():
     defaults = {name: p.default for name, p in inspect.signature(train).parameters.items()}
-    assert list(defaults)[1:] == [*MLLIB_DEFAULTS, "seed", "callback"]
+    assert list(defaults)[1:] == [*MLLIB_DEFAULTS, "seed", "callback", "solver"]
     assert MLLIB_DEFAULTS.items() <= defaults.items()
 
 

@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minimr.shuffle.compression import MAGIC as COMPRESSED
+from minimr.shuffle.compression import compressor, framed
 from minimr.shuffle.joined_crc import joined_crc
 from minimr.shuffle.pairs import SMALL_BYTES, crc_with_block, encode_pairs
 
@@ -23,3 +25,11 @@ def test_a_block_behind_others_adds_to_their_checksum(records):
     block = encode_pairs(numbers, numbers)
     for before in (b"", block, b"MRMAPOUT"):
         assert crc_with_block(zlib.crc32(before), block) == zlib.crc32(before + block)
+
+
+def test_a_compressed_block_counts_as_it_lies_there():
+    numbers = random.Random(0).choices(range(1 << 40), k=SMALL_BYTES // 4)
+    block = framed(encode_pairs(numbers, numbers), len(numbers), "zlib", compressor("zlib"))
+    assert block[:4] == COMPRESSED
+    assert len(block) > SMALL_BYTES
+    assert crc_with_block(7, block) == zlib.crc32(block, 7)
