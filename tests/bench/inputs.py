@@ -22,6 +22,7 @@ import random
 import sysconfig
 import warnings
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from tests.bench.setting import ROOT, Setting
@@ -65,7 +66,9 @@ def write_text(path: Path, lines: list[str], size_bytes: int, chance: random.Ran
                 break
 
 
+@cache
 def natural_lines() -> list[str]:
+    """The source. Without the books it takes seconds to read all of the library's docstrings."""
     books = sorted(BOOKS.glob("*.txt"))
     texts = [path.read_text("utf-8") for path in books] if books else documentation()
     return [line for text in texts for line in text.splitlines()]
