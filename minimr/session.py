@@ -164,7 +164,7 @@ class Cluster:
     def _run(self, request: Request, story: Story) -> Result:
         submission = cluster_runner.submission(self._client, request, watch=True)
         watched = self._client.submit(submission)
-        ended = self._cancel_if_interrupted(watched.job, lambda: self._wait(watched, story.add))
+        ended = self._cancel_if_interrupted(watched, lambda: self._wait(watched, story.add))
         result = request.result(ended.parts, ended.counters, story.seconds)
         result.log = story.log_path
         return result
@@ -268,18 +268,18 @@ class Cluster:
         add = self._story.add
         watched = self._client.submit(submission)
         try:
-            return self._cancel_if_interrupted(watched.job, lambda: self._wait(watched, add))
+            return self._cancel_if_interrupted(watched, lambda: self._wait(watched, add))
         except JobFailed as error:
             self._story.point_out(error)
             raise
 
-    def _cancel_if_interrupted(self, job_id: str, wait: Callable[[], Waited]) -> Waited:
+    def _cancel_if_interrupted(self, watched: Watched, wait: Callable[[], Waited]) -> Waited:
         """Ctrl-C ends the job, not only our waiting for it."""
         try:
             return wait()
         except KeyboardInterrupt:
             with suppress(MinimrError):  # It may have ended at this very moment.
-                self.cancel(job_id)
+                self.cancel(watched.job)
                 wait()  # Its last events belong to its log.
             raise
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import minimr as mr
+from minimr.cluster.client import Watched
 from minimr.jobs.wordcount import WordCount
 from minimr.observe.log import read_log
 
@@ -235,6 +236,13 @@ class Where(mr.Job):
         yield self.partition_index, len(block)
 
 
+class Endless(mr.Job):
+    def map_block(self, block):
+        while block is not None:
+            pass
+        yield from ()
+
+
 class Odd(mr.Job):
     """A derived dataset: every other row."""
 
@@ -264,6 +272,20 @@ class TestDatasets:
     def test_several_reducers(self, cluster, numbers):
         with cluster.load(numbers, "libsvm", partitions=4) as dataset:
             assert sorted(dataset.round(Where, reducers=3)) == sorted(dataset.round(Where))
+
+    def test_an_interrupted_round_is_cancelled(self, cluster, numbers, monkeypatch):
+        """At once: before the coordinator, which is in no hurry to tell, has told its name."""
+        wait = Watched.wait
+
+        def interrupted(watched, on_events):
+            monkeypatch.setattr(Watched, "wait", wait)
+            raise KeyboardInterrupt
+
+        with cluster.load(numbers, "libsvm", partitions=4) as dataset:
+            monkeypatch.setattr(Watched, "wait", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                dataset.round(Endless)
+            assert sum(dict(dataset.round(Where)).values()) == 100
 
     def test_a_derived_dataset_outlives_the_closing_of_its_parent(self, cluster, numbers):
         parent = cluster.load(numbers, "libsvm", partitions=4)

@@ -72,14 +72,11 @@ class Client:
 
     def submit(self, request: m.Submit) -> "Watched":
         """Start a job. With `request.watch`, `Watched.wait` gives its end."""
-        queue = self._send(request)
-        return Watched(self, str(_value(self._next(queue))), queue)
+        return Watched(self, self._send(request))
 
     def watch(self, job: str) -> "Watched":
         """Follow a job that somebody submitted earlier."""
-        request = m.Watch(self.next_request(), job)
-        queue = self._send(request)
-        return Watched(self, str(_value(self._next(queue))), queue)
+        return Watched(self, self._send(m.Watch(self.next_request(), job)))
 
     def drop_dataset(self, job: str) -> None:
         self._connection.send([m.DropDataset(job)])
@@ -151,16 +148,25 @@ class Client:
 class Watched:
     """A job under way, seen from the client."""
 
-    def __init__(self, client: Client, job: str, queue: "SimpleQueue[Answer]") -> None:
-        self._client, self.job, self._queue = client, job, queue
+    def __init__(self, client: Client, queue: "SimpleQueue[Answer]") -> None:
+        self._client, self._queue = client, queue
+        self._job: str | None = None
+
+    @property
+    def job(self) -> str:
+        """Its name. Waits for the coordinator to give it; UsageError if it refuses the job."""
+        if self._job is None:
+            self._job = str(_value(self._client._next(self._queue)))
+        return self._job
 
     def wait(self, on_events: OnEvents | None = None) -> m.Ended:
         """Block until the job ends well. Raises JobFailed or JobCancelled otherwise."""
+        self._job = self.job
         while not isinstance(answer := self._client._next(self._queue), m.Ended):
             if isinstance(answer, m.Events) and on_events is not None:
                 on_events(*answer.lines)
         if answer.cancelled:
-            raise JobCancelled(f"{self.job} was cancelled")
+            raise JobCancelled(f"{self._job} was cancelled")
         if not answer.ok:
             raise JobFailed(answer.error)
         return answer

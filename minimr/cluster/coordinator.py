@@ -340,7 +340,12 @@ class Coordinator:
         if entry.file is not None:
             for line in workers_joined(self._scheduler.state, self._performer.clock()):
                 entry.file.add(line)
-        self._outboxes.tell(peer, m.Reply(message.request, entry.plan.job, None))
+        reply = m.Reply(message.request, entry.plan.job, None)
+        if message.kind == "round":
+            # Its client waits for the end, and for the name only to cancel it.
+            peer.later.append(reply)
+        else:
+            self._outboxes.tell(peer, reply)
         if message.watch:
             peer.jobs.add(entry.plan.job)
             self._watch_entry(peer, entry, message.events)
