@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from minimr.aggregates import Count, Max, Mean, Min, Sum, TopK
     from minimr.block import Block, Groups, Pairs, TextBlock
+    from minimr.dataset import Dataset
     from minimr.errors import (
         BadRecord,
         JobCancelled,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from minimr.gang.parameter_server import ParameterServer
     from minimr.gang.ring import all_gather, all_reduce, broadcast
     from minimr.job import Job
-    from minimr.session import Cluster, Dataset, Result, default_cluster, run
+    from minimr.session import Cluster, Result, default_cluster, run
     from minimr.shuffle.byte_strings import ByteStrings
 
 __version__ = "0.1.0"
@@ -31,6 +32,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "minimr.aggregates": ("Count", "Max", "Mean", "Min", "Sum", "TopK"),
     "minimr.block": ("Block", "Groups", "Pairs", "TextBlock"),
+    "minimr.dataset": ("Dataset",),
     "minimr.errors": (
         "BadRecord",
         "JobCancelled",
@@ -44,7 +46,7 @@ _HOMES = {
     "minimr.gang.parameter_server": ("ParameterServer",),
     "minimr.gang.ring": ("all_gather", "all_reduce", "broadcast"),
     "minimr.job": ("Job",),
-    "minimr.session": ("Cluster", "Dataset", "Result", "default_cluster", "run"),
+    "minimr.session": ("Cluster", "Result", "default_cluster", "run"),
     "minimr.shuffle.byte_strings": ("ByteStrings",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

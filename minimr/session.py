@@ -1,4 +1,4 @@
-"""What a user calls: run a job, keep a cluster, load a dataset and do rounds over it.
+"""What a user calls: run a job, keep a cluster, load a dataset into it.
 
 Everything here asks and waits; the work is done by a runner. `run` and `Cluster` stop a script that
 is only being loaded for its job class inside a slot (see `minimr.source.load`).
@@ -6,7 +6,6 @@ is only being loaded for its job class inside a slot (see `minimr.source.load`).
 
 import atexit
 import os
-import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -20,20 +19,19 @@ from minimr.cluster.client import Client, OnEvents, Watched
 from minimr.cluster.come_back import come_back
 from minimr.cluster.local import LocalCluster
 from minimr.cluster.standing import serve_coordinator, serve_worker, start_detached, stop
+from minimr.dataset import Dataset, Home
 from minimr.errors import JobFailed, MinimrError, NoCoordinator, UsageError
 from minimr.formats.splits import plan_splits
-from minimr.job import Job
 from minimr.runners import cluster as cluster_runner
 from minimr.runners.profiles import collected
 from minimr.runners.request import Request, Result, log_beside, new_request
 from minimr.runners.story import OnEvent, Story
 from minimr.scheduler.policy import PROGRESS_TIMEOUT_S
-from minimr.source.find import load_job
+from minimr.source.find import AnyJob
 from minimr.source.load import stop_if_loading
 
 __all__ = [
     "Cluster",
-    "Dataset",
     "Result",
     "default_address_file",
     "default_cluster",
@@ -45,8 +43,6 @@ __all__ = [
 ]
 
 Inputs = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
-AnyJob = Job | type[Job] | str
-"""An instance, a class, or what the command line takes: a built-in name, file.py:Class, ..."""
 Waited = TypeVar("Waited")
 DEFAULT_WORKERS = 2
 
@@ -210,7 +206,8 @@ class Cluster:
         splits = plan_splits(_paths(path), split_bytes=1 << 62, minimum=partitions)
         self._client.ask(m.AwaitWorkers(self._client.next_request(), self._workers))
         submission = cluster_runner.load(self._client, splits, format)
-        return Dataset(self, self._finish(submission).job, len(splits))
+        home = Home(lambda: self._client, self._finish)
+        return Dataset(home, self._finish(submission).job, len(splits))
 
     def status(self) -> dict[str, Any]:
         """The cluster's workers and jobs, as plain data."""
@@ -284,108 +281,6 @@ class Cluster:
             raise
 
 
-class Dataset:
-    """Partitioned data that stays parsed at the workers; a lost partition is made again."""
-
-    def __init__(self, cluster: Cluster, job_id: str, partitions: int) -> None:
-        self._cluster = cluster
-        self._job_id = job_id
-        self.partitions = partitions
-
-    def round(self, job: AnyJob, state: Any = None, reducers: int = 1) -> list[tuple[Any, Any]]:
-        """One map and reduce over the dataset, with `state` broadcast to every task.
-
-        Returns the pairs that the reducers yield. Values of a key come in the order of the
-        partitions, so the answer does not depend on the number of workers.
-        """
-        client = self._cluster._client
-        submission = cluster_runner.round_over(
-            client, _instance(job), self._job_id, self.partitions, state, reducers
-        )
-        return cluster_runner.collected(self._cluster._finish(submission))
-
-    @property
-    def members_max(self) -> int:
-        """How many members a gang over this dataset can have now."""
-        return min(self._slots(), self.partitions)
-
-    def _slots(self) -> int:
-        return sum(worker["slots"] for worker in self._cluster.status()["workers"])
-
-    def gang(
-        self,
-        job: AnyJob,
-        state: Any = None,
-        members: int | None = None,
-        restart: str = "all",
-    ) -> list[tuple[Any, Any]]:
-        """Run `job.gang(blocks, members)` in several slots at the same time; see gang/members.py.
-
-        Member r owns the neighbouring partitions from r P // K to (r + 1) P // K of the P, where K
-        is `members`: by default one for each slot of the cluster, at most one for each partition.
-        With restart="all" all begin again from what they saved when one is lost, with "one" that
-        one alone. Returns the pairs that the members yield, those of member 0 first. What a member
-        raises fails the job at once. Raises UsageError for more members than slots or partitions.
-        """
-        instance = _instance(job)
-        count = self._members(instance, members, restart)
-        client = self._cluster._client
-        with tempfile.TemporaryDirectory(
-            prefix="minimr-gang-", ignore_cleanup_errors=True
-        ) as place:
-            submission = cluster_runner.gang_over(
-                client,
-                instance,
-                self._job_id,
-                self.partitions,
-                state,
-                members=count,
-                restart=restart,
-                checkpoints=Path(place),
-            )
-            return cluster_runner.collected(self._cluster._finish(submission))
-
-    def _members(self, job: Job, members: int | None, restart: str) -> int:
-        """How many members a gang has; UsageError for one that cannot be."""
-        name = type(job).__name__
-        if job.gang is None:
-            raise UsageError(f"{name} has no gang(blocks, members), the program of a member")
-        if restart not in ("all", "one"):
-            raise UsageError(f'restart is "all" or "one", not {restart!r}')
-        slots = self._slots()
-        count = min(slots, self.partitions) if members is None else members
-        if not 1 <= count <= self.partitions:
-            raise UsageError(
-                f"a gang over {self.partitions} partitions has 1 to {self.partitions} members, not "
-                f"{count}; load the data with more partitions for more"
-            )
-        if count > slots:
-            raise UsageError(
-                f"a gang of {count} members needs {count} slots, and the cluster has {slots}; "
-                "start more workers, or give fewer members"
-            )
-        return count
-
-    def transform(self, job: AnyJob) -> "Dataset":
-        """A new dataset: partition i is what `job.map_block` makes of partition i of this one.
-
-        It lies where this one lies, and stands until it is closed, whether or not this one is.
-        """
-        client = self._cluster._client
-        submission = cluster_runner.derive(client, _instance(job), self._job_id, self.partitions)
-        return Dataset(self._cluster, self._cluster._finish(submission).job, self.partitions)
-
-    def close(self) -> None:
-        """Let the workers drop the data."""
-        self._cluster._client.drop_dataset(self._job_id)
-
-    def __enter__(self) -> "Dataset":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
 _default: Cluster | None = None
 _default_lock = threading.Lock()
 
@@ -405,12 +300,6 @@ def _paths(inputs: Inputs) -> list[str]:
     if isinstance(inputs, str | os.PathLike):
         inputs = [inputs]
     return [os.fspath(each) for each in inputs]
-
-
-def _instance(job: AnyJob) -> Job:
-    if isinstance(job, str):
-        job = load_job(job)
-    return job() if isinstance(job, type) else job
 
 
 def _story(request: Request, on_event: OnEvent | None, log: str | os.PathLike[str] | None) -> Story:

@@ -10,7 +10,8 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 
-from minimr.cluster.messages import Message, from_wire, to_wire
+from minimr.cluster.message_codec import from_wire, to_wire
+from minimr.cluster.messages import Message
 from minimr.cluster.wire import Buffer, Frame, FrameTooLarge, Limits, encode_frame, read_frame
 from minimr.errors import ProtocolError
 

@@ -21,7 +21,7 @@ from minimr.formats.splits import Split, plan_splits
 from minimr.formats.text import check_encoding
 from minimr.job import Job
 from minimr.shuffle.compression import NONE, compressor
-from minimr.source.find import load_job
+from minimr.source.find import AnyJob, job_of
 from minimr.tasks.spec import INLINE_BYTES, MEMORY_BYTES, JobSpec, files_output
 
 BYTES_PER_REDUCER = 64 << 20
@@ -136,7 +136,7 @@ class Result:
 
 
 def new_request(
-    job: Job | type[Job] | str,
+    job: AnyJob,
     inputs: Sequence[str],
     output: str | os.PathLike[str] | None = None,
     *,
@@ -163,9 +163,7 @@ def new_request(
     _check_memory(memory_bytes)
     if compress != NONE:
         compressor(compress)
-    if isinstance(job, str):
-        job = load_job(job)
-    instance = job(**(options or {})) if isinstance(job, type) else job
+    instance = job_of(job, options)
     output_format = output_format or instance.output_format
     encoder(output_format)
     check_encoding(encoding, errors)

@@ -7,11 +7,22 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from minimr.errors import UsageError
 from minimr.job import Job
 from minimr.jobs import BUILT_IN
 from minimr.source.load import StopLoading, loading
+
+AnyJob = Job | type[Job] | str
+"""An instance, a class, or what the command line takes: a built-in name, file.py:Class, ..."""
+
+
+def job_of(job: AnyJob, options: dict[str, Any] | None = None) -> Job:
+    """The instance meant; a class is made one with `options`. Raises UsageError as `load_job`."""
+    if isinstance(job, str):
+        job = load_job(job)
+    return job(**(options or {})) if isinstance(job, type) else job
 
 
 def load_job(reference: str) -> type[Job]:

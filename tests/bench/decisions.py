@@ -32,6 +32,7 @@ from minimr.cluster import messages as m
 from minimr.cluster.channel import Channel
 from minimr.cluster.connection import MESSAGES_KIND, Connection, decode_messages
 from minimr.cluster.loop import Loop
+from minimr.cluster.message_codec import to_wire
 from minimr.cluster.nursery import PRELOAD, Nursery
 from minimr.cluster.wire import Frame, encode_frame
 from tests.bench.peers.on_minimr import ROUNDS, NothingToDo
@@ -39,7 +40,7 @@ from tests.bench.peers.on_minimr import ROUNDS, NothingToDo
 ROUND_TRIPS = 20_000
 PEERS = (1, 8, 64)
 RUNS = 5
-FRAME = b"".join(encode_frame(MESSAGES_KIND, [m.to_wire(m.Beat())]))
+FRAME = b"".join(encode_frame(MESSAGES_KIND, [to_wire(m.Beat())]))
 
 Serve = Callable[[list[socket.socket]], None]
 

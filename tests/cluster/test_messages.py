@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimr.cluster import messages as m
+from minimr.cluster.message_codec import from_wire, to_wire
 from minimr.cluster.wire import Blob, Limits, encode_frame, read_frame
 from minimr.errors import ProtocolError
 from minimr.scheduler.state import AttemptId
@@ -30,8 +31,8 @@ EXAMPLES = [
 
 @pytest.mark.parametrize("message", EXAMPLES, ids=lambda each: type(each).__name__)
 def test_a_message_survives_the_wire(message):
-    data = b"".join(map(bytes, encode_frame(1, m.to_wire(message))))
-    assert m.from_wire(read_frame(reader(data), Limits()).value) == message
+    data = b"".join(map(bytes, encode_frame(1, to_wire(message))))
+    assert from_wire(read_frame(reader(data), Limits()).value) == message
 
 
 @pytest.mark.parametrize(
@@ -50,19 +51,19 @@ def test_a_message_survives_the_wire(message):
         ["Segments", [1, "2"]],
         ["FetchMissed", ["j", "map", 0, 0], [["j", "map", 0]], "text"],
         ["FetchMissed", ["j", "map", 0, 0], [7], "text"],
-        [*m.to_wire(m.Ended("j", True, False, "", {}, [], [b"a blob", 7]))],
+        [*to_wire(m.Ended("j", True, False, "", {}, [], [b"a blob", 7]))],
     ],
     ids=str,
 )
 def test_anything_else_is_a_protocol_error(value):
     with pytest.raises(ProtocolError):
-        m.from_wire(value)
+        from_wire(value)
 
 
 @given(st.sampled_from([type(each).__name__ for each in EXAMPLES]), st.lists(PLAIN, max_size=8))
 def test_fuzzed_fields_give_a_message_or_a_protocol_error(name, values):
     try:
-        message = m.from_wire([name, *values])
+        message = from_wire([name, *values])
     except ProtocolError:
         return
     assert type(message).__name__ == name

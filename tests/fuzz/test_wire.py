@@ -16,6 +16,7 @@ from minimr.cluster import handshake, wire
 from minimr.cluster import messages as m
 from minimr.cluster.connection import decode_messages, encode_messages
 from minimr.cluster.handshake import admit, greet
+from minimr.cluster.message_codec import from_wire, to_wire
 from minimr.cluster.wire import Blob, FrameDecoder, Limits, encode_frame, read_frame
 from minimr.errors import NoCoordinator, ProtocolError
 from minimr.scheduler.state import AttemptId
@@ -256,7 +257,7 @@ def travel(value):
     return read_frame(reader(b"".join(map(bytes, pieces))), Limits()).value
 
 
-PLAIN = [travel(m.to_wire(each)) for each in MESSAGES]
+PLAIN = [travel(to_wire(each)) for each in MESSAGES]
 VALUES = JSON_VALUES | st.binary(max_size=4) | st.builds(Blob, st.binary(max_size=4))
 
 
@@ -295,12 +296,12 @@ def fits(value, hint):
 @fuzz
 @given(value=changed_messages() | VALUES | st.lists(VALUES, max_size=4))
 def test_messages(value):
-    message = judge(m.from_wire, travel(value), ProtocolError, size_bytes=1000)
+    message = judge(from_wire, travel(value), ProtocolError, size_bytes=1000)
     if message is not None:
         hints = get_type_hints(type(message))
         assert all(fits(getattr(message, name), hint) for name, hint in hints.items())
-        assert repr(m.from_wire(travel(m.to_wire(message)))) == repr(message)
+        assert repr(from_wire(travel(to_wire(message)))) == repr(message)
 
 
 def test_every_message_travels_unchanged():
-    assert [m.from_wire(travel(m.to_wire(each))) for each in MESSAGES] == MESSAGES
+    assert [from_wire(travel(to_wire(each))) for each in MESSAGES] == MESSAGES

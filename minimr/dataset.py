@@ -1,0 +1,128 @@
+"""A dataset at the workers, and what is done over it: rounds, gangs, further datasets."""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from minimr.cluster import messages as m
+from minimr.cluster.client import Client
+from minimr.errors import UsageError
+from minimr.job import Job
+from minimr.runners import cluster as cluster_runner
+from minimr.source.find import AnyJob, job_of
+
+
+@dataclass(frozen=True)
+class Home:
+    """What a dataset needs of the cluster that it is on.
+
+    `client` is the connection there is now; `finish` submits something and waits for its end.
+    """
+
+    client: Callable[[], Client]
+    finish: Callable[[m.Submit], m.Ended]
+
+
+class Dataset:
+    """Partitioned data that stays parsed at the workers; a lost partition is made again."""
+
+    def __init__(self, home: Home, job_id: str, partitions: int) -> None:
+        self._home = home
+        self._job_id = job_id
+        self.partitions = partitions
+
+    def round(self, job: AnyJob, state: Any = None, reducers: int = 1) -> list[tuple[Any, Any]]:
+        """One map and reduce over the dataset, with `state` broadcast to every task.
+
+        Returns the pairs that the reducers yield. Values of a key come in the order of the
+        partitions, so the answer does not depend on the number of workers.
+        """
+        submission = cluster_runner.round_over(
+            self._home.client(), job_of(job), self._job_id, self.partitions, state, reducers
+        )
+        return cluster_runner.collected(self._home.finish(submission))
+
+    @property
+    def members_max(self) -> int:
+        """How many members a gang over this dataset can have now."""
+        return min(self._slots(), self.partitions)
+
+    def _slots(self) -> int:
+        client = self._home.client()
+        status = client.ask(m.GetStatus(client.next_request()))
+        return sum(worker["slots"] for worker in status["workers"])
+
+    def gang(
+        self,
+        job: AnyJob,
+        state: Any = None,
+        members: int | None = None,
+        restart: str = "all",
+    ) -> list[tuple[Any, Any]]:
+        """Run `job.gang(blocks, members)` in several slots at the same time; see gang/members.py.
+
+        Member r owns the neighbouring partitions from r P // K to (r + 1) P // K of the P, where K
+        is `members`: by default one for each slot of the cluster, at most one for each partition.
+        With restart="all" all begin again from what they saved when one is lost, with "one" that
+        one alone. Returns the pairs that the members yield, those of member 0 first. What a member
+        raises fails the job at once. Raises UsageError for more members than slots or partitions.
+        """
+        instance = job_of(job)
+        count = self._members(instance, members, restart)
+        with tempfile.TemporaryDirectory(
+            prefix="minimr-gang-", ignore_cleanup_errors=True
+        ) as place:
+            submission = cluster_runner.gang_over(
+                self._home.client(),
+                instance,
+                self._job_id,
+                self.partitions,
+                state,
+                members=count,
+                restart=restart,
+                checkpoints=Path(place),
+            )
+            return cluster_runner.collected(self._home.finish(submission))
+
+    def _members(self, job: Job, members: int | None, restart: str) -> int:
+        """How many members a gang has; UsageError for one that cannot be."""
+        name = type(job).__name__
+        if job.gang is None:
+            raise UsageError(f"{name} has no gang(blocks, members), the program of a member")
+        if restart not in ("all", "one"):
+            raise UsageError(f'restart is "all" or "one", not {restart!r}')
+        slots = self._slots()
+        count = min(slots, self.partitions) if members is None else members
+        if not 1 <= count <= self.partitions:
+            raise UsageError(
+                f"a gang over {self.partitions} partitions has 1 to {self.partitions} members, not "
+                f"{count}; load the data with more partitions for more"
+            )
+        if count > slots:
+            raise UsageError(
+                f"a gang of {count} members needs {count} slots, and the cluster has {slots}; "
+                "start more workers, or give fewer members"
+            )
+        return count
+
+    def transform(self, job: AnyJob) -> "Dataset":
+        """A new dataset: partition i is what `job.map_block` makes of partition i of this one.
+
+        It lies where this one lies, and stands until it is closed, whether or not this one is.
+        """
+        submission = cluster_runner.derive(
+            self._home.client(), job_of(job), self._job_id, self.partitions
+        )
+        return Dataset(self._home, self._home.finish(submission).job, self.partitions)
+
+    def close(self) -> None:
+        """Let the workers drop the data."""
+        self._home.client().drop_dataset(self._job_id)
+
+    def __enter__(self) -> "Dataset":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
