@@ -1,0 +1,161 @@
+"""What clients ask of the coordinator: jobs, their logs and ends, the cluster's state."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from minimr.cluster import messages as m
+from minimr.cluster.jobs import JobEntry
+from minimr.cluster.office import Office
+from minimr.cluster.peers import Peer
+from minimr.cluster.workers_now import workers_joined, workers_now
+from minimr.errors import ProtocolError
+from minimr.scheduler import events
+
+
+class ClientDesk:
+    """`receive` what a client sends. Raises ProtocolError for what it may not."""
+
+    def __init__(
+        self,
+        office: Office,
+        sweep: Callable[[], None],
+        shut_down: Callable[[], None],
+        address: tuple[str, int],
+    ) -> None:
+        """`sweep` drops what belongs to datasets that are gone; `shut_down` ends the cluster."""
+        self._office = office
+        self._sweep, self._shut_down, self._address = sweep, shut_down, address
+        self._awaiting: list[tuple[Peer, m.AwaitWorkers]] = []
+
+    def receive(self, peer: Peer, message: m.Message) -> None:
+        handler = HANDLERS.get(type(message))
+        if handler is None:
+            raise ProtocolError(f"a client may not send {type(message).__name__}")
+        handler(self, peer, message)
+
+    def worker_joined(self) -> None:
+        """Somebody may have waited for it."""
+        awaiting, self._awaiting = self._awaiting, []
+        for each in awaiting:
+            self._await_workers(*each)
+
+    def gone(self, peer: Peer) -> None:
+        """What a client watched ends with the client: nobody waits for it any more."""
+        for job in sorted(peer.jobs):
+            self._office.feed(events.CancelRequested(job))
+            self._office.feed(events.DatasetDropped(job))
+        self._sweep()
+
+    def fail_all(self, text: str) -> None:
+        """Whoever waits for workers or for a job gets this error."""
+        for peer, message in self._awaiting:
+            self._reply(peer, message.request, None, text)
+        self._awaiting = []
+        for job in list(self._office.state.jobs):
+            self._office.book.blame(job, text)
+            self._office.feed(events.CancelRequested(job))
+
+    def _beat_back(self, peer: Peer, _: m.Beat) -> None:
+        self._office.outboxes.tell(peer, m.Beat())
+
+    def _await_workers(self, peer: Peer, message: m.AwaitWorkers) -> None:
+        if len(self._office.workers) >= message.count:
+            self._reply(peer, message.request, len(self._office.workers))
+        else:
+            self._awaiting.append((peer, message))
+
+    def _submit(self, peer: Peer, message: m.Submit) -> None:
+        _check_submission(message)
+        entry = self._office.book.add(message)
+        self._office.performer.open_log(entry)
+        if entry.file is not None:
+            for line in workers_joined(self._office.state, self._office.performer.clock()):
+                entry.file.add(line)
+        reply = m.Reply(message.request, entry.plan.job, None)
+        if message.kind == "round":
+            # Its client waits for the end, and for the name only to cancel it.
+            peer.later.append(reply)
+        else:
+            self._office.outboxes.tell(peer, reply)
+        if message.watch:
+            peer.jobs.add(entry.plan.job)
+            self._watch_entry(peer, entry, message.events)
+        self._office.feed(events.JobSubmitted(entry.plan))
+
+    def _watch(self, peer: Peer, message: m.Watch) -> None:
+        entry = self._office.book.entries.get(message.job)
+        if entry is None:
+            self._reply(peer, message.request, None, f"there is no job {message.job}")
+            return
+        self._reply(peer, message.request, message.job)
+        self._watch_entry(peer, entry, True)
+        if entry.ended is not None:
+            self._office.outboxes.tell(peer, entry.ended)
+
+    def _watch_entry(self, peer: Peer, entry: JobEntry, wants_events: bool) -> None:
+        entry.watchers[peer] = wants_events
+        if wants_events:
+            began_at = entry.log.first["t"] if entry.log.first else self._office.performer.clock()
+            for line in (*workers_joined(self._office.state, began_at), *entry.log):
+                self._office.outboxes.tell_event(peer, entry.plan.job, line)
+
+    def _cancel_job(self, peer: Peer, message: m.CancelJob) -> None:
+        known = message.job in self._office.state.jobs
+        error = None if known else f"no job {message.job} is running"
+        self._office.feed(events.CancelRequested(message.job))
+        self._reply(peer, message.request, known, error)
+
+    def _drop_dataset(self, peer: Peer, message: m.DropDataset) -> None:
+        peer.jobs.discard(message.job)
+        self._office.feed(events.DatasetDropped(message.job))
+        self._sweep()
+
+    def _status(self, peer: Peer, message: m.GetStatus) -> None:
+        host, port = self._address
+        pids = {name: worker.pid for name, worker in self._office.workers.items()}
+        status = {
+            "address": f"{host}:{port}",
+            "workers": workers_now(self._office.state, pids),
+            "jobs": self._office.book.summaries(self._office.state, time.monotonic()),
+        }
+        self._reply(peer, message.request, status)
+
+    def _log(self, peer: Peer, message: m.GetLog) -> None:
+        entry = self._office.book.entries.get(message.job)
+        if entry is None:
+            error = f"there is no job {message.job}; 'minimr status' lists them"
+            self._reply(peer, message.request, None, error)
+            return
+        for line in entry.log:
+            self._office.outboxes.tell_event(peer, message.job, line)
+        self._reply(peer, message.request, message.job)
+
+    def _shutdown(self, peer: Peer, message: m.Shutdown) -> None:
+        self._reply(peer, message.request, True)
+        self._shut_down()
+
+    def _reply(self, peer: Peer, request: int, value: Any, error: str | None = None) -> None:
+        self._office.outboxes.tell(peer, m.Reply(request, value, error))
+
+
+def _check_submission(message: m.Submit) -> None:
+    if message.maps < 1 or (message.inputs is None) != (message.source is not None):
+        raise ProtocolError("a job without map tasks, or without inputs")
+    if (message.reduces < 1) != (message.kind in ("load", "gang")):
+        raise ProtocolError("a job needs reduce tasks; a load or a gang has none")
+    if (message.kind == "gang") != (message.restart in ("all", "one")):
+        raise ProtocolError("a gang, and nothing else, says who is to restart")
+
+
+HANDLERS: dict[type, Callable[[ClientDesk, Peer, Any], None]] = {
+    m.Beat: ClientDesk._beat_back,
+    m.Submit: ClientDesk._submit,
+    m.Watch: ClientDesk._watch,
+    m.CancelJob: ClientDesk._cancel_job,
+    m.DropDataset: ClientDesk._drop_dataset,
+    m.GetStatus: ClientDesk._status,
+    m.AwaitWorkers: ClientDesk._await_workers,
+    m.GetLog: ClientDesk._log,
+    m.Shutdown: ClientDesk._shutdown,
+}
