@@ -8,11 +8,10 @@ code and reads no data: a job's cargo passes through it to the slots.
 import os
 import shutil
 import socket
-import tempfile
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from minimr.cluster import messages as m
@@ -23,32 +22,17 @@ from minimr.cluster.gang_messages import Meet, MeetAgain, MemberNotes, MemberRea
 from minimr.cluster.limits import slot_memory_bytes
 from minimr.cluster.loop import Loop
 from minimr.cluster.nursery import Nursery
-from minimr.cluster.places import kept_path, scratch_path
+from minimr.cluster.places import kept_path
 from minimr.cluster.shuffle_server import ShuffleServer
-from minimr.cluster.started import read_started
-from minimr.cluster.whereabouts import read_position, read_sentence, read_ticks
+from minimr.cluster.slot_processes import SlotProcess, SlotProcesses
 from minimr.errors import MinimrError, NoCoordinator
 from minimr.scheduler import worker_machine as machine
 from minimr.scheduler.policy import HEARTBEAT_S, LEASE_S, PROGRESS_TIMEOUT_S
 from minimr.scheduler.state import AttemptId
 
-PRINTED_BYTES_MAX = 4096
 HELD_TOGETHER = 2_000
 DRAIN_S = 60.0
 REPORTS = (m.Done, m.Failed, m.FetchMissed)
-
-
-@dataclass(slots=True)
-class SlotHandle:
-    """One living slot process. `cargo` and `told` say what of each job it has been sent."""
-
-    serial: int
-    connection: Channel
-    output: int
-    pid: int = 0
-    cargo: set[str] = field(default_factory=set)
-    told: dict[str, int] = field(default_factory=dict)
-    outbox: list[m.Message] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +107,6 @@ class Worker:
             lambda sock: slot_main(sock, token, directory, memory_bytes), directory
         )
         self._machine = machine.WorkerMachine(slots, progress_timeout_s)
-        self._handles: dict[int, SlotHandle] = {}
-        self._numbers: dict[int, int] = {}
-        self._serial = 0
         self._jobs: dict[str, m.JobCargo] = {}
         self._maps: dict[str, list[m.MapsAt]] = {}
         self._runs: dict[AttemptId, m.Run] = {}
@@ -134,6 +115,7 @@ class Worker:
         self._outbox: list[m.Message] = []
         self._left: Leave | None = None
         self._loop: Loop[Item] = Loop(self._handle, self._flush)
+        self._processes = SlotProcesses(self._nursery, self._loop, directory, self._hear)
 
     def run(self, on_joined: Callable[[str], None] = lambda _: None) -> None:
         """Join the cluster and serve it. Raises NoCoordinator if there is none, or it goes away."""
@@ -199,15 +181,8 @@ class Worker:
         if report is None:
             self._handle(Leave("the nursery process died; this worker ends"))
         else:
-            self._exited(*report)
+            self._perform(self._machine.handle(self._processes.exited(*report)))
         return report is None
-
-    def _slot_gone(self, serial: int) -> None:
-        """User code may have closed or misused the descriptor; the slot is of no use without."""
-        try:
-            self._nursery.kill(serial)
-        except OSError:
-            pass  # The whole worker is leaving.
 
     # The loop
 
@@ -240,19 +215,11 @@ class Worker:
             self._outbox.append(m.Beat())
 
     def _look_for_progress(self) -> None:
-        scratches = {
-            number: scratch_path(self._directory, handle.pid)
-            for number, handle in self._handles.items()
-            if handle.pid
-        }
-        counts = {number: read_ticks(scratch) for number, scratch in scratches.items()}
+        counts = self._processes.ticks()
         self._perform(self._machine.handle(machine.Looked(time.monotonic(), counts)))
 
     def _flush(self) -> None:
-        for handle in self._handles.values():
-            if handle.outbox:
-                handle.connection.send(handle.outbox)
-                handle.outbox = []
+        self._processes.flush()
         if self._outbox and self._coordinator is not None:
             self._coordinator.send(self._outbox)
             self._outbox = []
@@ -288,7 +255,7 @@ class Worker:
         """To the member that it is for, if that still runs."""
         for number, slot in self._machine.slots.items():
             if message.attempt in slot.attempts:
-                self._handles[number].outbox.append(message)
+                self._processes.living[number].outbox.append(message)
 
     def _registered(self, message: m.Registered) -> None:
         """We have a name. If it is a new one for us, what we held counts for nothing."""
@@ -305,15 +272,10 @@ class Worker:
         self._runs.clear()
         self._outbox.clear()
 
-    def _hear_all(self, serial: int, messages: list[m.Message]) -> None:
-        if (number := self._numbers.get(serial)) is not None:
-            for message in messages:
-                self._hear(number, message)
-
     def _hear(self, number: int, message: m.Message) -> None:
         match message:
             case m.Hello(pid):
-                self._handles[number].pid = pid
+                self._processes.living[number].pid = pid
                 self._perform(self._machine.handle(machine.SlotReady(number)))
             case m.Done() | m.Failed() | m.FetchMissed():
                 self._runs.pop(message.attempt, None)
@@ -327,36 +289,12 @@ class Worker:
             case MemberReady() | MemberNotes():
                 self._outbox.append(message)
 
-    def _exited(self, serial: int, text: str) -> None:
-        handle = self._handles[self._numbers[serial]]
-        while not handle.connection.receive():
-            pass  # Its last answers count: it died after them.
-        number = self._numbers.pop(serial)
-        del self._handles[number]
-        printed = read_output(handle.output)
-        handle.connection.close()
-        os.close(handle.output)
-        scratch = scratch_path(self._directory, handle.pid)
-        started, position = read_started(scratch), read_position(scratch)
-        sentence = read_sentence(scratch)
-        shutil.rmtree(scratch, ignore_errors=True)
-        told = f"the slot process was {text}" if text.startswith("killed") else f"the slot {text}"
-        if sentence:
-            told += f" {sentence}"
-        if printed:
-            told += f"; its last words:\n{printed}"
-        self._perform(self._machine.handle(machine.SlotDied(number, told, started, position)))
-
     def _forget(self, job: str) -> None:
         self._jobs.pop(job, None)
         self._maps.pop(job, None)
         for attempt in [attempt for attempt in self._held if attempt.job == job]:
             del self._held[attempt]
-        for handle in self._handles.values():
-            if job in handle.cargo:
-                handle.cargo.discard(job)
-                handle.told.pop(job, None)
-                handle.outbox.append(m.Forget(job))
+        self._processes.forget(job)
         if job in self._stored:
             self._stored.discard(job)
             for folder in ("jobs", "datasets"):
@@ -368,11 +306,11 @@ class Worker:
         for action in actions:
             match action:
                 case machine.SpawnSlot(number):
-                    self._spawn(number)
+                    self._processes.spawn(number)
                 case machine.KillSlot(number):
-                    self._nursery.kill(self._handles[number].serial)
+                    self._processes.kill(number)
                 case machine.StartAttempt(number, attempt):
-                    self._start(self._handles[number], attempt)
+                    self._start(self._processes.living[number], attempt)
                 case machine.ReportFailure(attempt, failure):
                     self._runs.pop(attempt, None)
                     self._outbox.append(
@@ -388,53 +326,21 @@ class Worker:
                 case machine.DropEverything():
                     self._drop_everything()
 
-    def _spawn(self, number: int) -> None:
-        ours, theirs = socket.socketpair()
-        output = open_output(self._directory)
-        self._serial += 1
-        self._nursery.spawn(self._serial, theirs, output)
-        theirs.close()
-        serial = self._serial
-        connection = Channel(
-            ours,
-            self._loop,
-            lambda messages: self._hear_all(serial, messages),
-            lambda _: self._slot_gone(serial),
-        )
-        self._handles[number] = SlotHandle(serial, connection, output)
-        self._numbers[serial] = number
-
-    def _start(self, handle: SlotHandle, attempt: AttemptId) -> None:
+    def _start(self, process: SlotProcess, attempt: AttemptId) -> None:
         messages: list[m.Message] = []
         job = attempt.job
-        if job not in handle.cargo:
-            handle.cargo.add(job)
+        if job not in process.cargo:
+            process.cargo.add(job)
             messages += [m.Registered(self.name), self._jobs[job]]
         if attempt.stage == "gang":
             self._stored.add(job)  # Partitions that it fetched go with it.
         news = self._maps.get(job, [])
-        messages += news[handle.told.get(job, 0) :]
-        handle.told[job] = len(news)
-        handle.outbox += [*messages, self._runs[attempt]]
+        messages += news[process.told.get(job, 0) :]
+        process.told[job] = len(news)
+        process.outbox += [*messages, self._runs[attempt]]
 
 
 def holding(attempts: list[AttemptId]) -> list[m.Holds]:
     """In messages that are far from the limit of a message's head."""
     starts = range(0, len(attempts), HELD_TOGETHER)
     return [m.Holds(attempts[start : start + HELD_TOGETHER]) for start in starts]
-
-
-def open_output(directory: Path) -> int:
-    """A file without a name for what a slot prints; appending, so that cutting it is safe."""
-    descriptor, name = tempfile.mkstemp(dir=directory)
-    os.close(descriptor)
-    descriptor = os.open(name, os.O_RDWR | os.O_APPEND)
-    Path(name).unlink()
-    return descriptor
-
-
-def read_output(descriptor: int) -> str:
-    """The end of what a dead slot printed and nobody has reported yet."""
-    size = os.fstat(descriptor).st_size
-    start = max(0, size - PRINTED_BYTES_MAX)
-    return os.pread(descriptor, size - start, start).decode(errors="replace").strip()
