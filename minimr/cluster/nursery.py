@@ -18,14 +18,16 @@ import signal
 import socket
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 # What the worker asks: spawn with two descriptors, or kill; and what it hears.
 REQUEST = struct.Struct("!cI")
 SPAWN, KILL = b"s", b"k"
 REPORT = struct.Struct("!Ii")
-PRELOAD = ("minimr.cluster.slot", "numpy", "minimr.tasks.map_task", "minimr.tasks.reduce_task")
+PRELOAD = ("minimr.cluster.slot", "minimr.tasks.map_task", "minimr.tasks.reduce_task")
+# Jobs over text never need it, and the first slots have it no sooner for waiting until it is here.
+PRELOAD_LATER = ("numpy",)
 # One thread of linear algebra per slot: the slots are the parallelism, and a sum that always runs
 # in one order gives the same bytes everywhere.
 ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
@@ -93,6 +95,7 @@ class _Keeper:
     def __init__(self, sock: socket.socket, slot_main: SlotMain, directory: Path) -> None:
         self._sock, self._slot_main, self._directory = sock, slot_main, directory
         self._serials: dict[int, int] = {}
+        self._bereaved = False
 
     def run(self) -> None:
         for name in ONE_THREAD:
@@ -104,9 +107,7 @@ class _Keeper:
         signal.set_wakeup_fd(self._wakeup_sender)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)  # The worker says when to leave.
-        for name in PRELOAD:
-            __import__(name)
-        gc.freeze()  # Keeps the pages that slots share with the nursery unwritten.
+        _preload(PRELOAD)
         with selectors.DefaultSelector() as selector:
             selector.register(self._sock, selectors.EVENT_READ)
             selector.register(wakeup, selectors.EVENT_READ)
@@ -132,6 +133,8 @@ class _Keeper:
         return True
 
     def _fork(self, serial: int, slot_descriptor: int, output: int) -> None:
+        if self._bereaved:
+            _preload(PRELOAD_LATER)
         pid = os.fork()
         if pid == 0:
             try:
@@ -164,6 +167,7 @@ class _Keeper:
             if pid == 0:
                 return
             if (serial := self._serials.pop(pid, None)) is not None:
+                self._bereaved = True
                 _kill_group(pid)  # What the slot started must not outlive it.
                 try:
                     self._sock.sendall(REPORT.pack(serial, status))
@@ -176,6 +180,12 @@ class _Keeper:
         for pid in self._serials:
             os.waitpid(pid, 0)
         shutil.rmtree(self._directory, ignore_errors=True)
+
+
+def _preload(names: Sequence[str]) -> None:
+    for name in names:
+        __import__(name)
+    gc.freeze()  # Keeps the pages that slots share with the nursery unwritten.
 
 
 def _kill_group(pid: int) -> None:
