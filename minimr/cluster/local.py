@@ -10,7 +10,6 @@ import tempfile
 from pathlib import Path
 
 from minimr.cluster.address import Address, write_address
-from minimr.cluster.coordinator import Coordinator
 from minimr.cluster.launcher import LocalWorkers
 from minimr.scheduler.policy import PROGRESS_TIMEOUT_S
 
@@ -22,23 +21,20 @@ class LocalCluster:
         self, workers: int, slots: int = 1, progress_timeout_s: float = PROGRESS_TIMEOUT_S
     ) -> None:
         self._base = Path(tempfile.mkdtemp(prefix="minimr-"))
+        address_file = self._base / "cluster.json"
+        self._workers = LocalWorkers(address_file, self._base, workers, slots, progress_timeout_s)
         try:
+            from minimr.cluster.coordinator import Coordinator  # Loaded while the workers load.
+
             self._coordinator = Coordinator()
+            self.address: Address = self._coordinator.address(os.getpid())
+            write_address(address_file, self.address)
         except BaseException:
+            self._workers.close()
             shutil.rmtree(self._base, ignore_errors=True)
             raise
-        self.address: Address = self._coordinator.address(os.getpid())
-        address_file = self._base / "cluster.json"
-        write_address(address_file, self.address)
         self._coordinator.start()
-        self._workers = LocalWorkers(
-            address_file,
-            self._base,
-            workers,
-            slots,
-            self._coordinator.fail_waiting,
-            progress_timeout_s,
-        )
+        self._workers.join(self._coordinator.fail_waiting)
 
     @property
     def worker_pids(self) -> list[int]:

@@ -1,4 +1,8 @@
-"""A cluster that stands: started by `minimr up` or by hand, found through its connection file."""
+"""A cluster that stands: started by `minimr up` or by hand, found through its connection file.
+
+Who only runs a job comes by here, too, so what it takes to be a coordinator or a worker is imported
+by those who are.
+"""
 
 import argparse
 import json
@@ -15,11 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from minimr.cluster import messages as m
-from minimr.cluster import worker_process
 from minimr.cluster.address import Address, read_address, write_address
 from minimr.cluster.client import Client
-from minimr.cluster.coordinator import Coordinator
-from minimr.cluster.journal import Journal
 from minimr.cluster.launcher import LocalWorkers, environment
 from minimr.errors import MinimrError, NoCoordinator, UsageError
 from minimr.scheduler.policy import PROGRESS_TIMEOUT_S
@@ -42,6 +43,9 @@ def serve_coordinator(
     cluster with this connection file is running, the port is taken or the journal in use, and
     MinimrError if the journal's disk fails.
     """
+    from minimr.cluster.coordinator import Coordinator
+    from minimr.cluster.journal import Journal
+
     _refuse_second(address_file)
     kept = Journal.open(journal) if journal is not None else None
     try:
@@ -57,9 +61,8 @@ def serve_coordinator(
         coordinator.start()  # First, since only what was started can be stopped.
         _publish(address_file, address)
         if workers:
-            own = LocalWorkers(
-                address_file, base, workers, slots, coordinator.fail_waiting, progress_timeout_s
-            )
+            own = LocalWorkers(address_file, base, workers, slots, progress_timeout_s)
+            own.join(coordinator.fail_waiting)
             client = Client(address)
             client.ask(m.AwaitWorkers(client.next_request(), workers))
             client.close()
@@ -121,7 +124,9 @@ def serve_worker(
     It serves its map outputs at `shuffle_port`, 0 for any; others are told to fetch them at
     `advertise` (host, port), by default right there.
     """
-    worker_process.serve(
+    from minimr.cluster.worker_process import serve
+
+    serve(
         address_file,
         slots,
         on_joined=on_joined,

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from minimr.cluster.address import read_address
+from minimr.cluster.launcher import COORDINATOR_THERE
 from minimr.cluster.listener import check_loopback
 from minimr.cluster.worker import Worker
 from minimr.errors import MinimrError
@@ -84,12 +85,17 @@ def main() -> None:
     parser.add_argument("--progress-timeout", type=float, default=PROGRESS_TIMEOUT_S)
     options = parser.parse_args()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # The launcher says when to leave.
+    lifeline = sys.stdin.fileno()
+    if (word := os.read(lifeline, 1)) != COORDINATOR_THERE:
+        if not word and options.base is not None:
+            shutil.rmtree(options.base, ignore_errors=True)  # The launcher was killed.
+        return
     try:
         serve(
             options.address,
             options.slots,
             options.base,
-            lifeline=sys.stdin.fileno(),
+            lifeline=lifeline,
             slots_here=options.slots_here,
             progress_timeout_s=options.progress_timeout,
         )

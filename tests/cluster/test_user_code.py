@@ -55,6 +55,25 @@ def test_an_exception_names_the_file_the_offset_and_the_record(cluster, text):
     assert "minimr/tasks" not in message, "and none of ours"
 
 
+KNOWS_NUMPY = """
+import sys
+import minimr as mr
+
+class KnowsNumpy(mr.Job):
+    def map(self, key, line):
+        yield "numpy", "numpy" in sys.modules
+"""
+
+
+def test_only_slots_that_replace_others_know_numpy_from_birth(text, tmp_path):
+    (tmp_path / "knows_numpy.py").write_text(KNOWS_NUMPY)
+    text.write_text("one\n")
+    with mr.Cluster(1) as cluster:
+        assert list(cluster.run(str(tmp_path / "knows_numpy.py"), [text])) == [("numpy", False)]
+        cluster.run(Prints, [text])
+        assert list(cluster.run(str(tmp_path / "knows_numpy.py"), [text])) == [("numpy", True)]
+
+
 def test_a_crash_shows_what_was_printed_before_it(cluster, text):
     with pytest.raises(mr.JobFailed, match="about to crash"):
         cluster.run(Misbehaves(deed="crash"), [str(text)])
