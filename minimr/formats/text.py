@@ -27,6 +27,7 @@ from minimr.errors import BadRecord, MinimrError, UsageError
 from minimr.formats.splits import WHOLE_FILE, Split
 
 BLOCK_BYTES = 1 << 20
+BLOCK_BYTES_MIN, BLOCK_BYTES_MAX = 64 << 10, 4 << 20
 # Past the split's end only the rest of one line is wanted, so read in smaller steps there.
 LINE_REST_BYTES = 64 << 10
 NO_END = 1 << 62
@@ -69,30 +70,35 @@ def _lines(block: TextBlock) -> Iterator[tuple[int, str]]:
 
 
 def read_text_blocks(
-    split: Split, encoding: str = "utf-8", errors: str = "surrogateescape"
+    split: Split,
+    encoding: str = "utf-8",
+    errors: str = "surrogateescape",
+    block_bytes: int = BLOCK_BYTES,
 ) -> Iterator[TextBlock]:
-    """The split's lines in blocks of whole lines, about 1 MiB each (one line may be longer).
+    """The split's lines in blocks of whole lines, about `block_bytes` each (one line may be
+    longer), and from 64 KiB to 4 MiB.
 
     Raises UsageError for an encoding that cannot be used, BadRecord for a damaged .gz file or a
     file that shrank since it was cut, MinimrError when the file cannot be read; a block raises
     BadRecord when `errors` is "strict" and it holds invalid bytes.
     """
     check_encoding(encoding, errors)
-    for offset, data in read_whole_lines(split):
+    block_bytes = max(BLOCK_BYTES_MIN, min(block_bytes, BLOCK_BYTES_MAX))
+    for offset, data in read_whole_lines(split, block_bytes):
         yield TextBlock(data, offset, split.path, encoding, errors)
 
 
-def read_whole_lines(split: Split) -> Iterator[tuple[int, bytes]]:
-    """(byte offset, bytes of some whole lines) in order; together they are the split's lines."""
+def read_whole_lines(split: Split, block_bytes: int = BLOCK_BYTES) -> Iterator[tuple[int, bytes]]:
+    """(byte offset, about `block_bytes` of whole lines) in order; together they are the split."""
     with _open(split) as stream:
         if split.length == WHOLE_FILE:
-            yield from _cut_at_line_ends(stream, 0, NO_END)
+            yield from _cut_at_line_ends(stream, 0, NO_END, block_bytes)
             return
         end = split.offset + split.length
         start = _first_line_start(stream, split.offset, end)
         if start is not None:
             stream.seek(start)
-            yield from _cut_at_line_ends(stream, start, end)
+            yield from _cut_at_line_ends(stream, start, end, block_bytes)
 
 
 def check_encoding(encoding: str, errors: str) -> None:
@@ -128,13 +134,15 @@ def _first_line_start(stream: BinaryIO, start: int, end: int) -> int | None:
     return None
 
 
-def _cut_at_line_ends(stream: BinaryIO, start: int, end: int) -> Iterator[tuple[int, bytes]]:
+def _cut_at_line_ends(
+    stream: BinaryIO, start: int, end: int, block_bytes: int
+) -> Iterator[tuple[int, bytes]]:
     """Blocks of whole lines from `start`, where a line begins, to the end of the line that holds
     byte `end - 1`.
     """
     pieces: list[bytes] = []
     position = start
-    while chunk := stream.read(_bytes_to_read(end - position)):
+    while chunk := stream.read(_bytes_to_read(end - position, block_bytes)):
         after = position + len(chunk)
         if after < end:
             cut = chunk.rfind(b"\n") + 1
@@ -157,8 +165,8 @@ def _cut_at_line_ends(stream: BinaryIO, start: int, end: int) -> Iterator[tuple[
         yield start, b"".join(pieces)
 
 
-def _bytes_to_read(bytes_to_end: int) -> int:
-    return min(BLOCK_BYTES, max(LINE_REST_BYTES, bytes_to_end))
+def _bytes_to_read(bytes_to_end: int, block_bytes: int) -> int:
+    return min(block_bytes, max(LINE_REST_BYTES, bytes_to_end))
 
 
 @contextmanager

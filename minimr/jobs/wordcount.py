@@ -6,11 +6,10 @@
 `words` says what a word is (see words.py); `ignore_case` counts "The" and "the" as "the".
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 
 import minimr as mr
-from minimr.jobs.words import Words, words_in, words_of
+from minimr.jobs.words import Words, word_counts, words_in
 
 
 class WordCount(mr.Job):
@@ -24,6 +23,6 @@ class WordCount(mr.Job):
             yield word, 1
 
     def map_block(self, block: mr.TextBlock) -> Iterable[tuple[str, int]]:
-        return Counter(words_of(block, self.words, self.ignore_case)).items()
+        return word_counts(block, self.words, self.ignore_case)
 
     combine = reduce = mr.Sum()

@@ -9,7 +9,9 @@ No word holds a line end, so it makes no difference whether a text is taken line
 
 import re
 import string
+from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Literal
 
 from minimr.block import TextBlock
@@ -21,20 +23,56 @@ _LETTERS_AND_NUMERALS = re.compile(r"[^\W\d_]+")
 _ASCII_LETTERS = re.compile(r"[A-Za-z]+")
 
 
-# What is no letter becomes a space, so that `split`, the fastest loop there is, finds the words.
-_ASCII_BYTES = bytes(byte if chr(byte) in string.ascii_letters else 32 for byte in range(256))
-_ASCII_BYTES_FOLDED = _ASCII_BYTES.lower()
+# What is no part of a word becomes a space, so that `split`, the fastest loop there is, finds the
+# words.
+_LETTERS = bytes(byte if chr(byte) in string.ascii_letters else 32 for byte in range(256))
+_NO_SPACE = bytes(32 if byte < 128 and chr(byte).isspace() else byte for byte in range(256))
+ESCAPES = "surrogateescape"
+LARGE_BYTES = 1 << 19
+"""From here on it pays to import numpy for a text."""
+
+
+def word_counts(block: TextBlock, words: Words, ignore_case: bool) -> Iterable[tuple[str, int]]:
+    """Each word of a block with how often it occurs there, in no order."""
+    if len(block.data) >= LARGE_BYTES:
+        from minimr.jobs.word_numbers import count_words, has_space_beyond_ascii
+
+        text = _as_bytes(block, words, ignore_case)
+        # In words of letters neither a space nor a NUL is left.
+        if text is not None and not (b"\0" in text or has_space_beyond_ascii(text)):
+            counts = count_words(text)
+            return ((word.decode("utf-8", ESCAPES), counts[word]) for word in counts)
+    return Counter(words_of(block, words, ignore_case)).items()
 
 
 def words_of(block: TextBlock, words: Words, ignore_case: bool) -> Iterable[str]:
-    """The words of a block in order: `words_in` of its text, but without making the text if the
-    bytes will do. In UTF-8 a letter of ASCII is a byte and no other character holds that byte.
-    """
-    as_bytes = block.encoding == "utf-8" and block.errors == "surrogateescape"
-    if words == "ascii" and (as_bytes or block.data.isascii()):
-        table = _ASCII_BYTES_FOLDED if ignore_case else _ASCII_BYTES
-        return block.data.translate(table).decode("ascii").split()
+    """The words of a block in order: `words_in` of its text, if need be."""
+    if words == "ascii" and (text := _as_bytes(block, words, ignore_case)) is not None:
+        return text.decode("ascii").split()
     return words_in(block.text(), words, ignore_case)
+
+
+def _as_bytes(block: TextBlock, words: Words, ignore_case: bool) -> bytes | None:
+    """The bytes of a block with a space for each that is in no word, folded if the case is ignored.
+
+    None if it takes characters to tell words apart, or to fold them. In UTF-8 a letter of ASCII is
+    a byte, and no other character holds that byte.
+    """
+    if block.data.isascii():
+        if not _keeps_ascii(block.encoding):
+            return None
+    else:
+        as_bytes = block.encoding == "utf-8" and block.errors == ESCAPES
+        if not as_bytes or words == "letters" or (words == "space" and ignore_case):
+            return None
+    text = block.data.translate(_NO_SPACE if words == "space" else _LETTERS)
+    return text.lower() if ignore_case else text
+
+
+@cache
+def _keeps_ascii(encoding: str) -> bool:
+    """Whether bytes of ASCII are ASCII in this encoding; in ISO-2022 they may be Japanese."""
+    return bytes(range(128)).decode(encoding, "replace") == "".join(map(chr, range(128)))
 
 
 def words_in(text: str, words: Words, ignore_case: bool) -> Iterable[str]:

@@ -45,10 +45,9 @@ def test_any_cutting_gives_every_line_once_in_order(
     path.write_bytes(data)
     splits = cut(str(path), len(data), cuts)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(text, "BLOCK_BYTES", block_bytes)
         patch.setattr(text, "LINE_REST_BYTES", rest_bytes)
         read = [pair for split in splits for pair in read_text(split)]
-        whole = [piece for split in splits for piece in read_whole_lines(split)]
+        whole = [piece for split in splits for piece in read_whole_lines(split, block_bytes)]
     assert read == expected(data)
     assert b"".join(piece for _, piece in whole) == data
     assert all(data[offset:].startswith(piece) for offset, piece in whole)
@@ -86,15 +85,21 @@ def test_an_empty_gz_file_has_no_lines(tmp_path):
     assert list(read_text(Split(str(path), 0, -1, 0))) == []
 
 
-def test_blocks_are_about_a_mebibyte_and_know_their_place(tmp_path):
+@pytest.mark.parametrize(
+    ("asked_bytes", "block_bytes"), [(1, 64 << 10), (1 << 20, 1 << 20), (1 << 30, 4 << 20)]
+)
+def test_blocks_are_about_as_large_as_asked_and_know_their_place(
+    tmp_path, asked_bytes, block_bytes
+):
     data = b"".join(b"line %d\n" % number for number in range(300_000))
     path = tmp_path / "a"
     path.write_bytes(data)
-    blocks = list(read_text_blocks(Split(str(path), 0, len(data), 0)))
+    split = Split(str(path), 0, len(data), 0)
+    blocks = list(read_text_blocks(split, block_bytes=asked_bytes))
     assert b"".join(block.data for block in blocks) == data
     assert all(block.data == data[block.offset :][: len(block.data)] for block in blocks)
-    assert all(len(block.data) <= text.BLOCK_BYTES + len(b"line 299999\n") for block in blocks)
-    assert len(blocks) <= len(data) / text.BLOCK_BYTES * 1.1 + 1
+    assert all(len(block.data) <= block_bytes + len(b"line 299999\n") for block in blocks)
+    assert len(blocks) <= len(data) / block_bytes * 1.1 + 1
     assert {block.path for block in blocks} == {str(path)}
 
 
