@@ -105,15 +105,16 @@ class UserCode:
         self.maps, self.reduces, self.skip_max = len(splits), spec.partitions, spec.skip_max
         self._job_class, self._spec, self._splits = job_class, spec, splits
         self._directory = directory
-        self._made: dict[tuple[int, Skip], MadeMap | Broken] = {}
-        self._parts: dict[tuple[int, tuple[bytes, ...], Skip], MadePart | Broken] = {}
+        # Failures are kept, not exceptions: these would keep the worlds in which they were raised.
+        self._made: dict[tuple[int, Skip], MadeMap | Failure] = {}
+        self._parts: dict[tuple[int, tuple[bytes, ...], Skip], MadePart | Failure] = {}
 
     def map(self, index: int, skip: Skip = ()) -> MadeMap:
         made = self._made.get((index, skip))
         if made is None:
             made = self._made[index, skip] = self._run_map(index, skip)
-        if isinstance(made, Broken):
-            raise made
+        if isinstance(made, Failure):
+            raise Broken(made)
         return made
 
     def reduce(self, partition: int, segments: Sequence[bytes], skip: Skip = ()) -> MadePart:
@@ -121,8 +122,8 @@ class UserCode:
         made = self._parts.get(key)
         if made is None:
             made = self._parts[key] = self._run_reduce(*key)
-        if isinstance(made, Broken):
-            raise made
+        if isinstance(made, Failure):
+            raise Broken(made)
         return made
 
     def inputs(self, digests: Mapping[int, str]) -> str | None:
@@ -138,12 +139,12 @@ class UserCode:
             return self._shown(position.name() or "")
         return ""
 
-    def _run_map(self, index: int, skip: Skip) -> MadeMap | Broken:
+    def _run_map(self, index: int, skip: Skip) -> MadeMap | Failure:
         task = self._spec.map_task(index, self._splits[index].to_dict(), skip=self._at(skip))
         try:
             result = run_map(self._spec.new_job(self._job_class), task, Path(_scratch().name))
         except TaskFailed as error:
-            return self._broken(error)
+            return self._failure(error)
         assert result.segments is not None, "the memory of a simulated map task is unlimited"
         checksums = tuple(zlib.crc32(segment) for segment in result.segments)
         return MadeMap(
@@ -158,13 +159,13 @@ class UserCode:
 
     def _run_reduce(
         self, partition: int, segments: tuple[bytes, ...], skip: Skip
-    ) -> MadePart | Broken:
+    ) -> MadePart | Failure:
         task = self._spec.reduce_task(partition, skip=self._at(skip))
         try:
             read = [read_segment_bytes(segment) for segment in segments]
             result = run_reduce(self._spec.new_job(self._job_class), task, read, in_memory=True)
         except TaskFailed as error:
-            return self._broken(error)
+            return self._failure(error)
         assert result.pairs is not None, "simulated reduce tasks collect their pairs"
         return MadePart(
             result.pairs,
@@ -174,9 +175,9 @@ class UserCode:
             self._skipped(result.skipped),
         )
 
-    def _broken(self, error: TaskFailed) -> Broken:
+    def _failure(self, error: TaskFailed) -> Failure:
         kind, text, position = error.failure.kind, error.failure.text, error.failure.position
-        return Broken(Failure(kind, self._shown(text), position and self._shown(position)))
+        return Failure(kind, self._shown(text), position and self._shown(position))
 
     def _skipped(self, found: Sequence[dict[str, str]]) -> tuple[dict[str, Any], ...]:
         return tuple({**each, "position": self._shown(each["position"])} for each in found)

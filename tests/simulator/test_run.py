@@ -1,5 +1,7 @@
 """Worlds under faults, end to end. The oracle is the sequential run."""
 
+import gc
+import weakref
 from collections.abc import Iterable
 from typing import Any
 
@@ -85,6 +87,14 @@ def test_a_coordinator_that_dies_in_the_middle_of_a_write_goes_on() -> None:
         outcome = run(Fault("coordinator_crash", 1.0, (), 3.0, share))
         assert outcome.ok
         assert [line["epoch"] for line in named(outcome, "coordinator_started")] == [1]
+
+
+def test_no_world_outlives_its_run_though_failures_of_its_job_are_remembered() -> None:
+    worlds = []
+    fault = Fault("user_exception", 0.0, (2,))
+    simulate(5, plan=PLAN, faults=[fault], prepare=lambda world: worlds.append(weakref.ref(world)))
+    gc.collect()
+    assert [world() for world in worlds] == [None]
 
 
 def test_a_poisoned_record_fails_the_job_at_the_second_time_or_is_skipped() -> None:
