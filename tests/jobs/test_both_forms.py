@@ -40,7 +40,7 @@ def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("inputs")
     chance = random.Random(4)
     paths = []
-    for name, lines in (("long", 25_000), ("short", 2_000)):
+    for name, lines in (("long", 10_000), ("short", 2_000)):
         text = "".join(_line(chance) for _ in range(lines))
         paths.append(write_text(folder / name, text))
     write_terasort(folder / "records", 20_000)

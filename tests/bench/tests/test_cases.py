@@ -1,15 +1,26 @@
 """The cases and scripts as they stand: what they name exists. Nothing is measured here."""
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from tests.bench import inputs
 from tests.bench.case import OUT, Candidate
 from tests.bench.cases import CASES
 from tests.bench.command import main
 from tests.bench.setting import PEERS, Setting
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _a_short_text() -> Iterator[None]:
+    """Without the books beside the repository, the real one takes seconds to read."""
+    lines = [f"{word} and {word} again" for word in ("to", "be", "or", "not")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inputs, "natural_lines", lambda: lines)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,8 @@ def test_a_text_is_whole_lines_of_the_source_up_to_a_size(tmp_path: Path) -> Non
     assert set(text.splitlines()) == set(LINES)
 
 
-def test_the_scale_shrinks_the_text(setting: Setting) -> None:
+def test_the_scale_shrinks_the_text(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inputs, "natural_lines", lambda: LINES)
     paths = inputs.text(setting, 200)
     assert len(paths) == inputs.FILES
     assert sum(path.stat().st_size for path in paths) == pytest.approx(200_000, rel=0.05)
