@@ -1,8 +1,10 @@
 """One simulated run: a seed in, an outcome out."""
 
+import gc
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
@@ -45,6 +47,20 @@ class Outcome:
         return sha256("\n".join(lines).encode()).hexdigest()
 
 
+@contextmanager
+def _no_garbage() -> Iterator[None]:
+    """A world is one great cycle, and nothing of it can be freed before its end: looking for
+    garbage in the middle of it costs a fifth of the time and finds none. After it all of it is."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+@_no_garbage()
 def simulate(
     seed: int,
     *,

@@ -5,7 +5,6 @@ classes really occurred, by what the event logs say, and a long sweep in which o
 failed, however green its runs are.
 """
 
-import gc
 import shlex
 import tempfile
 import time
@@ -23,8 +22,6 @@ from minimr.simulator.run import Outcome, WorldPlan, simulate
 from minimr.simulator.schedule import plan_for, schedule
 
 CHUNK = 50
-COLLECT_EVERY = 5
-"""After so many worlds their memory is taken back: few enough that the next ones find it warm."""
 HASH_EVERY = 100
 """Of the seeds, one in so many is run twice: the same seed must give the same log."""
 
@@ -133,21 +130,7 @@ def _chunks(wanted: Sweep) -> Iterator[Sweep]:
 
 
 def run_all(wanted: Sweep) -> Tally:
-    """Run the seeds of one chunk in this process.
-
-    A world is one great cycle, and nothing of it can be freed before its end: looking for garbage
-    in the middle of it costs a tenth of the time and finds none. After its end all of it is.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        return _run_all(wanted)
-    finally:
-        if was_enabled:
-            gc.enable()
-
-
-def _run_all(wanted: Sweep) -> Tally:
+    """Run the seeds of one chunk in this process."""
     tally = Tally()
     for seed in range(wanted.first, wanted.last + 1):
         outcome = run_seed(wanted, seed)
@@ -160,8 +143,6 @@ def _run_all(wanted: Sweep) -> Tally:
         tally.classes.update(set(classes_of(outcome.log)))
         if violations:
             tally.failures.append(Failure(seed, tuple(violations)))
-        if seed % COLLECT_EVERY == 0:
-            gc.collect(0)
     return tally
 
 
