@@ -18,9 +18,10 @@ def test_every_order_of_a_healthy_job_ends_well() -> None:
     assert found.ends >= 2
 
 
-def test_every_order_with_a_crash_or_a_duplicate_ends_well() -> None:
-    for limits in (Limits(1, 0), Limits(0, 1)):
-        assert explore(limits).broken == []
+def test_every_order_with_a_duplicate_ends_well() -> None:
+    """Here nothing is stuck that a crash would set going again. A crash alone is in the next test:
+    what nothing can follow has no report under way that could come twice."""
+    assert explore(Limits(0, 1)).broken == []
 
 
 @pytest.mark.slow
