@@ -14,7 +14,9 @@ LINES = ["one", "two words", "", "and three more"]
 
 
 @pytest.fixture
-def setting(tmp_path: Path) -> Setting:
+def setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Setting:
+    """Texts are of a few lines: without the books, the real ones take seconds to read."""
+    monkeypatch.setattr(inputs, "natural_lines", lambda: LINES)
     return Setting(scale=0.001, cache=tmp_path / "cache")
 
 
@@ -28,8 +30,7 @@ def test_a_text_is_whole_lines_of_the_source_up_to_a_size(tmp_path: Path) -> Non
     assert set(text.splitlines()) == set(LINES)
 
 
-def test_the_scale_shrinks_the_text(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inputs, "natural_lines", lambda: LINES)
+def test_the_scale_shrinks_the_text(setting: Setting) -> None:
     paths = inputs.text(setting, 200)
     assert len(paths) == inputs.FILES
     assert sum(path.stat().st_size for path in paths) == pytest.approx(200_000, rel=0.05)
