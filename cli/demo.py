@@ -2,7 +2,7 @@
 
 import heapq
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.charts import bar, sparkline
+from cli.fitting import fit
+from cli.model_report import Figures, figures_table
 from cli.output import console
 from cli.progress import Event, Progress, progress
-from cli.train import fit, metrics_table
 from minimr.observe.sentences import count, duration, size
 
 if TYPE_CHECKING:
     import minimr as mr
-    from ml import LinearRegressionModel, RegressionMetrics
+    from ml import LinearRegressionModel
 
 WORKERS = 2
 TEXT_FILES = 16
@@ -133,7 +134,8 @@ def print_words(out: Any, commonest: Sequence[tuple[int, str]]) -> None:
 
 
 def learn(cluster: "mr.Cluster", screen: Screen, out: Any) -> None:
-    from ml import DIABETES, evaluate, load_libsvm
+    from ml import DIABETES, load_libsvm
+    from ml.any_model import measure
 
     with screen.live() as shown:
         data = load_libsvm(DIABETES, partitions=8, cluster=cluster)
@@ -141,14 +143,14 @@ def learn(cluster: "mr.Cluster", screen: Screen, out: Any) -> None:
         started_s = time.monotonic()
         model = fit(training, SPLIT_SEED, TRAINING, shown)
         seconds = time.monotonic() - started_s
-        metrics = {"training": evaluate(model, training), "test": evaluate(model, test)}
+        metrics = {"training": measure(model, training), "test": measure(model, test)}
     print_training(out, model, metrics, seconds)
 
 
 def print_training(
     out: Any,
     model: "LinearRegressionModel",
-    metrics: "dict[str, RegressionMetrics]",
+    metrics: Mapping[str, Figures],
     seconds: float,
 ) -> None:
     losses = model.loss_history
@@ -158,5 +160,5 @@ def print_training(
     out.print("   loss       " + "".join(f"{losses[number - 1]:7,.0f}" for number in shown))
     rounds = count(len(losses), "round")
     out.print(f"\n   {rounds} in {duration(seconds)}, {duration(seconds / len(losses))} each\n")
-    for line in metrics_table(metrics):
+    for line in figures_table(metrics):
         out.print(f"   {line}")

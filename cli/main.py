@@ -22,7 +22,8 @@ SECTIONS = {
     "Measuring": {"bench": "cli.bench"},
     "Machine learning": {
         "train": "cli.train",
-        "predict": "cli.train",
+        "predict": "cli.predict",
+        "evaluate": "cli.predict",
         "compare": "cli.compare",
     },
     "A standing cluster": {

@@ -22,14 +22,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ml.any_model import load_model
+    from ml.callbacks import EarlyStopping, all_of, progress
+    from ml.checkpoint import checkpointed
     from ml.classification import ClassificationModel, LogisticRegressionWithSGD, SVMWithSGD
     from ml.comparison import Compared, compare
+    from ml.confusion import MulticlassMetrics, evaluate_classes
     from ml.delays import Delays
     from ml.descent import Trace
     from ml.errors import ArgumentError, Diverged
+    from ml.estimators import DescentClassifier, DescentRegressor
     from ml.gradient_check import check_gradient
     from ml.gram import Gram, gram_sums
-    from ml.labeled_data import LabeledData, load_arrays, load_csv, load_libsvm, load_npy
+    from ml.labeled_data import LabeledData, load_arrays, load_csv, load_file, load_libsvm, load_npy
     from ml.linear import (
         LassoModel,
         LassoWithSGD,
@@ -49,14 +54,26 @@ if TYPE_CHECKING:
     from ml.training import Trained, train
 
 _HOMES = {
+    "ml.any_model": ("load_model",),
+    "ml.callbacks": ("EarlyStopping", "all_of", "progress"),
+    "ml.checkpoint": ("checkpointed",),
     "ml.classification": ("ClassificationModel", "LogisticRegressionWithSGD", "SVMWithSGD"),
     "ml.comparison": ("Compared", "compare"),
+    "ml.confusion": ("MulticlassMetrics", "evaluate_classes"),
     "ml.delays": ("Delays",),
     "ml.descent": ("Trace",),
     "ml.errors": ("ArgumentError", "Diverged"),
+    "ml.estimators": ("DescentClassifier", "DescentRegressor"),
     "ml.gradient_check": ("check_gradient",),
     "ml.gram": ("Gram", "gram_sums"),
-    "ml.labeled_data": ("LabeledData", "load_arrays", "load_csv", "load_libsvm", "load_npy"),
+    "ml.labeled_data": (
+        "LabeledData",
+        "load_arrays",
+        "load_csv",
+        "load_file",
+        "load_libsvm",
+        "load_npy",
+    ),
     "ml.linear": (
         "LassoModel",
         "LassoWithSGD",
@@ -85,7 +102,10 @@ __all__ = [
     "ClassificationModel",
     "Compared",
     "Delays",
+    "DescentClassifier",
+    "DescentRegressor",
     "Diverged",
+    "EarlyStopping",
     "Gram",
     "LabeledData",
     "LassoModel",
@@ -94,6 +114,7 @@ __all__ = [
     "LinearRegressionModel",
     "LinearRegressionWithSGD",
     "LogisticRegressionWithSGD",
+    "MulticlassMetrics",
     "MultilayerPerceptron",
     "Optimizer",
     "Penalty",
@@ -107,15 +128,21 @@ __all__ = [
     "StandardScalerModel",
     "Trace",
     "Trained",
+    "all_of",
     "check_gradient",
+    "checkpointed",
     "compare",
     "evaluate",
+    "evaluate_classes",
     "evaluate_ranking",
     "gram_sums",
     "load_arrays",
     "load_csv",
+    "load_file",
     "load_libsvm",
+    "load_model",
     "load_npy",
+    "progress",
     "train",
 ]
 

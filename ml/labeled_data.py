@@ -156,6 +156,17 @@ def load_npy(
     return _load(path, f"npy:{label}", partitions, cluster)
 
 
+def load_file(
+    path: str | os.PathLike[str], partitions: int = 8, cluster: "mr.Cluster | None" = None
+) -> "LabeledData":
+    """Like `load_csv` or `load_npy` for a name in .csv or .npy, and `load_libsvm` for any other.
+
+    The last column of a .csv or .npy file holds the labels.
+    """
+    load = {".csv": load_csv, ".npy": load_npy}.get(Path(path).suffix.lower(), load_libsvm)
+    return load(path, partitions=partitions, cluster=cluster)
+
+
 def load_arrays(
     X: npt.ArrayLike, y: npt.ArrayLike, partitions: int = 8, cluster: "mr.Cluster | None" = None
 ) -> "LabeledData":

@@ -1,0 +1,111 @@
+"""`minimr predict` and `minimr evaluate`: what a saved model makes of data, and how well."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.address import refuse_own_workers
+from cli.model_report import Figures, figures_table
+from cli.output import print_json, print_lines, say
+from cli.progress import progress
+from cli.run import say_log
+from cli.train_options import address_here, workers_option
+
+if TYPE_CHECKING:
+    from ml import LabeledData
+    from ml.any_model import AnyModel
+
+
+@click.command()
+@click.argument("model", metavar="MODEL")
+@click.argument("data", metavar="DATA")
+@workers_option
+@address_here
+@click.option("--json", "as_json", is_flag=True, help="Print predictions and metrics as JSON.")
+def predict(model: str, data: str, workers: int, address: Path | None, as_json: bool) -> None:
+    """Predict a label for each row of DATA, one a line, in order.
+
+    MODEL is a file that `minimr train` wrote, DATA is what it takes. How far the predictions are
+    from the labels in DATA is said on stderr.
+    """
+    with opened(model, data, workers, address) as (loaded, rows):
+        import numpy as np
+
+        predictions = np.atleast_1d(loaded.predict(rows)).tolist()
+        metrics = _measured(loaded, rows)
+        if as_json:
+            print_json({"predictions": predictions, "metrics": metrics})
+        else:
+            print_lines(map(repr, predictions))
+            say(_in_a_line(metrics, len(predictions)))
+
+
+@click.command()
+@click.argument("model", metavar="MODEL")
+@click.argument("data", metavar="DATA")
+@workers_option
+@address_here
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+def evaluate(model: str, data: str, workers: int, address: Path | None, as_json: bool) -> None:
+    """Measure a model on the rows and labels of DATA.
+
+    MODEL is a file that `minimr train` wrote, DATA is what it takes. The figures are Spark's, those
+    of a regression or of a classification.
+    """
+    with opened(model, data, workers, address) as (loaded, rows):
+        from ml.any_model import measure
+
+        metrics = measure(loaded, rows)
+        if as_json:
+            print_json(metrics)
+        else:
+            print_lines(figures_table({"data": metrics}))
+
+
+@contextmanager
+def opened(
+    model: str, data: str, workers: int, address: Path | None
+) -> Iterator[tuple["AnyModel", "LabeledData"]]:
+    """The model of that file, and the data at the workers while the block lasts."""
+    refuse_own_workers(address)
+    from minimr.session import Cluster
+    from ml.any_model import load_model
+    from ml.labeled_data import load_file
+
+    loaded = load_model(model)
+    with (
+        progress() as shown,
+        Cluster(workers, address=address, on_event=shown.on_event) as cluster,
+    ):
+        rows = load_file(data, cluster=cluster)
+        if rows.features < loaded.features:
+            say(
+                f"minimr: warning: the rows have {rows.features} features, and the model has "
+                f"{loaded.features}; those that are missing count as zeros"
+            )
+        yield loaded, rows
+    say_log(cluster.log)
+
+
+def _measured(model: "AnyModel", rows: "LabeledData") -> Figures:
+    """The figures; none, and a warning, where the labels are no labels of this model."""
+    from ml import ArgumentError
+    from ml.any_model import measure
+
+    try:
+        return measure(model, rows)
+    except ArgumentError as error:
+        say(f"minimr: warning: nothing is measured: {error}")
+        return {}
+
+
+def _in_a_line(metrics: Figures, rows: int) -> str:
+    if "accuracy" in metrics:
+        return f"{rows:,} rows, accuracy {metrics['accuracy']:.4f}"
+    if "r2" in metrics:
+        error = f"root mean squared error {metrics['rootMeanSquaredError']:.6g}"
+        return f"{rows:,} rows, {error}, r2 {metrics['r2']:.4f}"
+    return f"{rows:,} rows"

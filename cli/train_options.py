@@ -1,0 +1,156 @@
+"""The options of `minimr train`: those of every model, and those that some have."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from cli.address import address_option
+from cli.fitting import NO_PENALTY
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+COUNT = click.IntRange(min=1)
+NUMBER: dict[str, Any] = {"metavar": "N", "show_default": True}
+SIZE: dict[str, Any] = {"metavar": "X", "show_default": True}
+
+workers_option = click.option(
+    "--workers", type=COUNT, default=2, help="Workers to start on this machine.", **NUMBER
+)
+address_here = address_option(
+    "Use the cluster with this connection file, not workers of one's own."
+)
+
+
+def _two_weights(_ctx: click.Context, _option: click.Parameter, text: str | None) -> Any:
+    """Relative sizes with a comma between them, as in 0.6,0.4."""
+    if text is None:
+        return None
+    try:
+        first, second = map(float, text.split(","))
+    except ValueError:
+        message = f"{text!r} is not two numbers with a comma, as in 0.6,0.4"
+        raise click.BadParameter(message) from None
+    return [first, second]
+
+
+def _layers(_ctx: click.Context, _option: click.Parameter, text: str) -> tuple[int, ...]:
+    """Sizes with commas between them, as in 16,8."""
+    try:
+        return tuple(int(each) for each in text.split(","))
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not a list of sizes, as in 16,8") from None
+
+
+def together(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Several options as one decorator; the help lists them in this order."""
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+descent_options = together(
+    click.option("--iterations", type=COUNT, default=100, help="Steps to make.", **NUMBER),
+    click.option("--step", type=float, default=1.0, help="The first step's length.", **SIZE),
+    click.option(
+        "--reg-type",
+        type=click.Choice([NO_PENALTY, "l2", "l1", "elastic_net"]),
+        default=NO_PENALTY,
+        show_default=True,
+        help="What to penalise: the weights' squares, their sizes, or both.",
+    ),
+    click.option("--reg-param", type=float, default=0.0, help="How much to penalise.", **SIZE),
+    click.option(
+        "--fraction", type=float, default=1.0, help="Share of rows per iteration.", **SIZE
+    ),
+)
+
+
+def strategy_options(default: str | None) -> Callable[[Command], Command]:
+    """How the descent is distributed, and by which rule it steps."""
+    return together(
+        click.option(
+            "--strategy",
+            default=default,
+            show_default=True,
+            metavar="NAME",
+            help="sync, gram, ssp:N, async, allreduce, local:N, average, model_parallel or "
+            "pipeline.",
+        ),
+        click.option(
+            "--optimizer",
+            default="sgd",
+            show_default=True,
+            metavar="NAME",
+            help="sgd, momentum, nesterov, adagrad or adam.",
+        ),
+        click.option(
+            "--schedule",
+            default="mllib",
+            show_default=True,
+            metavar="NAME",
+            help="Of the steps: mllib (X / sqrt(i)), constant, inverse or adaptive.",
+        ),
+    )
+
+
+def intercept_option(default: bool) -> Callable[[Command], Command]:
+    """Whether the scores have a constant term."""
+    return click.option(
+        "--intercept/--no-intercept",
+        default=default,
+        show_default=default,
+        help="Fit a constant term, too.",
+    )
+
+
+def loss_option(default: str, help_text: str) -> Callable[[Command], Command]:
+    """What is minimised."""
+    return click.option(
+        "--loss", default=default, show_default=True, metavar="NAME", help=help_text
+    )
+
+
+tolerance_option = click.option(
+    "--tolerance", type=float, default=0.0, help="Stop at shorter steps; 0 never.", **SIZE
+)
+hidden_option = click.option(
+    "--hidden",
+    callback=_layers,
+    default="16",
+    show_default=True,
+    metavar="N,...",
+    help="Sizes of the hidden layers.",
+)
+classes_option = click.option(
+    "--classes",
+    type=click.IntRange(min=2),
+    metavar="N",
+    help="How many there are.  [default: as the labels say]",
+)
+
+place_options = together(
+    click.option(
+        "--split", callback=_two_weights, metavar="A,B", help="Train on A of A+B, test on B."
+    ),
+    click.option("--seed", type=int, default=42, help="For split and fraction.", **NUMBER),
+    click.option("--partitions", type=COUNT, default=8, help="Pieces of the data.", **NUMBER),
+    click.option("--model", "model_path", metavar="OUT.json", help="Where to save the model."),
+    click.option(
+        "--log",
+        metavar="FILE",
+        help="Where to write the event log; a round that went well is one line."
+        "  [default: OUT.json.log, without --model one of ~/.minimr/logs]",
+    ),
+    workers_option,
+    address_here,
+    click.option(
+        "--json", "as_json", is_flag=True, help="Print the model and its metrics as JSON."
+    ),
+)
+
+data_argument = click.argument("data", metavar="DATA")

@@ -1,0 +1,93 @@
+"""Arrays as people pass them to `fit` and `predict`: looked over, and made floats.
+
+The errors are those that scikit-learn's users know, in its words, since its tools look for them.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ml.errors import ArgumentError
+from ml.scikit import warn_of_column
+from ml.vectors import Matrix, Vector
+
+Labels = npt.NDArray[Any]
+"""One label for each row, of any kind: (n,)."""
+
+
+def features_of(X: Any) -> Matrix:
+    """X as floats (n, d), n and d at least 1, all finite. Raises ArgumentError, or TypeError."""
+    if hasattr(X, "toarray"):
+        raise ArgumentError(
+            "sparse matrices are not taken: pass X.toarray(), or the name of a libsvm file"
+        )
+    given = np.asarray(X)
+    if np.iscomplexobj(given):
+        raise ArgumentError("Complex data not supported: pass real numbers")
+    rows = np.asarray(given, dtype=np.float64)
+    if rows.ndim != 2:
+        raise ArgumentError(
+            f"Expected 2D array, got {rows.ndim}D array instead. Reshape your data with "
+            "X.reshape(-1, 1) if it is one feature, or X.reshape(1, -1) if it is one row."
+        )
+    for number, what in zip(rows.shape, ("sample", "feature"), strict=True):
+        if number == 0:
+            raise ArgumentError(
+                f"Found array with 0 {what}(s) (shape={rows.shape}) while a minimum of 1 is "
+                "required."
+            )
+    _check_finite("X", rows)
+    return rows
+
+
+def labels_of(y: Any, rows: int) -> Labels:
+    """y as an array (rows,) of whatever it holds. A column (rows, 1) is taken with a warning."""
+    if y is None:
+        raise ArgumentError("fit requires y to be passed, but the target y is None")
+    labels = np.asarray(y)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        warn_of_column()
+        labels = labels[:, 0]
+    if labels.shape != (rows,):
+        raise ArgumentError(
+            f"y must hold one label for each of the {rows} rows of X, but its shape is "
+            f"{labels.shape}"
+        )
+    if np.iscomplexobj(labels):
+        raise ArgumentError("Complex data not supported: pass real numbers")
+    if labels.dtype.kind == "f":
+        _check_finite("y", labels)
+    return labels
+
+
+def targets_of(y: Any, rows: int) -> Vector:
+    """y as finite numbers (rows,)."""
+    numbers: Vector = labels_of(y, rows).astype(np.float64)
+    _check_finite("y", numbers)
+    return numbers
+
+
+def class_labels_of(y: Any, rows: int) -> Labels:
+    """y as classes (rows,): texts or numbers, but no fractions."""
+    labels = labels_of(y, rows)
+    if labels.dtype.kind == "f" and (labels != np.floor(labels)).any():
+        raise ArgumentError(
+            "Unknown label type: continuous. The labels of classes are whole numbers or texts; "
+            "for numbers use a regressor."
+        )
+    return labels
+
+
+def check_width(features: int, expected: int, estimator: object) -> None:
+    """Raise ArgumentError if the rows are not as wide as those that were fitted."""
+    if features != expected:
+        raise ArgumentError(
+            f"X has {features} features, but {type(estimator).__name__} is expecting {expected} "
+            "features as input."
+        )
+
+
+def _check_finite(name: str, values: npt.NDArray[np.float64]) -> None:
+    if not np.isfinite(values).all():
+        raise ArgumentError(f"Input {name} contains NaN or infinity; fill or leave out those rows.")

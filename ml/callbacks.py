@@ -1,0 +1,170 @@
+"""Callbacks: what `train` tells of its steps while it descends, and what ends it early.
+
+    stopping = EarlyStopping(model, held_out, patience=5)
+    trained = train(model, training, on_step=all_of(progress(), stopping))
+    best = stopping.best(trained)
+
+A callback is called with each entry of the loss history, as on_step(iteration, loss, parameters),
+and ends the descent by returning True. So it needs a strategy that steps on this side: "sync",
+"gram", or `checkpointed` (ml/checkpoint.py). One that remembers what it saw, as EarlyStopping does,
+has `saved` and `resume`, so that a training that goes on from a checkpoint ends where an
+undisturbed one does.
+"""
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from math import inf
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from ml.arguments import number, whole_number
+from ml.checks import check_labels, check_rows
+from ml.descent import OnStep
+from ml.errors import ArgumentError
+from ml.gradient import GradientRound
+from ml.labeled_data import LabeledData
+from ml.models import Model
+from ml.problem import Problem, mean_of
+from ml.training import Trained
+from ml.vectors import Vector
+
+
+@runtime_checkable
+class Remembers(Protocol):
+    """A callback whose answers depend on what it was told before."""
+
+    def saved(self) -> Any:
+        """What `resume` needs, as JSON holds it."""
+
+    def resume(self, saved: Any) -> None:
+        """Go on from there."""
+
+
+class EarlyStopping:
+    """Ends a training once the mean loss of held-out rows has stopped falling (Prechelt 1998).
+
+    `losses` are those of the held-out rows, without a penalty: one for every `every` iterations.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        held_out: LabeledData,
+        patience: int = 5,
+        tolerance: float = 0.0,
+        every: int = 1,
+    ) -> None:
+        """End after `patience` losses in a row that were not below the best by `tolerance`.
+
+        Every loss is one round over `held_out`. Raises ArgumentError for rows or labels that the
+        model cannot be measured on, and for numbers out of range.
+        """
+        self.patience = _at_least_one("patience", patience)
+        self.every = _at_least_one("every", every)
+        self.tolerance = number("tolerance", tolerance, lambda v: v >= 0, ">= 0")
+        check_rows(held_out)
+        check_labels(model, held_out)
+        self._model, self._held_out = model, held_out
+        self._round = GradientRound(problem=Problem(model, held_out.features).options())
+        self.losses: list[float] = []
+        self.best_loss = inf
+        self.best_iteration = 0
+        self.best_parameters: Vector | None = None
+        self._in_vain = 0
+
+    def __call__(self, iteration: int, _loss: float, parameters: Vector) -> bool:
+        """Measure; whether that is enough."""
+        if (iteration - 1) % self.every:
+            return False
+        loss = self._loss_of(parameters)
+        self.losses.append(loss)
+        self._in_vain += 1
+        if loss < self.best_loss - self.tolerance:
+            self.best_loss, self.best_iteration, self.best_parameters = loss, iteration, parameters
+            self._in_vain = 0
+        return self._in_vain >= self.patience
+
+    def best(self, trained: Trained) -> Trained:
+        """The same model with the parameters that had the smallest loss."""
+        if self.best_parameters is None:
+            raise ArgumentError("no step was measured yet: pass this as on_step to train first")
+        return replace(trained, parameters=self.best_parameters)
+
+    def saved(self) -> dict[str, Any]:
+        """Exact, as text: a loss may be infinite."""
+        parameters = self.best_parameters
+        return {
+            "losses": [repr(loss) for loss in self.losses],
+            "best": [repr(self.best_loss), self.best_iteration],
+            "parameters": None if parameters is None else parameters.tolist(),
+            "in_vain": self._in_vain,
+        }
+
+    def resume(self, saved: dict[str, Any]) -> None:
+        """Go on from what `saved` gave."""
+        self.losses = [float(loss) for loss in saved["losses"]]
+        self.best_loss, self.best_iteration = float(saved["best"][0]), int(saved["best"][1])
+        parameters = saved["parameters"]
+        self.best_parameters = None if parameters is None else np.array(parameters)
+        self._in_vain = int(saved["in_vain"])
+
+    def _loss_of(self, parameters: Vector) -> float:
+        """The mean loss over the held-out rows; one round."""
+        wide = self._held_out.features
+        if self._model.size(wide) > len(parameters):
+            raise ArgumentError(
+                f"held_out has {wide} features, more than the rows that the model is trained on"
+            )
+        state = {"parameters": parameters, "iteration": 1}
+        [(_, sums)] = self._held_out.dataset.round(self._round, state=state)
+        return mean_of(sums)[1]
+
+
+class AllOf:
+    """Several callbacks as one: all are called, in order, and any of them ends the descent."""
+
+    def __init__(self, callbacks: tuple[OnStep, ...]) -> None:
+        self._callbacks = callbacks
+        everything: tuple[object, ...] = callbacks
+        self._remembering = [each for each in everything if isinstance(each, Remembers)]
+
+    def __call__(self, iteration: int, loss: float, parameters: Vector) -> bool:
+        """Whether any of them has seen enough."""
+        return True in [each(iteration, loss, parameters) is True for each in self._callbacks]
+
+    def saved(self) -> list[Any]:
+        """What those that remember something have saved."""
+        return [each.saved() for each in self._remembering]
+
+    def resume(self, saved: list[Any]) -> None:
+        """Give it back to them."""
+        for each, own in zip(self._remembering, saved, strict=True):
+            each.resume(own)
+
+
+def all_of(*callbacks: OnStep) -> OnStep:
+    """One callback in place of several."""
+    return AllOf(callbacks)
+
+
+def progress(write: Callable[[str], object] | None = None) -> OnStep:
+    """Tells of the iterations 1, 2, 5, 10, 20, 50, ... by `write`, or on stderr."""
+    say = write or _to_stderr
+
+    def on_step(iteration: int, loss: float, _parameters: Vector) -> None:
+        if str(iteration).rstrip("0") in ("1", "2", "5"):
+            say(f"iteration {iteration}: loss {loss:.6g}")
+
+    return on_step
+
+
+def _to_stderr(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _at_least_one(name: str, value: object) -> int:
+    if (found := whole_number(name, value)) < 1:
+        raise ArgumentError(f"{name} must be a whole number >= 1, but is 0")
+    return found

@@ -1,0 +1,141 @@
+"""A synchronous descent that outlives the process that leads it.
+
+    trained = train(model, data, checkpointed("run.checkpoint", every=10))
+
+What is lost with a worker the engine makes again; what is lost with this process is where the
+descent was. So every few steps that goes to a file: parameters, the optimizer's memory, the pace,
+the losses, and what the callback remembers. The same call, made again, goes on from there and ends
+with the same bytes as if nothing had happened. Made once more, it returns what is there.
+
+The file is JSON, like a model, and exact for the same reason. It appears whole or not at all, and
+names the training that it belongs to, so that no other goes on from it by mistake.
+"""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import minimr as mr
+from ml.arguments import whole_number
+from ml.callbacks import Remembers
+from ml.descent import Descent, OnStep, Trace
+from ml.errors import ArgumentError
+from ml.gradient import GradientRound
+from ml.labeled_data import LabeledData
+from ml.model_file import read_model, write_model
+from ml.problem import Problem
+from ml.strategies.sync import round_bytes
+from ml.vectors import Vector
+
+FORMAT = "minimr checkpoint"
+
+
+def checkpointed(path: str | os.PathLike[str], every: int = 10) -> "Checkpointed":
+    """The strategy "sync", with its state in the file `path` after every `every` steps."""
+    if whole_number("every", every) < 1:
+        raise ArgumentError("every must be a whole number >= 1, but is 0")
+    return Checkpointed(Path(path), every)
+
+
+@dataclass(frozen=True)
+class Checkpointed:
+    """See `checkpointed`."""
+
+    path: Path
+    every: int
+
+    def __call__(
+        self, problem: Problem, data: LabeledData, start: Vector, on_step: OnStep | None = None
+    ) -> Trace:
+        """Descend from the checkpoint if there is one, else from `start` (size,).
+
+        Raises UsageError for a checkpoint that is damaged or belongs to another training.
+        """
+        training = _training(problem, data, start, on_step)
+        descent = self._begin(problem, start, on_step, training)
+        job = GradientRound(problem=problem.options())
+        while not descent.ended:
+            state = {"parameters": descent.parameters, "iteration": descent.iteration}
+            [(_, sums)] = data.dataset.round(job, state=state)
+            descent.take(sums)
+            if descent.ended or (descent.iteration - 1) % self.every == 0:
+                self._save(descent, training)
+        trace = descent.trace()
+        trace.sent_bytes = len(trace.loss_history) * round_bytes(problem, data)
+        return trace
+
+    def _save(self, descent: Descent, training: dict[str, Any]) -> None:
+        saved = descent.saved()
+        eta, best, in_vain = saved["pace"]
+        fields = {
+            "training": training,
+            "descent": {
+                **saved,
+                "parameters": saved["parameters"].tolist(),
+                "memory": saved["memory"].tolist(),
+                "pace": [eta, best if isfinite(best) else None, in_vain],
+            },
+            "callback": _remembered(descent.on_step),
+        }
+        write_model(self.path, fields, FORMAT)
+
+    def _begin(
+        self, problem: Problem, start: Vector, on_step: OnStep | None, training: dict[str, Any]
+    ) -> Descent:
+        if not self.path.exists():
+            return Descent(problem, start, on_step)
+        fields = read_model(self.path, FORMAT, vectors=(), numbers=())
+        try:
+            self._check_same(fields["training"], training)
+            descent = Descent.resumed(problem, _arrays(fields["descent"], problem), on_step)
+            if isinstance(on_step, Remembers):
+                on_step.resume(fields["callback"])
+        except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
+            raise mr.UsageError(f"{self.path} is damaged: {error!r}; delete it.") from None
+        return descent
+
+    def _check_same(self, found: dict[str, Any], training: dict[str, Any]) -> None:
+        others = [name for name, value in training.items() if found[name] != value]
+        if others:
+            raise mr.UsageError(
+                f"{self.path} belongs to another training, with another {' and '.join(others)}; "
+                "give the same arguments and data, or another file."
+            )
+
+
+def _training(
+    problem: Problem, data: LabeledData, start: Vector, on_step: OnStep | None
+) -> dict[str, Any]:
+    """What tells this training from others, as JSON gives it back."""
+    summary = data.summary()
+    rows = [data.dataset.partitions, summary.rows, summary.features, repr(summary.label_sum)]
+    told = {
+        **problem.options(),
+        "data": rows,
+        "start": hashlib.sha256(start.tobytes()).hexdigest(),
+        "callback": type(on_step).__name__ if isinstance(on_step, Remembers) else None,
+    }
+    plain: dict[str, Any] = json.loads(json.dumps(told, default=lambda array: array.tolist()))
+    return plain
+
+
+def _arrays(saved: dict[str, Any], problem: Problem) -> dict[str, Any]:
+    """What `Descent.resumed` takes. Raises ValueError for arrays that do not fit the problem."""
+    eta, best, in_vain = saved["pace"]
+    parameters, memory = np.array(saved["parameters"], float), np.array(saved["memory"], float)
+    return {
+        **saved,
+        "parameters": parameters.reshape(problem.size),
+        "memory": memory.reshape(problem.memory().shape),
+        "pace": [eta, np.inf if best is None else best, in_vain],
+    }
+
+
+def _remembered(on_step: OnStep | None) -> Any:
+    return on_step.saved() if isinstance(on_step, Remembers) else None

@@ -1,0 +1,46 @@
+"""A step for those who name none: half of the largest that cannot diverge (divergence.py).
+
+For a convex loss that is the step of the textbooks, 1 / L with L the largest curvature, and every
+step with it lowers the loss. It costs one round. Where there is no bound to go by, as for AdaGrad
+and Adam, whose steps do not grow with the gradient, it is theirs that is usual.
+"""
+
+from math import isfinite
+
+import numpy as np
+
+from ml.checks import check_rows
+from ml.divergence import curvature_of
+from ml.errors import ArgumentError
+from ml.labeled_data import LabeledData
+from ml.models import Linear, Model
+from ml.optimizers import Optimizer
+from ml.penalties import Penalty
+
+USUAL_STEP = 0.05
+
+
+def easy_step(model: Model, data: LabeledData, optimizer: Optimizer, penalty: Penalty) -> float:
+    """The step for this data. Raises ArgumentError where none can be known."""
+    if not isfinite(optimizer.stable_step(1.0)):
+        return USUAL_STEP
+    if not isinstance(model, Linear):
+        raise ArgumentError(
+            "nothing bounds the curvature of a network: pass a step, or optimizer='adam'"
+        )
+    check_rows(data)
+    rows = curvature_of(data, model.intercept).largest
+    stable = optimizer.stable_step(rows * _bend(model, data) + float(np.max(penalty.l2)))
+    if stable == 0.0:
+        raise ArgumentError("the squares of the features overflow; scale the features down")
+    return stable / 2 if isfinite(stable) else USUAL_STEP
+
+
+def _bend(model: Linear, data: LabeledData) -> float:
+    """How strongly the loss bends in the score, at most.
+
+    The hinge and the quantile loss have corners instead; 1 is right in the order of magnitude. The
+    Poisson loss bends by the mean count, near the solution at most by the largest.
+    """
+    curvature = model.objective.curvature
+    return curvature or 1.0 if isfinite(curvature) else max(data.summary().label_max, 1.0)

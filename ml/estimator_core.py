@@ -1,0 +1,235 @@
+"""What the estimators have in common: where their rows come from, and how they descend.
+
+Rows come as arrays, as the name of a file, or as LabeledData. Arrays without a strategy are trained
+on here, by the descent of one process; it is what `minimr compare` measures the others against, and
+for arrays that fit into this process often the fastest. With a strategy they go to the cluster.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeGuard
+
+import numpy as np
+
+from ml.array_inputs import check_width, features_of
+from ml.comparison import alone
+from ml.descent import Descent, OnStep, Trace
+from ml.easy_step import easy_step
+from ml.errors import ArgumentError
+from ml.gradient import GradientRound
+from ml.labeled_data import LabeledData, load_arrays, load_file
+from ml.local_data import LocalDataset, local_data
+from ml.models import Linear, Model, MultilayerPerceptron
+from ml.optimizers import Optimizer
+from ml.penalties import find_penalty
+from ml.problem import Problem
+from ml.schedules import Schedule
+from ml.scikit import not_fitted
+from ml.strategies import Strategy
+from ml.training import Trained, train
+from ml.vectors import Matrix, Vector
+
+FOREVER = 2**53
+"""More steps than anybody takes one by one."""
+
+Resident = LabeledData | str | os.PathLike[str]
+
+
+class Estimator(Protocol):
+    """The parameters that both estimators have; estimators.py says what they mean."""
+
+    loss: str
+    hidden: tuple[int, ...]
+    activation: str
+    fit_intercept: bool
+    strategy: str | Strategy | None
+    optimizer: str | Optimizer
+    schedule: str | Schedule
+    step: float | None
+    penalty: str | None
+    strength: float
+    l1_ratio: float
+    iterations: int
+    fraction: float
+    batch_rows: int | None
+    tolerance: float
+    warm_start: bool
+    partitions: int
+    seed: int
+    on_step: OnStep | None
+    trained_: Trained
+    n_features_in_: int
+    history_: list[float]
+    _steps: "StepByStep | None"
+
+
+def model_of(
+    estimator: Estimator, loss: str, classes: int = 2, parameter: float | None = None
+) -> Model:
+    """A linear model, or a network if there are hidden layers."""
+    if len(estimator.hidden):
+        return MultilayerPerceptron(
+            estimator.hidden, loss, estimator.activation, classes, parameter
+        )
+    return Linear(loss, bool(estimator.fit_intercept), classes, parameter)
+
+
+def is_resident(X: object) -> TypeGuard[Resident]:
+    """Whether X are rows at the workers, or a file that can be brought there."""
+    return isinstance(X, LabeledData | str | os.PathLike)
+
+
+@contextmanager
+def opened(estimator: Estimator, X: Resident) -> Iterator[LabeledData]:
+    """Resident rows; those of a file as long as the block lasts."""
+    if isinstance(X, LabeledData):
+        yield X
+        return
+    data = load_file(X, partitions=estimator.partitions)
+    try:
+        yield data
+    finally:
+        data.dataset.close()
+
+
+@contextmanager
+def brought(estimator: Estimator, X: Matrix, y: Vector) -> Iterator[LabeledData]:
+    """Arrays as rows in this process or, if there is a strategy, at the workers."""
+    if estimator.strategy is None:
+        yield local_data(X, y)
+        return
+    data = load_arrays(X, y, partitions=estimator.partitions)
+    try:
+        yield data
+    finally:
+        data.dataset.close()
+
+
+def refuse_labels(y: object) -> None:
+    """Raise ArgumentError for labels beside rows that have theirs."""
+    if y is not None:
+        raise ArgumentError("a file or LabeledData has its labels already: leave y out")
+
+
+def descend(estimator: Estimator, model: Model, data: LabeledData) -> None:
+    """A whole training; from where the last one ended if `warm_start`."""
+    start = None
+    if estimator.warm_start and hasattr(estimator, "trained_"):
+        check_same(estimator, model, data)
+        start = estimator.trained_.parameters
+    here = isinstance(data.dataset, LocalDataset)
+    strategy = estimator.strategy or (alone if here else "sync")
+    step = step_for(estimator, model, data)
+    trained = train(model, data, strategy, start=start, **_settings(estimator, step))
+    _keep(estimator, trained, None)
+
+
+def make_step(estimator: Estimator, model: Model, data: LabeledData) -> None:
+    """One step more on this data, whatever came before it."""
+    steps = estimator._steps if hasattr(estimator, "_steps") else None
+    start = None
+    if hasattr(estimator, "trained_"):
+        check_same(estimator, model, data)
+        start = estimator.trained_.parameters
+    steps = steps or StepByStep(step_for(estimator, model, data))
+    _keep(estimator, steps.go_on(estimator, model, data, start), steps)
+
+
+@dataclass
+class StepByStep:
+    """A training whose steps are asked for one by one, each on rows of its own.
+
+    It is a strategy: one step of "sync", from where the last one ended.
+    """
+
+    step: float
+    saved: dict[str, Any] | None = None
+
+    def go_on(
+        self, estimator: Estimator, model: Model, data: LabeledData, start: Vector | None
+    ) -> Trained:
+        """One step on this data; the first one from `start`."""
+        settings = _settings(estimator, self.step)
+        settings |= {"iterations": FOREVER, "tolerance": 0.0}
+        return train(model, data, self, start=start, **settings)
+
+    def __call__(
+        self, problem: Problem, data: LabeledData, start: Vector, on_step: OnStep | None = None
+    ) -> Trace:
+        """What `train` calls."""
+        if self.saved is None:
+            descent = Descent(problem, start, on_step)
+        else:
+            descent = Descent.resumed(problem, self.saved, on_step)
+        state = {"parameters": descent.parameters, "iteration": descent.iteration}
+        [(_, sums)] = data.dataset.round(GradientRound(problem=problem.options()), state=state)
+        descent.take(sums)
+        self.saved = descent.saved() | {"ended": False}
+        return descent.trace()
+
+
+def step_for(estimator: Estimator, model: Model, data: LabeledData) -> float:
+    """The step that was asked for, or one that suits the data."""
+    if estimator.step is not None or isinstance(estimator.schedule, Schedule):
+        return 1.0 if estimator.step is None else estimator.step
+    penalty = find_penalty(estimator.penalty, estimator.strength, estimator.l1_ratio)
+    optimizer = estimator.optimizer
+    known = Optimizer(optimizer) if isinstance(optimizer, str) else optimizer
+    return easy_step(model, data, known, penalty)
+
+
+def _settings(estimator: Estimator, step: float) -> dict[str, Any]:
+    """The arguments of `train` that an estimator has under the same names."""
+    names = ("optimizer", "schedule", "penalty", "strength", "l1_ratio", "iterations", "fraction")
+    more = ("batch_rows", "tolerance", "seed", "on_step")
+    return {"step": step, **{name: getattr(estimator, name) for name in (*names, *more)}}
+
+
+def _keep(estimator: Estimator, trained: Trained, steps: StepByStep | None) -> None:
+    """Set what a training found, and what the next single step needs to know of those before."""
+    estimator._steps = steps
+    estimator.trained_ = trained
+    estimator.n_features_in_ = trained.features
+    estimator.history_ = trained.loss_history
+
+
+def fitted(estimator: Estimator) -> Trained:
+    """What a training found. Raises NotFitted, or scikit-learn's NotFittedError, before one."""
+    if not hasattr(estimator, "trained_"):
+        raise not_fitted(estimator)
+    return estimator.trained_
+
+
+def check_same(estimator: Estimator, model: Model, data: LabeledData) -> None:
+    """Raise ArgumentError where a training cannot go on from what the last one found."""
+    check_width(data.features, estimator.n_features_in_, estimator)
+    if estimator.trained_.model != model:
+        raise ArgumentError(
+            f"the last training was of {estimator.trained_.model}, this one is of {model}: it "
+            "cannot go on from there; call fit without warm_start"
+        )
+
+
+def predicted(estimator: Estimator, X: Any, scores: bool = False) -> Vector:
+    """Predictions (n,), or scores, for arrays or resident rows."""
+    trained = fitted(estimator)
+    of = trained.scores if scores else trained.predict
+    if is_resident(X):
+        with opened(estimator, X) as data:
+            return np.asarray(of(data))
+    rows = features_of(X)
+    check_width(rows.shape[1], estimator.n_features_in_, estimator)
+    return np.asarray(of(rows))
+
+
+def matrix_and_offsets(trained: Trained) -> tuple[Matrix, Vector]:
+    """Weights (outputs, d) and intercepts (outputs,) of a linear model. AttributeError if none."""
+    model = trained.model
+    if not isinstance(model, Linear):
+        raise AttributeError("a network has no coef_ and no intercept_: see trained_.parameters")
+    rows = trained.parameters.reshape(model.outputs, -1)
+    if not model.intercept:
+        return rows, np.zeros(model.outputs)
+    return rows[:, :-1], rows[:, -1]

@@ -1,0 +1,167 @@
+"""`minimr train` for every model and strategy but MLlib's linear regression."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ml import Linear, MultilayerPerceptron, Trained, load_libsvm, train
+from tests.cli.conftest import Minimr
+from tests.ml.fakes import FakeCluster
+
+
+@pytest.fixture
+def classes(tmp_path: Path) -> str:
+    """Sixty rows of three classes around three points, as libsvm."""
+    return _written(tmp_path / "classes.libsvm", labels=3)
+
+
+@pytest.fixture
+def halves(tmp_path: Path) -> str:
+    """Sixty rows of two classes."""
+    return _written(tmp_path / "halves.libsvm", labels=2)
+
+
+def _written(path: Path, labels: int) -> str:
+    generator = np.random.default_rng(3)
+    y = np.arange(60) % labels
+    X = np.array([[2.0, 0.0], [-2.0, 0.0], [0.0, 2.0]])[y] + generator.normal(size=(60, 2))
+    rows = zip(y.tolist(), X.tolist(), strict=True)
+    path.write_text("".join(f"{label} 1:{a!r} 2:{b!r}\n" for label, (a, b) in rows))
+    return str(path)
+
+
+def asked(minimr: Minimr, *arguments: str) -> dict[str, Any]:
+    result = minimr("train", *arguments, "--json")
+    assert result.exit_code == 0, result.output
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("command", "model", "settings"),
+    [
+        ("linear --strategy sync --tolerance 0.1", Linear(), {"tolerance": 0.1}),
+        ("linear --strategy sync --loss huber --intercept", Linear("huber", intercept=True), {}),
+        ("logistic", Linear("logistic", intercept=True), {}),
+        (
+            "logistic --no-intercept --reg-type elastic_net --reg-param 0.1",
+            Linear("logistic"),
+            {"penalty": "elastic_net", "strength": 0.1},
+        ),
+        ("svm", Linear("hinge", intercept=True), {}),
+        (
+            "svm --loss squared_hinge --optimizer adam --schedule constant --step 0.1",
+            Linear("squared_hinge", intercept=True),
+            {"optimizer": "adam", "schedule": "constant", "step": 0.1},
+        ),
+        (
+            "mlp --hidden 4,3 --activation relu --loss logistic --fraction 0.5 --seed 7",
+            MultilayerPerceptron((4, 3), "logistic", "relu"),
+            {"fraction": 0.5, "seed": 7},
+        ),
+    ],
+)
+def test_it_is_what_train_does(
+    minimr: Minimr, halves: str, command: str, model: Any, settings: dict[str, Any]
+) -> None:
+    found = asked(minimr, *command.split(), halves, "--iterations", "7")
+    data = load_libsvm(halves, cluster=FakeCluster())  # type: ignore[arg-type]
+    trained = train(model, data, iterations=7, **settings)
+    assert found["parameters"] == trained.parameters.tolist()
+    assert found["loss_history"] == trained.loss_history
+    assert (found["strategy"], found["model"]) == ("sync", model.options())
+
+
+@pytest.mark.parametrize("strategy", ["gram", "ssp:1", "async", "allreduce", "local:2", "average"])
+def test_the_strategy_is_one_option(minimr: Minimr, halves: str, strategy: str) -> None:
+    common = ("linear", halves, "--iterations", "3", "--step", "0.1")
+    found = asked(minimr, *common, "--strategy", strategy)
+    assert found["strategy"] == strategy
+    assert found["loss_history"][-1] < found["loss_history"][0]
+    if strategy in ("gram", "allreduce"):
+        same = asked(minimr, *common, "--strategy", "sync")
+        assert np.allclose(found["parameters"], same["parameters"], rtol=1e-12)
+
+
+def test_softmax_counts_the_classes_itself(minimr: Minimr, classes: str) -> None:
+    found = asked(minimr, "softmax", classes, "--split", "1,1")
+    assert found["model"]["classes"] == 3
+    assert list(found["metrics"]) == ["training", "test"]
+    assert found["metrics"]["test"]["accuracy"] > 0.8
+    assert asked(minimr, "softmax", classes, "--classes", "5")["model"]["classes"] == 5
+    network = asked(minimr, "mlp", classes, "--loss", "softmax", "--hidden", "3")
+    assert (network["model"]["classes"], len(network["parameters"])) == (3, 9 + 12)
+
+
+def test_the_report_of_two_classes(minimr: Minimr, halves: str) -> None:
+    lines = minimr("train", "logistic", halves).stdout.splitlines()
+    assert [line.split(" ")[0] for line in lines] == [
+        *("loss", "", "strategy", "intercept", "weights", "", "", "rows", "accuracy"),
+        *("weighted", "weighted", "area", "area"),
+    ]
+    assert lines[2].startswith("strategy   sync: 100 updates, ")
+    assert max(map(len, lines)) <= 80
+
+
+def test_a_network_shows_how_many_parameters_it_has(minimr: Minimr, halves: str) -> None:
+    lines = minimr("train", "mlp", halves, "--step", "0.1").stdout.splitlines()
+    assert lines[3] == f"parameters {3 * 16 + 17}"
+    assert lines[6].split() == ["rows", "60"]
+
+
+def test_the_model_file_is_what_trained_saves(minimr: Minimr, halves: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.json"
+    found = asked(minimr, "svm", halves, "--model", str(path))
+    saved = path.read_bytes()
+    loaded = Trained.load(path)
+    assert loaded.parameters.tolist() == found["parameters"]
+    loaded.save(path)
+    assert path.read_bytes() == saved
+
+
+def test_only_what_steps_here_tells_of_its_steps(minimr: Minimr, halves: str) -> None:
+    assert "iteration 1: loss" in minimr("train", "logistic", halves).stderr
+    assert minimr("train", "logistic", halves, "--strategy", "allreduce").stderr == ""
+
+
+def test_a_table_of_numbers_by_its_name(minimr: Minimr, tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("a,b,label\n1,0,0\n0,1,1\n1,1,1\n0,0,0\n")
+    found = asked(minimr, "logistic", str(table))
+    assert found["metrics"]["training"]["rows"] == 4
+    assert len(found["parameters"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("linear --optimizer adam", "--optimizer needs --strategy"),
+        ("linear --loss huber", "--loss needs --strategy"),
+        ("logistic --strategy nothing", "strategy must be one of sync"),
+        ("logistic --strategy ssp:x", "takes a whole number"),
+        ("linear --strategy pipeline", "pipeline"),
+        ("logistic --optimizer nothing", "optimizer must be one of"),
+        ("logistic --schedule nothing", "schedule must be one of"),
+        ("svm --loss nothing", "loss must be one of"),
+        ("mlp --hidden 4,x", "not a list of sizes"),
+        ("mlp --hidden 0", "at least one layer"),
+        ("softmax --classes 2", "0 to 1"),
+        ("logistic", "0 or 1"),
+    ],
+)
+def test_what_cannot_be_is_refused(minimr: Minimr, classes: str, arguments: str, said: str) -> None:
+    result = minimr("train", *arguments.split(), classes)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert said in result.stderr
+
+
+@pytest.mark.parametrize("label", ["1e9", "7", "0.5", "-1"])
+def test_labels_that_are_no_classes_are_refused(minimr: Minimr, tmp_path: Path, label: str) -> None:
+    path = tmp_path / "odd.libsvm"
+    path.write_text(f"0 1:1\n1 1:2\n{label} 1:3\n")
+    result = minimr("train", "softmax", path)
+    assert result.exit_code == 2
+    assert "the labels of the softmax loss must be" in result.stderr

@@ -1,0 +1,114 @@
+"""`minimr predict` and `minimr evaluate`, for the models of every `minimr train`."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ml import ClassificationModel, Linear, Trained
+from tests.cli.conftest import Minimr
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> str:
+    """Label 1 where the first feature is above the second, with one exception."""
+    path = tmp_path / "data.libsvm"
+    path.write_text("1 1:2\n0 2:2\n1 1:3 2:1\n0 1:4 2:1\n")
+    return str(path)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    """A logistic model whose border is where both features are equal."""
+    path = tmp_path / "model.json"
+    Trained(Linear("logistic"), 2, np.array([1.0, -1.0]), [0.7, 0.5]).save(path)
+    return str(path)
+
+
+def test_classes_and_how_many_are_right(minimr: Minimr, model: str, data: str) -> None:
+    result = minimr("predict", model, data)
+    assert result.stdout.split() == ["1.0", "0.0", "1.0", "1.0"]
+    assert result.stderr == "4 rows, accuracy 0.7500\n"
+
+
+def test_the_figures_of_a_classification(minimr: Minimr, model: str, data: str) -> None:
+    figures = json.loads(minimr("evaluate", model, data, "--json").stdout)
+    assert figures["rows"] == 4
+    assert figures["accuracy"] == 0.75
+    assert figures["weightedPrecision"] == pytest.approx((2 / 3 + 1) / 2)
+    assert figures["weightedFMeasure"] == pytest.approx((0.8 + 2 / 3) / 2)
+    assert figures["areaUnderROC"] == 0.5 * (0.5 * 0 + 1)
+    lines = minimr("evaluate", model, data).stdout.splitlines()
+    assert lines[2].split() == ["accuracy", "0.75"]
+
+
+def test_the_figures_of_a_regression(minimr: Minimr, tmp_path: Path, data: str) -> None:
+    path = tmp_path / "linear.json"
+    minimr("train", "linear", data, "--step", "0.1", "--model", path)
+    [_, rows, *_, r2] = minimr("evaluate", path, data).stdout.splitlines()
+    figures = json.loads(minimr("evaluate", path, data, "--json").stdout)
+    assert (rows.split(), r2.split()) == (["rows", "4"], ["r2", f"{figures['r2']:.6g}"])
+    assert json.loads(minimr("predict", path, data, "--json").stdout)["metrics"] == figures
+
+
+def test_mllib_s_classifier_keeps_its_threshold(minimr: Minimr, tmp_path: Path, data: str) -> None:
+    path = tmp_path / "model.json"
+    ClassificationModel("logistic", np.array([1.0, -1.0]), 0.0, threshold=0.94).save(path)
+    assert minimr("predict", path, data).stdout.split() == ["0.0", "0.0", "0.0", "1.0"]
+    assert json.loads(minimr("evaluate", path, data, "--json").stdout)["accuracy"] == 0.25
+
+
+def test_rows_of_one_class_have_no_curves(minimr: Minimr, model: str, tmp_path: Path) -> None:
+    path = tmp_path / "ones.libsvm"
+    path.write_text("1 1:1\n1 2:1\n")
+    figures = json.loads(minimr("evaluate", model, path, "--json").stdout)
+    assert list(figures) == ["rows", "accuracy", "weightedPrecision", "weightedFMeasure"]
+
+
+def test_labels_of_another_kind(minimr: Minimr, model: str, tmp_path: Path) -> None:
+    """Rows without labels of their own can be predicted, not measured."""
+    path = tmp_path / "numbers.libsvm"
+    path.write_text("7.5 1:1\n-2 2:1\n")
+    result = minimr("predict", model, path)
+    assert result.stdout.split() == ["1.0", "0.0"]
+    assert "nothing is measured: the labels of the logistic loss must be 0 or 1" in result.stderr
+    assert minimr("evaluate", model, path).exit_code == 2
+
+
+def test_data_of_other_dimensions(minimr: Minimr, model: str, tmp_path: Path) -> None:
+    wide, narrow = tmp_path / "wide.libsvm", tmp_path / "narrow.libsvm"
+    wide.write_text("1 1:1 5:1\n")
+    narrow.write_text("1 1:1\n")
+    for command in ("predict", "evaluate"):
+        result = minimr(command, model, wide)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert "the rows have 5 features, but the model has 2 weights" in result.stderr
+    result = minimr("predict", model, narrow)
+    assert result.stdout == "1.0\n"
+    assert "those that are missing count as zeros" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"version": 2}, "has version 2 of the model format, but this minimr reads version 1"),
+        ({"format": "minimr scaler"}, "is not a model: its format is none of"),
+        ({"parameters": [1.0]}, "the model has 2 parameters, but the file holds 1"),
+    ],
+)
+def test_a_model_file_that_does_not_fit(
+    minimr: Minimr, model: str, data: str, change: dict[str, object], said: str
+) -> None:
+    path = Path(model)
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    for command in ("predict", "evaluate"):
+        result = minimr(command, model, data)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert said in result.stderr
+
+
+def test_evaluate_has_either_workers_of_its_own_or_a_cluster(minimr: Minimr, data: str) -> None:
+    result = minimr("evaluate", "model.json", data, "--address", "c.json", "--workers", "2")
+    assert result.exit_code == 2
+    assert "not both" in result.stderr

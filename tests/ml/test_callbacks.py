@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+
+from ml import ArgumentError, EarlyStopping, Linear, all_of, progress, train
+from ml.losses import LOSSES
+from tests.ml.fakes import labeled_data
+
+MODEL = Linear(intercept=True)
+
+
+def noisy_line(rows, seed, noise=1.0):
+    generator = np.random.default_rng(seed)
+    X = generator.normal(size=(rows, 8))
+    return X, X[:, 0] + noise * generator.normal(size=rows)
+
+
+TRAINING, HELD_OUT = labeled_data(noisy_line(12, 1)), labeled_data(noisy_line(40, 2))
+SETTINGS = {"schedule": "constant", "step": 0.2, "iterations": 200}
+
+
+def held_out_loss(parameters):
+    X, y = noisy_line(40, 2)
+    return ((X @ parameters[:-1] + parameters[-1] - y) ** 2).mean() / 2
+
+
+def test_it_stops_when_held_out_rows_are_no_longer_predicted_better():
+    seen = []
+    stopping = EarlyStopping(MODEL, HELD_OUT, patience=3)
+    watched = all_of(lambda _i, _loss, parameters: seen.append(parameters), stopping)
+    trained = train(MODEL, TRAINING, on_step=watched, **SETTINGS)
+    losses = [held_out_loss(parameters) for parameters in seen]
+    assert stopping.losses == pytest.approx(losses, rel=1e-12)
+    best = int(np.argmin(losses))
+    assert len(losses) == best + 1 + 3 < 100
+    assert stopping.best_iteration == best + 1
+    assert len(trained.loss_history) == len(losses)
+    chosen = stopping.best(trained)
+    assert np.array_equal(chosen.parameters, seen[best])
+    assert chosen.loss_history == trained.loss_history
+
+
+def test_a_tolerance_asks_for_more_and_every_measures_less_often():
+    strict = EarlyStopping(MODEL, HELD_OUT, patience=1, tolerance=0.05)
+    train(MODEL, TRAINING, on_step=strict, **SETTINGS)
+    falls = -np.diff(strict.losses)
+    assert (falls[:-1] > 0.05).all()
+    assert falls[-1] <= 0.05
+    rare = EarlyStopping(MODEL, HELD_OUT, patience=2, every=10)
+    trained = train(MODEL, TRAINING, on_step=rare, **SETTINGS)
+    assert len(trained.loss_history) == 10 * (len(rare.losses) - 1) + 1
+
+
+def test_any_of_several_ends_the_descent_and_all_are_told():
+    told = []
+    watched = all_of(lambda i, *_: i == 3, lambda i, *_: told.append(i))
+    assert len(train(MODEL, TRAINING, on_step=watched, step=0.1).loss_history) == 3
+    assert told == [1, 2, 3]
+
+
+def test_progress_is_told_at_1_2_5_10_and_so_on(capsys):
+    lines = []
+    train(MODEL, TRAINING, on_step=progress(lines.append), step=0.1, iterations=20)
+    assert [line.split(":")[0] for line in lines] == [f"iteration {i}" for i in (1, 2, 5, 10, 20)]
+    train(MODEL, TRAINING, on_step=progress(), step=0.1, iterations=1)
+    assert capsys.readouterr().err.splitlines() == lines[:2]
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_loss_can_be_held_out(loss):
+    labels = [0.0, 1.0, 1.0]
+    data = labeled_data(([[1.0], [2.0], [3.0]], labels))
+    model = Linear(loss)
+    stopping = EarlyStopping(model, data)
+    trained = train(model, data, on_step=stopping, iterations=2, step=0.1)
+    assert stopping.losses == trained.loss_history
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"patience": 0}, "patience must be a whole number >= 1"),
+        ({"every": 0}, "every must be a whole number >= 1"),
+        ({"tolerance": -1}, "tolerance must be a number >= 0"),
+        ({"held_out": None}, "must be LabeledData"),
+        ({"held_out": labeled_data((np.zeros((0, 2)), []))}, "data is empty"),
+        ({"held_out": labeled_data(([[np.nan]], [1.0]))}, "NaN"),
+        ({"model": Linear("hinge")}, "labels of the hinge loss"),
+    ],
+)
+def test_what_cannot_be_watched(arguments, said):
+    with pytest.raises(ArgumentError, match=said):
+        EarlyStopping(**{"model": MODEL, "held_out": HELD_OUT, **arguments})
+
+
+def test_held_out_rows_are_no_wider_than_the_training_s():
+    stopping = EarlyStopping(MODEL, labeled_data((np.ones((3, 9)), np.ones(3))))
+    with pytest.raises(ArgumentError, match="held_out has 9 features"):
+        train(MODEL, TRAINING, on_step=stopping)
+    with pytest.raises(ArgumentError, match="no step was measured yet"):
+        stopping.best(train(MODEL, TRAINING, iterations=1, step=0.1))
+
+
+def test_strategies_that_cannot_tell_say_so():
+    with pytest.raises(ArgumentError, match="cannot call on_step"):
+        train(MODEL, TRAINING, "allreduce", on_step=EarlyStopping(MODEL, HELD_OUT))
