@@ -143,7 +143,10 @@ def learn(cluster: "mr.Cluster", screen: Screen, out: Any) -> None:
         started_s = time.monotonic()
         model = fit(training, SPLIT_SEED, TRAINING, shown)
         seconds = time.monotonic() - started_s
-        metrics = {"training": measure(model, training), "test": measure(model, test)}
+        metrics = {
+            "training": measure(model, training).figures,
+            "test": measure(model, test).figures,
+        }
     print_training(out, model, metrics, seconds)
 
 

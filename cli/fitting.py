@@ -1,4 +1,4 @@
-"""What every `minimr train` does around its descent: cluster, data, split, model file, report.
+"""What every `minimr train` does around its descent: cluster, data, split, files, report.
 
 Two descents go by the same options: that of `ml.train`, for any model and strategy, and MLlib's for
 `minimr train linear` without a strategy, which has rules of its own (see ml/mllib.py).
@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from cli.address import refuse_own_workers
-from cli.model_report import as_plain, report
+from cli.model_report import as_plain, loss_curves, report
 from cli.output import print_json, print_lines, say
 from cli.progress import Progress, progress
 from cli.run import say_log
+from minimr.errors import UsageError
 
 if TYPE_CHECKING:
-    from ml import LabeledData, LinearRegressionModel, Trained
+    from ml import EarlyStopping, LabeledData, LinearRegressionModel, Trained
     from ml.models import Model
 
 Settings = dict[str, Any]
@@ -27,6 +28,9 @@ ModelOf = Callable[["LabeledData", Settings], "Model"]
 NO_PENALTY = "none"
 TOLD = ("sync", "gram")
 """The strategies that can tell of a step while they descend; the others run inside the workers."""
+
+PARTS = {2: ("training", "test"), 3: ("training", "held out", "test")}
+"""What the parts of a split are called, by how many there are."""
 
 
 def carry_out(
@@ -39,52 +43,85 @@ def carry_out(
     split: list[float] | None,
     seed: int,
     model_path: str | None,
+    plot: Path | None,
     log: str | None,
     as_json: bool,
     **settings: Any,
 ) -> None:
     """Train as the options say, save the model and report on it. Without `model_of`: MLlib's."""
     refuse_own_workers(address)
+    for path in (model_path, plot, settings["checkpoint"]):
+        _refuse_nowhere(path)
     from minimr.session import Cluster
     from ml.any_model import measure
     from ml.labeled_data import load_file
 
-    strategy = None if model_of is None else _known(settings["strategy"])
+    strategy = None if model_of is None else _checked(settings, split)
     place = log or (f"{model_path}.log" if model_path else None)
     with (
         progress() as shown,
         Cluster(workers, address=address, log=place, on_event=shown.on_event) as cluster,
     ):
         rows = load_file(data, partitions=partitions, cluster=cluster)
-        parts = rows.random_split(split, seed=seed) if split else [rows]
+        parts = _parts(rows, split, seed)
         model: LinearRegressionModel | Trained
+        stopping = None
         if model_of is None:
-            model = fit(parts[0], seed, settings, shown)
+            model = fit(parts["training"], seed, settings, shown)
         else:
-            model = descend(model_of(rows, settings), parts[0], seed, settings, shown)
-        names = ("training", "test")
-        metrics = {name: measure(model, part) for name, part in zip(names, parts, strict=False)}
-    if model_path:
-        model.save(model_path)
+            with _going_on(settings["checkpoint"]):
+                model, stopping = descend(model_of(rows, settings), parts, seed, settings, shown)
+        if not model.loss_history:
+            raise UsageError("no mini-batch held a row: give a larger --fraction")
+        if model_path:
+            model.save(model_path)
+        metrics = {name: measure(model, part).figures for name, part in parts.items()}
+    if plot:
+        plot.write_text(loss_curves(model, stopping), "utf-8")
+    if model.loss_history[-1] > model.loss_history[0]:
+        say("minimr: warning: the loss is higher at the end than it was: give a smaller --step")
     if as_json:
-        print_json(as_plain(model, metrics, strategy))
+        print_json(as_plain(model, metrics, strategy, stopping))
     else:
-        print_lines(report(model, metrics, strategy))
+        print_lines(report(model, metrics, strategy, stopping))
     if place is None:
         say_log(cluster.log)
 
 
-def descend(
-    model: "Model", data: "LabeledData", seed: int, settings: Settings, shown: Progress
-) -> "Trained":
-    """Train with `ml.train`."""
-    from ml import train
+def _parts(rows: "LabeledData", split: list[float] | None, seed: int) -> "dict[str, LabeledData]":
+    """The rows to train on, and those to measure by. Raises UsageError for a part without rows."""
+    if split is None:
+        return {"training": rows}
+    parts = dict(zip(PARTS[len(split)], rows.random_split(split, seed=seed), strict=True))
+    for name, part in parts.items():
+        if not part.count():
+            raise UsageError(
+                f"--split leaves no row for {name}, of {rows.count():,} that there are: give that "
+                "part a larger share, or another --seed"
+            )
+    return parts
 
-    strategy = settings["strategy"]
-    return train(
+
+def descend(
+    model: "Model",
+    parts: "dict[str, LabeledData]",
+    seed: int,
+    settings: Settings,
+    shown: Progress,
+) -> "tuple[Trained, EarlyStopping | None]":
+    """Train with `ml.train` on the first part; with patience also what the second said of it."""
+    from ml import EarlyStopping, all_of, checkpointed, train
+
+    strategy, checkpoint = settings["strategy"], settings["checkpoint"]
+    training, *others = parts.values()
+    stopping = (
+        EarlyStopping(model, others[0], settings["patience"]) if settings["patience"] else None
+    )
+    on_step = _tell(shown) if strategy in TOLD else None
+    trained = train(
         model,
-        data,
-        strategy,
+        training,
+        checkpointed(checkpoint) if checkpoint else strategy,
         optimizer=settings["optimizer"],
         schedule=settings["schedule"],
         step=settings["step"],
@@ -94,8 +131,20 @@ def descend(
         fraction=settings["fraction"],
         tolerance=settings["tolerance"],
         seed=seed,
-        on_step=_tell(shown) if strategy in TOLD else None,
+        on_step=all_of(on_step, stopping) if on_step and stopping else on_step,
     )
+    return (stopping.best(trained) if stopping else trained), stopping
+
+
+@contextmanager
+def _going_on(checkpoint: str | None) -> Iterator[None]:
+    """Says, when it is interrupted, how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if checkpoint and Path(checkpoint).exists():
+            say(f"\n{checkpoint} holds the state; the same command goes on from it")
+        raise
 
 
 def fit(
@@ -119,12 +168,27 @@ def fit(
         )
 
 
-def _known(strategy: str) -> str:
-    """The strategy itself. Raises ArgumentError now if there is none, not when all has started."""
+def _checked(settings: Settings, split: list[float] | None) -> str:
+    """The strategy's name. What it cannot do is refused now, not when all has started."""
     from ml.strategies import find_strategy
 
+    strategy: str = settings["strategy"]
     find_strategy(strategy)
+    if settings["patience"] and split is None:
+        raise UsageError("--patience needs rows to stop by: add --split 3,1 or --split 3,1,1")
+    if settings["patience"] and strategy not in TOLD:
+        raise UsageError(
+            f"--patience needs --strategy {' or '.join(TOLD)}: {strategy} steps inside the workers"
+        )
+    if settings["checkpoint"] and strategy != "sync":
+        raise UsageError(f"--checkpoint needs --strategy sync, not {strategy}")
     return strategy
+
+
+def _refuse_nowhere(path: str | Path | None) -> None:
+    """Raise UsageError for a file that could not be written when the work is done."""
+    if path and not (folder := Path(path).parent).is_dir():
+        raise UsageError(f"{path} cannot be written: there is no directory {folder}; make it first")
 
 
 def _penalty(settings: Settings) -> str | None:

@@ -1,17 +1,20 @@
 """What is said of a trained model: its losses, its weights, and its figures as a table or JSON."""
 
 from collections.abc import Iterator, Mapping
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from cli.charts import sparkline
+from cli.curves import Curve, Panel, draw
 from minimr.observe.sentences import size
 
 if TYPE_CHECKING:
-    from ml import Trained
-    from ml.any_model import AnyModel
+    from ml import EarlyStopping, Trained
+    from ml.any_model import AnyModel, Measured
 
 SPARKLINE_WIDTH = 40
 WEIGHTS_SHOWN = 5
+CLASSES_SHOWN = 7
 
 Figures = Mapping[str, float]
 
@@ -31,20 +34,30 @@ FIGURES = {
 """Each figure of `ml.any_model.measure` in words, in the order of the table."""
 
 
-def report(model: "AnyModel", metrics: Mapping[str, Figures], strategy: str | None) -> list[str]:
+def report(
+    model: "AnyModel",
+    metrics: Mapping[str, Figures],
+    strategy: str | None,
+    stopping: "EarlyStopping | None" = None,
+) -> list[str]:
     """The lines about a model; `strategy` is None for MLlib's."""
     losses = model.loss_history
     lines = [
         f"loss       {losses[0]:.6g} to {losses[-1]:.6g}, {len(losses)} evaluations",
         f"           {sparkline(losses, SPARKLINE_WIDTH)}",
     ]
+    if stopping is not None:
+        lines += _held_out(stopping)
     if strategy is not None:
         lines.append(_cost(model, strategy))  # type: ignore[arg-type] # only MLlib's have none
     return [*lines, *_parameters(model), "", *figures_table(metrics)]
 
 
 def as_plain(
-    model: "AnyModel", metrics: Mapping[str, Figures], strategy: str | None
+    model: "AnyModel",
+    metrics: Mapping[str, Figures],
+    strategy: str | None,
+    stopping: "EarlyStopping | None" = None,
 ) -> dict[str, Any]:
     """The same as plain data; the fields of a Trained, or those of a LinearRegressionModel."""
     fields = dict(vars(model)) if strategy is None else {"strategy": strategy, **vars(model)}
@@ -53,7 +66,21 @@ def as_plain(
             fields[name] = fields[name].tolist()
     if "model" in fields:
         fields["model"] = fields["model"].options()
-    return {**fields, "metrics": dict(metrics)}
+    if stopping is not None:
+        fields["held_out"] = {
+            "losses": stopping.losses,
+            "best_iteration": stopping.best_iteration,
+        }
+    return {**fields, "metrics": {name: finite(each) for name, each in metrics.items()}}
+
+
+def loss_curves(model: "AnyModel", stopping: "EarlyStopping | None" = None) -> str:
+    """An SVG document of the loss of the training, and that of the held-out rows, by steps."""
+    losses = {"training": model.loss_history}
+    if stopping is not None:
+        losses["held out"] = stopping.losses
+    curves = [Curve(name, list(enumerate(values))) for name, values in losses.items()]
+    return draw([Panel("steps", curves)], "loss")
 
 
 def figures_table(columns: Mapping[str, Figures]) -> Iterator[str]:
@@ -65,6 +92,44 @@ def figures_table(columns: Mapping[str, Figures]) -> Iterator[str]:
                 f"{column[figure]:>12.6g}" if figure in column else f"{'-':>12}"
                 for column in columns.values()
             )
+
+
+def measured_plain(measured: "Measured") -> dict[str, Any]:
+    """What was measured, as plain data."""
+    figures: dict[str, Any] = finite(measured.figures)
+    if measured.confusion is not None:
+        figures["confusionMatrix"] = measured.confusion.tolist()
+    return figures
+
+
+def finite(figures: Figures) -> dict[str, float | None]:
+    """Figures as JSON can hold them: null for infinity, as r2 is where all labels are equal."""
+    return {name: value if isfinite(value) else None for name, value in figures.items()}
+
+
+def measured_table(measured: "Measured") -> Iterator[str]:
+    """What was measured: the figures and, if the classes are few, what each was taken for."""
+    yield from figures_table({"data": measured.figures})
+    counts = measured.confusion
+    if counts is None:
+        return
+    yield ""
+    if len(counts) > CLASSES_SHOWN:
+        yield f"which of {len(counts)} classes is taken for which: see --json"
+        return
+    yield f"{'':26}" + "".join(f"{f'called {k}':>12}" for k in range(len(counts)))
+    for label, row in enumerate(counts.tolist()):
+        yield f"{f'rows of class {label}':26}" + "".join(f"{number:>12,}" for number in row)
+
+
+def _held_out(stopping: "EarlyStopping") -> list[str]:
+    """How well the held-out rows were predicted, and by which step's model best: the one kept."""
+    losses, best = stopping.losses, stopping.best_iteration - 1
+    return [
+        f"held out   {losses[0]:.6g} to {stopping.best_loss:.6g} after {best} of "
+        f"{len(losses) - 1} steps, whose model this is",
+        f"           {sparkline(losses, SPARKLINE_WIDTH)}",
+    ]
 
 
 def _cost(model: "Trained", strategy: str) -> str:

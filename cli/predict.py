@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.address import refuse_own_workers
-from cli.model_report import Figures, figures_table
+from cli.model_report import Figures, finite, measured_plain, measured_table
 from cli.output import print_json, print_lines, say
 from cli.progress import progress
 from cli.run import say_log
@@ -37,7 +37,7 @@ def predict(model: str, data: str, workers: int, address: Path | None, as_json: 
         predictions = np.atleast_1d(loaded.predict(rows)).tolist()
         metrics = _measured(loaded, rows)
         if as_json:
-            print_json({"predictions": predictions, "metrics": metrics})
+            print_json({"predictions": predictions, "metrics": finite(metrics)})
         else:
             print_lines(map(repr, predictions))
             say(_in_a_line(metrics, len(predictions)))
@@ -58,11 +58,11 @@ def evaluate(model: str, data: str, workers: int, address: Path | None, as_json:
     with opened(model, data, workers, address) as (loaded, rows):
         from ml.any_model import measure
 
-        metrics = measure(loaded, rows)
+        measured = measure(loaded, rows)
         if as_json:
-            print_json(metrics)
+            print_json(measured_plain(measured))
         else:
-            print_lines(figures_table({"data": metrics}))
+            print_lines(measured_table(measured))
 
 
 @contextmanager
@@ -96,7 +96,7 @@ def _measured(model: "AnyModel", rows: "LabeledData") -> Figures:
     from ml.any_model import measure
 
     try:
-        return measure(model, rows)
+        return measure(model, rows).figures
     except ArgumentError as error:
         say(f"minimr: warning: nothing is measured: {error}")
         return {}

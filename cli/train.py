@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ml.models import Model
 
 MLLIB_TOLERANCE = 0.001
-ANY_STRATEGY = ("optimizer", "schedule", "loss")
+ANY_STRATEGY = ("optimizer", "schedule", "loss", "patience", "checkpoint")
 """The options of `minimr train linear` that MLlib's descent does not know."""
 
 

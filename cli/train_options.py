@@ -1,6 +1,7 @@
 """The options of `minimr train`: those of every model, and those that some have."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -22,16 +23,25 @@ address_here = address_option(
 )
 
 
-def _two_weights(_ctx: click.Context, _option: click.Parameter, text: str | None) -> Any:
-    """Relative sizes with a comma between them, as in 0.6,0.4."""
+def _weights(_ctx: click.Context, _option: click.Parameter, text: str | None) -> Any:
+    """Two or three relative sizes with commas between them, as in 0.6,0.4."""
     if text is None:
         return None
     try:
-        first, second = map(float, text.split(","))
+        weights = [float(each) for each in text.split(",")]
     except ValueError:
-        message = f"{text!r} is not two numbers with a comma, as in 0.6,0.4"
-        raise click.BadParameter(message) from None
-    return [first, second]
+        weights = []
+    if len(weights) not in (2, 3):
+        message = f"{text!r} is not two or three numbers with commas, as in 0.6,0.4 or 3,1,1"
+        raise click.BadParameter(message)
+    return weights
+
+
+def _svg(_ctx: click.Context, _option: click.Parameter, path: Path | None) -> Path | None:
+    """The name of an SVG document."""
+    if path is not None and path.suffix.lower() != ".svg":
+        raise click.BadParameter(f"{path} is not an SVG file by its name, as loss.svg is")
+    return path
 
 
 def _layers(_ctx: click.Context, _option: click.Parameter, text: str) -> tuple[int, ...]:
@@ -95,6 +105,19 @@ def strategy_options(default: str | None) -> Callable[[Command], Command]:
             metavar="NAME",
             help="Of the steps: mllib (X / sqrt(i)), constant, inverse or adaptive.",
         ),
+        click.option(
+            "--patience",
+            "--early-stopping",
+            type=COUNT,
+            metavar="N",
+            help="Stop after N steps in a row that did not predict the second part of --split "
+            "better, and keep the best model.",
+        ),
+        click.option(
+            "--checkpoint",
+            metavar="FILE",
+            help="Keep the state of the descent there; the same command goes on from it.",
+        ),
     )
 
 
@@ -135,16 +158,32 @@ classes_option = click.option(
 
 place_options = together(
     click.option(
-        "--split", callback=_two_weights, metavar="A,B", help="Train on A of A+B, test on B."
+        "--split",
+        callback=_weights,
+        metavar="A,B[,C]",
+        help="Train on A of A+B, test on B. Of three parts the second is held out, the third is "
+        "the test.",
     ),
     click.option("--seed", type=int, default=42, help="For split and fraction.", **NUMBER),
     click.option("--partitions", type=COUNT, default=8, help="Pieces of the data.", **NUMBER),
-    click.option("--model", "model_path", metavar="OUT.json", help="Where to save the model."),
+    click.option(
+        "--model",
+        "model_path",
+        metavar="OUT",
+        help="Where to save the model: as numpy's arrays under a name in .npz, else as JSON.",
+    ),
+    click.option(
+        "--plot",
+        type=click.Path(path_type=Path),
+        callback=_svg,
+        metavar="FILE.svg",
+        help="Where to draw the loss.",
+    ),
     click.option(
         "--log",
         metavar="FILE",
         help="Where to write the event log; a round that went well is one line."
-        "  [default: OUT.json.log, without --model one of ~/.minimr/logs]",
+        "  [default: OUT.log, without --model one of ~/.minimr/logs]",
     ),
     workers_option,
     address_here,

@@ -89,7 +89,9 @@ class EarlyStopping:
     def best(self, trained: Trained) -> Trained:
         """The same model with the parameters that had the smallest loss."""
         if self.best_parameters is None:
-            raise ArgumentError("no step was measured yet: pass this as on_step to train first")
+            raise ArgumentError(
+                "no step was measured: train with this as on_step, and mini-batches that hold rows"
+            )
         return replace(trained, parameters=self.best_parameters)
 
     def saved(self) -> dict[str, Any]:

@@ -77,8 +77,6 @@ class Checkpointed:
             "training": training,
             "descent": {
                 **saved,
-                "parameters": saved["parameters"].tolist(),
-                "memory": saved["memory"].tolist(),
                 "pace": [eta, best if isfinite(best) else None, in_vain],
             },
             "callback": _remembered(descent.on_step),

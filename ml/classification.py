@@ -99,13 +99,13 @@ class ClassificationModel:
         return _plain(np.asarray(scores > self.threshold, dtype=np.float64))
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model as JSON; `load` gives back the same bits."""
+        """Write it as JSON or, under a name in .npz, as arrays; `load` gives back the same bits."""
         fields = {
             "loss": self.loss,
-            "weights": self.weights.tolist(),
+            "weights": self.weights,
             "intercept": self.intercept,
             "threshold": self.threshold,
-            "loss_history": self.loss_history,
+            "loss_history": np.array(self.loss_history, float),
         }
         write_model(path, fields, FORMAT)
 

@@ -87,9 +87,11 @@ def gram(
     """
     model = problem.model
     if not isinstance(model, Linear) or model.loss != "squared" or model.outputs != 1:
-        raise ArgumentError('solver="gram" is for a linear model with the loss "squared" alone')
+        raise ArgumentError(
+            '"gram" is for a linear model with the loss "squared" alone; use "sync"'
+        )
     if not problem.batches.whole:
-        raise ArgumentError('solver="gram" takes all rows in every step; leave mini-batches out')
+        raise ArgumentError('"gram" takes all rows in every step; leave mini-batches out')
     found = gram_sums(data, model.intercept, problem.features)
     descent = Descent(problem, start, on_step)
     while not descent.ended:

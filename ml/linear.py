@@ -55,11 +55,11 @@ class LinearRegressionModel:
         return prediction.predict(self, x)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model as JSON; `load` gives back the same bits."""
+        """Write it as JSON or, under a name in .npz, as arrays; `load` gives back the same bits."""
         fields = {
-            "weights": self.weights.tolist(),
+            "weights": self.weights,
             "intercept": self.intercept,
-            "loss_history": self.loss_history,
+            "loss_history": np.array(self.loss_history, float),
         }
         write_model(path, fields)
 

@@ -65,12 +65,12 @@ class Trained:
         return prediction.predict(self, x, scores=True)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write it as JSON; `load` gives back the same bits."""
+        """Write it as JSON or, under a name in .npz, as arrays; `load` gives back the same bits."""
         fields = {
             "model": self.model.options(),
             "features": self.features,
-            "parameters": self.parameters.tolist(),
-            "loss_history": self.loss_history,
+            "parameters": self.parameters,
+            "loss_history": np.array(self.loss_history, float),
             "updates": self.updates,
             "converged": self.converged,
         }

@@ -1,15 +1,20 @@
 """`minimr train` for every model and strategy but MLlib's linear regression."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
+from cli.progress import PlainProgress
 from ml import Linear, MultilayerPerceptron, Trained, load_libsvm, train
 from tests.cli.conftest import Minimr
 from tests.ml.fakes import FakeCluster
+
+CURVE = re.compile(r'<polyline points="([^"]*)"')
 
 
 @pytest.fixture
@@ -122,6 +127,80 @@ def test_the_model_file_is_what_trained_saves(minimr: Minimr, halves: str, tmp_p
     assert path.read_bytes() == saved
 
 
+@pytest.mark.parametrize("command", ["linear --step 0.1", "softmax", "mlp --step 0.1"])
+def test_a_model_is_saved_as_arrays_by_its_name(
+    minimr: Minimr, halves: str, tmp_path: Path, command: str
+) -> None:
+    predicted = []
+    for name in ("model.json", "model.npz"):
+        assert minimr("train", *command.split(), halves, "--model", tmp_path / name).exit_code == 0
+        predicted.append(minimr("predict", tmp_path / name, halves).stdout)
+    assert predicted[0] == predicted[1] != ""
+
+
+def test_early_stopping_keeps_the_model_that_the_held_out_rows_liked(
+    minimr: Minimr, tmp_path: Path
+) -> None:
+    generator = np.random.default_rng(1)
+    table = tmp_path / "table.csv"
+    X, noise = generator.normal(size=(60, 20)), generator.normal(size=60)
+    np.savetxt(table, np.column_stack([X, 3 * X[:, 0] + noise]), delimiter=",")
+    common = ("linear", str(table), "--strategy", "sync", "--schedule", "constant")
+    common += ("--step", "0.1", "--split", "1,1,1", "--seed", "7")
+    found = asked(minimr, *common, "--patience", "4")
+    losses, best = found["held_out"]["losses"], found["held_out"]["best_iteration"]
+    assert len(losses) == len(found["loss_history"]) == best + 4 < 100
+    assert losses[best - 1] == min(losses)
+    kept = asked(minimr, *common, "--iterations", str(best - 1))
+    assert found["parameters"] == kept["parameters"]
+    mean_squared = found["metrics"]["held out"]["meanSquaredError"]
+    assert mean_squared / 2 == pytest.approx(min(losses))
+    assert list(found["metrics"]) == ["training", "held out", "test"]
+    lines = minimr("train", *common, "--early-stopping", "4").stdout.splitlines()
+    assert lines[2].startswith(f"held out   {losses[0]:.6g} to {min(losses):.6g} after {best - 1}")
+    assert max(map(len, lines)) <= 80
+
+
+def test_a_training_that_was_cut_goes_on_from_its_checkpoint(
+    minimr: Minimr, halves: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "run.checkpoint"
+    common = ("logistic", halves, "--iterations", "35", "--split", "2,1", "--patience", "40")
+    whole = asked(minimr, *common)
+
+    def interrupted(_self: object, number: int, _text: str, _curve: object) -> None:
+        if number == 25:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(PlainProgress, "on_step", interrupted)
+        result = minimr("train", *common, "--checkpoint", path)
+    assert result.exit_code == 130
+    assert f"{path} holds the state; the same command goes on from it" in result.stderr
+    assert json.loads(path.read_text())["descent"]["iteration"] == 21
+    again = asked(minimr, *common, "--checkpoint", str(path))
+    for name in ("parameters", "loss_history", "held_out", "metrics", "updates"):
+        assert again[name] == whole[name]
+
+
+def test_the_loss_is_drawn(minimr: Minimr, halves: str, tmp_path: Path) -> None:
+    path = tmp_path / "loss.svg"
+    common = ("--iterations", "6", "--plot", path)
+    minimr("train", "linear", halves, "--step", "0.1", *common)
+    assert [len(curve.split()) for curve in CURVE.findall(path.read_text())] == [7]
+    minimr("train", "logistic", halves, "--split", "1,1", "--patience", "9", *common)
+    drawn = path.read_text()
+    assert [len(curve.split()) for curve in CURVE.findall(drawn)] == [7, 7]
+    assert ">held out</text>" in drawn
+    ElementTree.fromstring(drawn)
+
+
+def test_a_loss_that_rises_is_warned_of(minimr: Minimr, halves: str) -> None:
+    for step, warned in (("3", True), ("0.1", False)):
+        result = minimr("train", "linear", halves, "--step", step, "--iterations", "4")
+        assert ("give a smaller --step" in result.stderr) is warned
+
+
 def test_only_what_steps_here_tells_of_its_steps(minimr: Minimr, halves: str) -> None:
     assert "iteration 1: loss" in minimr("train", "logistic", halves).stderr
     assert minimr("train", "logistic", halves, "--strategy", "allreduce").stderr == ""
@@ -140,7 +219,16 @@ def test_a_table_of_numbers_by_its_name(minimr: Minimr, tmp_path: Path) -> None:
     [
         ("linear --optimizer adam", "--optimizer needs --strategy"),
         ("linear --loss huber", "--loss needs --strategy"),
+        ("linear --patience 3", "--patience needs --strategy"),
+        ("linear --checkpoint FILE", "--checkpoint needs --strategy"),
         ("logistic --strategy nothing", "strategy must be one of sync"),
+        ("softmax --patience 3", "add --split 3,1"),
+        ("softmax --patience 3 --split 3,1 --strategy average", "--strategy sync or gram: average"),
+        ("softmax --checkpoint FILE --strategy average", "--strategy sync, not average"),
+        ("softmax --model nowhere/model.npz", "there is no directory nowhere"),
+        ("softmax --plot loss.png", "not an SVG file"),
+        ("softmax --split 1,0", "--split leaves no row for test, of 60"),
+        ("softmax --fraction 1e-9", "give a larger --fraction"),
         ("logistic --strategy ssp:x", "takes a whole number"),
         ("linear --strategy pipeline", "pipeline"),
         ("logistic --optimizer nothing", "optimizer must be one of"),

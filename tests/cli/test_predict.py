@@ -63,7 +63,38 @@ def test_rows_of_one_class_have_no_curves(minimr: Minimr, model: str, tmp_path: 
     path = tmp_path / "ones.libsvm"
     path.write_text("1 1:1\n1 2:1\n")
     figures = json.loads(minimr("evaluate", model, path, "--json").stdout)
-    assert list(figures) == ["rows", "accuracy", "weightedPrecision", "weightedFMeasure"]
+    named = ("rows", "accuracy", "weightedPrecision", "weightedFMeasure", "confusionMatrix")
+    assert tuple(figures) == named
+
+
+def test_which_class_is_taken_for_which(minimr: Minimr, model: str, data: str) -> None:
+    counts = json.loads(minimr("evaluate", model, data, "--json").stdout)["confusionMatrix"]
+    assert counts == [[1, 1], [0, 2]]
+    table = minimr("evaluate", model, data).stdout.splitlines()[-3:]
+    assert [line.split() for line in table] == [
+        ["called", "0", "called", "1"],
+        ["rows", "of", "class", "0", "1", "1"],
+        ["rows", "of", "class", "1", "0", "2"],
+    ]
+
+
+def test_many_classes_are_counted_in_json_alone(minimr: Minimr, tmp_path: Path, data: str) -> None:
+    path = tmp_path / "many.npz"
+    Trained(Linear("softmax", classes=8), 2, np.arange(16.0)).save(path)
+    assert minimr("evaluate", path, data).stdout.splitlines()[-1] == (
+        "which of 8 classes is taken for which: see --json"
+    )
+    counts = json.loads(minimr("evaluate", path, data, "--json").stdout)["confusionMatrix"]
+    assert (counts[0][7], counts[1][7]) == (2, 2)
+
+
+def test_a_regression_of_equal_labels_is_json_still(minimr: Minimr, tmp_path: Path) -> None:
+    """Their r2 is minus infinity, which JSON has no word for."""
+    equal, path = tmp_path / "equal.libsvm", tmp_path / "model.json"
+    equal.write_text("2 1:1\n2 1:2\n")
+    Trained(Linear(), 1, np.array([1.0])).save(path)
+    assert json.loads(minimr("evaluate", path, equal, "--json").stdout)["r2"] is None
+    assert json.loads(minimr("predict", path, equal, "--json").stdout)["metrics"]["r2"] is None
 
 
 def test_labels_of_another_kind(minimr: Minimr, model: str, tmp_path: Path) -> None:
@@ -87,6 +118,15 @@ def test_data_of_other_dimensions(minimr: Minimr, model: str, tmp_path: Path) ->
     result = minimr("predict", model, narrow)
     assert result.stdout == "1.0\n"
     assert "those that are missing count as zeros" in result.stderr
+
+
+def test_an_npz_that_is_none(minimr: Minimr, data: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.npz"
+    path.write_text("not one")
+    for command in ("predict", "evaluate"):
+        result = minimr(command, path, data)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert "model.npz is not a model: it is damaged, or no .npz" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -179,7 +179,7 @@ def test_a_saved_model_predicts(minimr: Minimr, data: str, tmp_path: Path) -> No
     [
         (["--split", "0.6"], 2, "0.6,0.4"),
         (["--split", "a,b"], 2, "0.6,0.4"),
-        (["--split", "1,2,3"], 2, "0.6,0.4"),
+        (["--split", "1,2,3,4"], 2, "0.6,0.4"),
         (["--split", "-1,2"], 2, "weight"),
         (["--step", "0"], 2, "step"),
         (["--step", "1e9", "--tolerance", "0"], 1, "diverged"),

@@ -96,7 +96,7 @@ def test_held_out_rows_are_no_wider_than_the_training_s():
     stopping = EarlyStopping(MODEL, labeled_data((np.ones((3, 9)), np.ones(3))))
     with pytest.raises(ArgumentError, match="held_out has 9 features"):
         train(MODEL, TRAINING, on_step=stopping)
-    with pytest.raises(ArgumentError, match="no step was measured yet"):
+    with pytest.raises(ArgumentError, match="no step was measured"):
         stopping.best(train(MODEL, TRAINING, iterations=1, step=0.1))
 
 
