@@ -198,7 +198,9 @@ class Slot:
             attempt.index, attempt.number, careful=order.careful, skip=order.skip
         )
         try:
-            result = run_reduce(user_job, task, in_order, in_memory, self._whereabouts)
+            result = run_reduce(
+                user_job, task, in_order, in_memory, self._whereabouts, self._scratch
+            )
         finally:
             self._fetcher.release()
         pairs = None if result.pairs is None else [Blob(result.pairs)]

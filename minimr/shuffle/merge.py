@@ -8,8 +8,7 @@ sums depend on it, and it is what makes the result independent of workers and of
 Two ways, one result. In memory, a dict groups and one sort orders the keys. Otherwise a k-way
 merge streams: a heap holds the next run of equal keys of each segment, as (key, segment, values),
 and whatever the segments' size, one block of each is in memory. With thousands of segments that is
-still much, so a map task merges its spills in several passes (passes.py); a reduce task that goes
-key by key does not yet.
+still much, so they are merged in several passes (passes.py).
 """
 
 import heapq

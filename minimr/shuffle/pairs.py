@@ -67,6 +67,11 @@ class StoredPairs:
         """Tell whether the keys are a column that is no list."""
         return self._keys[0] in TYPED
 
+    @property
+    def size_bytes(self) -> int:
+        """Return how long the encoded columns are, whatever they were compressed to."""
+        return len(self._keys[1]) + len(self._values[1])
+
     def lists(self) -> tuple[list[Any], list[Any]]:
         """Return the keys and the values as Python objects. Raises CorruptData."""
         if self._lists is None:

@@ -18,7 +18,7 @@ from minimr.shuffle.hot_keys import HotKeys
 from minimr.shuffle.merge import Group, merge
 from minimr.shuffle.pairs import BLOCK_BYTES, RECORDS_MAX, encode_groups
 from minimr.shuffle.partition import checked_partition, partitions_of
-from minimr.shuffle.passes import fan_in_for, next_pass
+from minimr.shuffle.passes import block_bytes_for, fan_in_for, next_pass
 from minimr.shuffle.range_partition import range_partitions
 from minimr.shuffle.secondary_sort import by_group
 from minimr.shuffle.segments import MapOutputFile, write_map_output
@@ -57,6 +57,7 @@ class Collector:
         self._memory_bytes = memory_bytes
         self._directory = directory
         self._compress = compress
+        self._block_bytes = block_bytes_for(memory_bytes)
         self._position = position
         self._combine = combiner_of(job)
         self._choose = _chooser(job, partitions, position, boundaries)
@@ -149,7 +150,7 @@ class Collector:
 
     def _few_enough(self) -> list[Path]:
         """Merge neighbouring spills into longer ones until one merge can take them all."""
-        fan_in = fan_in_for(self._memory_bytes, max(BLOCK_BYTES, self._record_bytes))
+        fan_in = fan_in_for(self._memory_bytes, max(self._block_bytes, self._record_bytes))
         runs = list(self._spills)
         while len(runs) > fan_in:
             groups = next_pass(len(runs), fan_in)
@@ -201,7 +202,7 @@ class Collector:
                 yield key, piece
 
     def _records_per_block(self) -> int:
-        return max(1, min(RECORDS_MAX, BLOCK_BYTES // self._record_bytes))
+        return max(1, min(RECORDS_MAX, self._block_bytes // self._record_bytes))
 
 
 def _chooser(

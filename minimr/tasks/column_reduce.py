@@ -53,7 +53,7 @@ def reduced_columns(
 ) -> Iterator[KeysAndValues]:
     """Yield the keys and values that the job makes of a partition's segments, in map order."""
     piece_bytes = PIECE_BYTES if _changes_nothing(job) else None
-    runs = [map(_columns, segment) for segment in segments]
+    runs = [map(as_columns, segment) for segment in segments]
     chunks = merge_columns(runs, in_memory, piece_bytes)
     gate = KeyGate("reduce")
     for keys, values in _reduced(job, chunks, position, memory_bytes):
@@ -67,7 +67,8 @@ def _changes_nothing(job: Job) -> bool:
     return job.reduce_block is None and type(job).reduce is Job.reduce
 
 
-def _columns(block: Any) -> KeysAndValues:
+def as_columns(block: Any) -> KeysAndValues:
+    """Return the keys and the values of a block that was read or made by hand."""
     return block.columns() if isinstance(block, StoredPairs) else (block[0], block[1])
 
 

@@ -6,9 +6,9 @@ directory) goes back as encoded pairs instead.
 """
 
 import sys
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,15 @@ from minimr.shuffle.secondary_sort import one_call_each
 from minimr.tasks.combine import reducer_of
 from minimr.tasks.emitted import as_iterable, checked_pairs, encoded
 from minimr.tasks.failure import Position, position_of, reporting
+from minimr.tasks.reduce_input import Passes, first, loaded
 from minimr.tasks.skip import Skipper, skipper_of
 from minimr.tasks.spec import ReduceResult, ReduceTask
 from minimr.tasks.watcher import NOBODY, Pace, Watcher
 
 COLUMNS_PAIRS_MIN = 1_000
 """Below that numpy's fixed costs are larger than what it saves."""
+LOOK_SHARE = 16
+"""The part of the memory that blocks may take which are only looked at."""
 
 
 def run_reduce(
@@ -36,8 +39,12 @@ def run_reduce(
     segments: Sequence[Iterator[Pairs]],
     in_memory: bool,
     watcher: Watcher = NOBODY,
+    directory: Path | None = None,
 ) -> ReduceResult:
     """Run a reduce task with a fresh job over its partition's segments, in order of map tasks.
+
+    `in_memory` says whether all their pairs are expected to fit into the task's memory. If they do
+    not and are many, merged runs go to `directory` (None: where Python puts temporary files).
 
     Raises TaskFailed for whatever goes wrong in user code or with its pairs, and MinimrError if a
     disk is full; CorruptData and InputLost from the segments pass. A failed attempt leaves no file.
@@ -46,21 +53,38 @@ def run_reduce(
     position.step, position.path = "reduce", f"reduce-{task.index}"
     job.partition_index = task.index
     with reporting(job, position):
-        counted = [_count(segment, position) for segment in segments]
+        runs = [_count(segment, position) for segment in segments]
         skipper = skipper_of(job, task, position)
-        store = _write if task.output["kind"] == "files" else _collect
-        by_columns, counted = _goes_by_columns(job, skipper, counted)
-        if by_columns:
-            from minimr.tasks.column_reduce import reduced_columns
-
-            columns = reduced_columns(job, counted, in_memory, position, task.memory_bytes)
-            return store(job, task, columns, position, by_columns)
-        groups = merge(counted, in_memory)
-        if job.secondary_sort:
-            groups = one_call_each(groups)
-        reduced = _reduced(job, groups, position, skipper)
-        result = store(job, task, checked_pairs(reduced, "reduce"), position, by_columns)
+        by_columns, runs = _goes_by_columns(job, skipper, runs, task.memory_bytes)
+        if in_memory:
+            in_memory, runs = loaded(runs, task.memory_bytes)
+        with Passes(by_columns, task.memory_bytes, task.compress, directory, watcher) as passes:
+            if not in_memory:
+                runs = passes.few_enough(runs)
+            made = _made(job, runs, in_memory, by_columns, position, skipper, task.memory_bytes)
+            store = _write if task.output["kind"] == "files" else _collect
+            result = store(job, task, made, position, by_columns)
         return result if skipper is None else replace(result, skipped=skipper.skipped)
+
+
+def _made(
+    job: Job,
+    runs: list[Iterator[Pairs]],
+    in_memory: bool,
+    by_columns: bool,
+    position: Position,
+    skipper: Skipper | None,
+    memory_bytes: int,
+) -> Iterator[Any]:
+    """Return what the job makes of the runs: (keys, values) columns, or (key, value) pairs."""
+    if by_columns:
+        from minimr.tasks.column_reduce import reduced_columns
+
+        return reduced_columns(job, runs, in_memory, position, memory_bytes)
+    groups = merge(runs, in_memory)
+    if job.secondary_sort:
+        groups = one_call_each(groups)
+    return checked_pairs(_reduced(job, groups, position, skipper), "reduce")
 
 
 def _count(segment: Iterator[Pairs], position: Position) -> Iterator[Pairs]:
@@ -71,13 +95,13 @@ def _count(segment: Iterator[Pairs], position: Position) -> Iterator[Pairs]:
 
 
 def _goes_by_columns(
-    job: Job, skipper: Skipper | None, segments: list[Iterator[Pairs]]
+    job: Job, skipper: Skipper | None, segments: list[Iterator[Pairs]], memory_bytes: int
 ) -> tuple[bool, list[Iterator[Pairs]]]:
     """Tell whether to reduce by columns, to judge by the first blocks; return the segments whole.
 
     A job whose `reduce` has no vectorised form goes key by key, and so does one that skips bad
     groups. The answer does not depend on the way; it is not worth it where numpy is not loaded, or
-    for a few pairs, such as the partial results of a round.
+    for a few pairs, such as the partial results of a round, or for few and large ones.
     """
     if skipper is not None or job.secondary_sort or not (job.reduce_block or _is_vectorised(job)):
         return False, segments
@@ -86,17 +110,20 @@ def _goes_by_columns(
     if "numpy" not in sys.modules:
         return False, segments
     whole = list(segments)
-    pairs = 0
+    pairs, left_bytes = 0, memory_bytes // LOOK_SHARE
     for number, segment in enumerate(segments):
         block = next(segment, None)
         if block is None:
             continue
-        whole[number] = chain([block], segment)
+        whole[number] = first(deque([block]), segment)
         if not (isinstance(block, StoredPairs) and block.has_typed_keys):
             return False, whole
         pairs += block.records
+        left_bytes -= block.size_bytes
         if pairs >= COLUMNS_PAIRS_MIN:
             return True, whole
+        if left_bytes < 0:
+            return False, whole
     return False, whole
 
 

@@ -104,7 +104,14 @@ class JobSpec:
     ) -> "ReduceTask":
         """Return attempt `attempt` of the reduce task of partition `index`."""
         return ReduceTask(
-            index, self.output, attempt, self.skip_max, careful, tuple(skip), self.memory_bytes
+            index,
+            self.output,
+            attempt,
+            self.skip_max,
+            careful,
+            tuple(skip),
+            self.memory_bytes,
+            self.compress,
         )
 
 
@@ -170,6 +177,7 @@ class ReduceTask:
     careful: bool = False
     skip: tuple[str, ...] = ()
     memory_bytes: int = MEMORY_BYTES
+    compress: str = NONE
 
 
 @dataclass(frozen=True)

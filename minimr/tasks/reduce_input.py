@@ -1,0 +1,153 @@
+"""What a reduce task merges: everything in memory, or as many segments at once as memory allows.
+
+There is a segment of every map task. If their pairs fit into the task's memory, they are merged
+there. If not, a merge streams, and holds a block of each segment; with thousands of maps that is
+still too much, and so neighbours are first merged into longer runs on disk (shuffle/passes.py).
+The order of the pairs, and so the result, is the same each way.
+
+How large a segment is says little about what its pairs take: it may be compressed, and one record
+may be larger than a block should be. So blocks are loaded and looked at: until they are too many
+for memory, or for one merge. What was loaded goes first.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from minimr.shuffle.compression import NONE, compressed
+from minimr.shuffle.merge import Group, merge
+from minimr.shuffle.pairs import RECORDS_MAX, Pairs, StoredPairs, encode_pairs
+from minimr.shuffle.passes import FAN_IN_MIN, block_bytes_for, fan_in_for, next_pass
+from minimr.shuffle.run_file import RunFile
+from minimr.tasks.sizes import size_of
+from minimr.tasks.watcher import NOBODY, Watcher
+
+Segment = Iterator[Pairs]
+DECODED_TIMES = 4
+"""Encoded pairs take up to about this many times their size once decoded."""
+
+
+def loaded(segments: Sequence[Segment], memory_bytes: int) -> tuple[bool, list[Segment]]:
+    """Tell whether the segments' pairs fit into the memory; return the segments whole."""
+    whole = list(segments)
+    left_bytes = memory_bytes // DECODED_TIMES
+    for number, segment in enumerate(segments):
+        blocks: deque[Pairs] = deque()
+        whole[number] = first(blocks, segment)
+        for block in segment:
+            blocks.append(block)
+            left_bytes -= _size_of(block)
+            if left_bytes < 0:
+                return False, whole
+    return True, whole
+
+
+def _size_of(block: Pairs) -> int:
+    """Return the bytes that a block takes as it was read; one made by hand is in memory anyway."""
+    return block.size_bytes if isinstance(block, StoredPairs) else 0
+
+
+def first(blocks: deque[Pairs], rest: Segment) -> Segment:
+    """Yield the blocks, and hold none that was yielded; then the rest."""
+    while blocks:
+        yield blocks.popleft()
+    yield from rest
+
+
+class Passes:
+    """Merges segments until one merge can take what is left; a context manager.
+
+    Runs on the way lie in `directory`; if there is none, where Python puts temporary files.
+    """
+
+    def __init__(
+        self,
+        by_columns: bool,
+        memory_bytes: int,
+        compress: str = NONE,
+        directory: Path | None = None,
+        watcher: Watcher = NOBODY,
+    ) -> None:
+        self._by_columns = by_columns
+        self._memory_bytes = memory_bytes
+        self._block_bytes = block_bytes_for(memory_bytes)
+        self._compress = compress
+        self._file = RunFile(directory)
+        self._watcher = watcher
+
+    def few_enough(self, segments: Sequence[Segment]) -> list[Segment]:
+        """Return as many segments as can be merged at once, with the same pairs in their order."""
+        runs = list(segments)
+        while len(runs) > (fan_in := self._fan_in(runs)):
+            groups = next_pass(len(runs), fan_in)
+            runs = [self._one_run(runs[group.start : group.stop]) for group in groups]
+        return runs
+
+    def _fan_in(self, runs: list[Segment]) -> int:
+        """Return how many runs may be merged at once, to judge by their first blocks."""
+        fan_in = fan_in_for(self._memory_bytes, self._block_bytes)
+        left_bytes = fan_in * self._block_bytes
+        for number, run in enumerate(runs[:fan_in]):
+            blocks = deque(islice(run, 1))
+            runs[number] = first(blocks, run)
+            left_bytes -= sum(map(_size_of, blocks))
+            if left_bytes < 0:
+                return max(FAN_IN_MIN, number)
+        return fan_in
+
+    def _one_run(self, runs: list[Segment]) -> Segment:
+        if len(runs) == 1:
+            return runs[0]
+        blocks = self._by_block(runs) if self._by_columns else self._by_key(runs)
+        stored = compressed(((0, block) for block in blocks), self._compress)
+        return self._file.keep(self._ticking(block for _, block in stored))
+
+    def _ticking(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
+        for block in blocks:
+            self._watcher.tick()
+            yield block
+
+    def _by_key(self, runs: list[Segment]) -> Iterator[bytes]:
+        return _encoded(merge(runs, in_memory=False), self._block_bytes)
+
+    def _by_block(self, runs: list[Segment]) -> Iterator[bytes]:
+        from minimr.shuffle.merge_columns import in_blocks, merge_columns
+        from minimr.shuffle.pairs import encode_columns
+        from minimr.tasks.column_reduce import as_columns
+
+        chunks = merge_columns([map(as_columns, run) for run in runs], in_memory=False)
+        pieces = ((chunk.keys, chunk.values) for chunk in chunks)
+        for keys, values in in_blocks(pieces, self._block_bytes):
+            yield encode_columns(keys, values)
+
+    def __enter__(self) -> "Passes":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+
+def _encoded(groups: Iterable[Group], block_bytes: int) -> Iterator[bytes]:
+    """Encode groups as blocks of about `block_bytes`; every value is measured, none is typical."""
+    keys: list[Any] = []
+    values: list[Any] = []
+    held_bytes = 0
+    for key, group in groups:
+        key_bytes = size_of(key)
+        for value in group:
+            keys.append(key)
+            values.append(value)
+            held_bytes += key_bytes + size_of(value)
+            if held_bytes >= block_bytes or len(keys) == RECORDS_MAX:
+                yield encode_pairs(keys, values)
+                keys, values, held_bytes = [], [], 0
+    if keys:
+        yield encode_pairs(keys, values)
