@@ -10,6 +10,7 @@ may be larger than a block should be. So blocks are loaded and looked at: until 
 for memory, or for one merge. What was loaded goes first.
 """
 
+import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -19,9 +20,9 @@ from typing import Any
 
 from minimr.shuffle.compression import NONE, compressed
 from minimr.shuffle.merge import Group, merge
+from minimr.shuffle.nameless_file import NamelessFile
 from minimr.shuffle.pairs import RECORDS_MAX, Pairs, StoredPairs, encode_pairs
 from minimr.shuffle.passes import FAN_IN_MIN, block_bytes_for, fan_in_for, next_pass
-from minimr.shuffle.run_file import RunFile
 from minimr.tasks.sizes import size_of
 from minimr.tasks.watcher import NOBODY, Watcher
 
@@ -75,7 +76,8 @@ class Passes:
         self._memory_bytes = memory_bytes
         self._block_bytes = block_bytes_for(memory_bytes)
         self._compress = compress
-        self._file = RunFile(directory)
+        self._file = NamelessFile(directory or Path(tempfile.gettempdir()), "merged runs")
+        self._end = 0
         self._watcher = watcher
 
     def few_enough(self, segments: Sequence[Segment]) -> list[Segment]:
@@ -103,12 +105,16 @@ class Passes:
             return runs[0]
         blocks = self._by_block(runs) if self._by_columns else self._by_key(runs)
         stored = compressed(((0, block) for block in blocks), self._compress)
-        return self._file.keep(self._ticking(block for _, block in stored))
+        return self._kept(block for _, block in stored)
 
-    def _ticking(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
+    def _kept(self, blocks: Iterable[bytes]) -> Segment:
+        """Write a run now; return its blocks, to be read later."""
+        start = self._end
         for block in blocks:
             self._watcher.tick()
-            yield block
+            self._file.write(block, self._end, "merged runs")
+            self._end += len(block)
+        return self._file.read(start, self._end - start)
 
     def _by_key(self, runs: list[Segment]) -> Iterator[bytes]:
         return _encoded(merge(runs, in_memory=False), self._block_bytes)

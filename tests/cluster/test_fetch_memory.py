@@ -78,7 +78,7 @@ def read(segments):
 
 
 def stored_bytes(fetcher):
-    descriptor = fetcher._fetched._descriptor
+    descriptor = fetcher._fetched._file.descriptor
     return 0 if descriptor is None else os.fstat(descriptor).st_size
 
 
@@ -156,7 +156,7 @@ def test_a_disk_that_takes_less_at_a_time(fetcher, server, monkeypatch):
 
 def test_our_own_disk_is_not_the_holders_fault(fetcher, server):
     segments = fetch(fetcher, server, 0)
-    os.pwrite(fetcher._fetched._descriptor, b"\xff" * 100, 50)
+    os.pwrite(fetcher._fetched._file.descriptor, b"\xff" * 100, 50)
     with pytest.raises(MinimrError, match="cannot be read back") as caught:
         read(segments)
     assert not isinstance(caught.value, FetchError)

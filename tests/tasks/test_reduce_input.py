@@ -44,7 +44,7 @@ def tables(count, rows=40, keys=25):
 
 
 def segment_of(pairs, codec="none"):
-    keys, values = map(list, zip(*pairs, strict=True))
+    keys, values = [key for key, _ in pairs], [value for _, value in pairs]
     blocks = [
         (0, encode_pairs(keys[at : at + 7], values[at : at + 7])) for at in range(0, len(keys), 7)
     ]
@@ -227,3 +227,8 @@ def test_large_first_blocks_are_not_all_held_to_choose_the_way():
     assert not by_columns
     assert len(read) == 4
     assert [block.lists()[0] for run in whole for block in run] == [[n] for n in range(20)]
+
+
+def test_a_partition_without_pairs_of_many_maps_is_empty(passes):
+    assert reduced(Values(), [segment_of([]) for _ in range(9)]) == []
+    assert passes
