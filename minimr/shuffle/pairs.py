@@ -45,12 +45,14 @@ SMALL_BYTES = 1 << 16
 _PREFIX = struct.Struct("<4sI")
 _FIELDS = struct.Struct("<BBBxIQQ")
 HEADER_BYTES = _PREFIX.size + _FIELDS.size
+_GONE = memoryview(b"")
 
 
 class StoredPairs:
     """The pairs of one block that was read: `keys, values = block` gives two lists.
 
-    Its columns are decoded when they are asked for. Damage was noticed before, by the checksum.
+    Its columns are decoded when they are asked for. Damage was noticed before, by the checksum. Once
+    there are lists, the bytes are let go: a merge waits with a block of each of its runs in memory.
     """
 
     __slots__ = ("_keys", "_lists", "_values", "records")
@@ -69,7 +71,7 @@ class StoredPairs:
 
     @property
     def size_bytes(self) -> int:
-        """Return how long the encoded columns are, whatever they were compressed to."""
+        """Return how long the encoded columns are that wait to be decoded, uncompressed."""
         return len(self._keys[1]) + len(self._values[1])
 
     def lists(self) -> tuple[list[Any], list[Any]]:
@@ -79,10 +81,16 @@ class StoredPairs:
             values = decode_list(*self._values, self.records)
             self._check(keys, values)
             self._lists = keys, values
+            self._keys, self._values = (self._keys[0], _GONE), (self._values[0], _GONE)
         return self._lists
 
     def columns(self) -> "tuple[Column, Column]":
-        """Return the keys and the values as columns, views of the block. Raises CorruptData."""
+        """Return the keys and the values as columns, views of the block. Raises CorruptData.
+
+        Where there are lists already, they are the columns.
+        """
+        if self._lists is not None:
+            return self._lists
         keys = decode_column(*self._keys, self.records)
         values = decode_column(*self._values, self.records)
         self._check(keys, values)

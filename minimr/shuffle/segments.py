@@ -121,6 +121,7 @@ class MapOutputFile:
             block, pairs = self._read_block(partition, position, end)
             position += len(block)
             crc = crc_with_block(crc, block)
+            del block  # the pairs let its bytes go when they are decoded
             yield pairs
         if crc != segment.crc:
             raise self._corrupt(f"segment {partition}: the checksum does not match")

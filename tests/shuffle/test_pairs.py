@@ -115,3 +115,15 @@ def test_groups_become_blocks_of_bounded_size(groups, records_max):
     assert pairs == [(key, value) for key, values in groups for value in values]
     assert all(block_records(block) == records_max for block in blocks[:-1])
     assert all(1 <= block_records(block) <= records_max for block in blocks[-1:])
+
+
+def test_a_block_lets_its_bytes_go_when_there_are_lists():
+    data = bytearray(encode_pairs(["a"], [b"x" * 100]))
+    block = open_block(data)
+    with pytest.raises(BufferError):
+        data.clear()
+    assert block.size_bytes > 100
+    assert block.lists() == (["a"], [b"x" * 100])
+    data.clear()
+    assert block.size_bytes == 0
+    assert block.columns() == block.lists() == (["a"], [b"x" * 100])
