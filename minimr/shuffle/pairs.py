@@ -51,8 +51,8 @@ _GONE = memoryview(b"")
 class StoredPairs:
     """The pairs of one block that was read: `keys, values = block` gives two lists.
 
-    Its columns are decoded when they are asked for. Damage was noticed before, by the checksum. Once
-    there are lists, the bytes are let go: a merge waits with a block of each of its runs in memory.
+    Its columns are decoded when they are asked for. Damage was noticed before, by the checksum.
+    Once there are lists, the bytes are let go: a merge waits with a block of each of its runs.
     """
 
     __slots__ = ("_keys", "_lists", "_values", "records")

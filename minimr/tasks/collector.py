@@ -23,10 +23,10 @@ from minimr.shuffle.range_partition import range_partitions
 from minimr.shuffle.secondary_sort import by_group
 from minimr.shuffle.segments import MapOutputFile, write_map_output
 from minimr.tasks.combine import combiner_of
-from minimr.tasks.emitted import KeyGate
+from minimr.tasks.emitted import KeyGate, measured
 from minimr.tasks.failure import Position
 from minimr.tasks.held import held_for
-from minimr.tasks.sizes import size_of
+from minimr.tasks.sizes import is_large, size_of
 
 COMBINE_EVERY = 100_000
 """Values emitted between two runs of the combiner, at least."""
@@ -66,6 +66,7 @@ class Collector:
         self._gate = KeyGate("map", secondary_sort=job.secondary_sort)
         self._held = held_for(job, self._gate, position, first=True)
         self._record_bytes = 64
+        self._largest_bytes = 0
         self._values_since_combining = 0
         self._spills: list[Path] = []
         self._spills_made = 0
@@ -74,7 +75,7 @@ class Collector:
 
     def add(self, pairs: Iterator[Any]) -> None:
         """Take all pairs that an iterator yields. Raises BadRecord for what is no pair or key."""
-        batch, batch_bytes = 16, min(BLOCK_BYTES, self._memory_bytes // 16)
+        batch, batch_bytes = 1, min(BLOCK_BYTES, self._memory_bytes // 16)
         while True:
             last = self._held.take(islice(pairs, batch), batch)
             if last is None:
@@ -102,8 +103,10 @@ class Collector:
 
         Sizes that have become smaller are believed little by little.
         """
-        last_bytes = size_of(last[0]) + size_of(last[1])
-        self._record_bytes = max(1, last_bytes, self._record_bytes * 7 // 8)
+        if not (is_large(last[0]) or is_large(last[1])):
+            last_bytes = size_of(last[0]) + size_of(last[1])
+            self._record_bytes = max(1, last_bytes, self._record_bytes * 7 // 8)
+        self._largest_bytes = max(self._largest_bytes, self._held.largest_bytes)
         self._values_since_combining += values
         full = self._held.size_bytes > self._memory_bytes
         if full or self._values_since_combining >= max(COMBINE_EVERY, len(self._held)):
@@ -133,7 +136,7 @@ class Collector:
             groups: Iterator[tuple[Any, list[Any]]] = ((key, held.pop(key)) for key in keys)
             if self._combine is None:
                 groups = self.hot.counting(groups)
-            for block in encode_groups(groups, self._records_per_block()):
+            for block in self._encoded(groups):
                 self._position.watcher.tick()
                 yield partition, block
 
@@ -150,7 +153,7 @@ class Collector:
 
     def _few_enough(self) -> list[Path]:
         """Merge neighbouring spills into longer ones until one merge can take them all."""
-        fan_in = fan_in_for(self._memory_bytes, max(self._block_bytes, self._record_bytes))
+        fan_in = fan_in_for(self._memory_bytes, max(self._block_bytes, self._largest()))
         runs = list(self._spills)
         while len(runs) > fan_in:
             groups = next_pass(len(runs), fan_in)
@@ -172,7 +175,7 @@ class Collector:
         for partition in range(self._partitions):
             merged = merge([file.read_segment(partition) for file in files], in_memory=False)
             groups = self._combined(merged) if last else self._shrunk(merged)
-            for block in encode_groups(groups, self._records_per_block()):
+            for block in self._encoded(groups):
                 self._position.watcher.tick()
                 yield partition, block
 
@@ -201,8 +204,16 @@ class Collector:
             while piece := list(islice(values, self._records_per_block())):
                 yield key, piece
 
+    def _encoded(self, groups: Iterable[tuple[Any, list[Any]]]) -> Iterator[bytes]:
+        if self._largest_bytes:
+            return measured(groups, self._block_bytes)
+        return encode_groups(groups, self._records_per_block())
+
+    def _largest(self) -> int:
+        return max(self._largest_bytes, self._record_bytes)
+
     def _records_per_block(self) -> int:
-        return max(1, min(RECORDS_MAX, self._block_bytes // self._record_bytes))
+        return max(1, min(RECORDS_MAX, self._block_bytes // self._largest()))
 
 
 def _chooser(

@@ -15,7 +15,7 @@ from minimr.job import Pair
 from minimr.keys import KIND_NAMES, key_kind, plain_key, preview
 from minimr.shuffle.pairs import BLOCK_BYTES, RECORDS_MAX, encode_pairs
 from minimr.shuffle.secondary_sort import check_key
-from minimr.tasks.sizes import size_of
+from minimr.tasks.sizes import exact_size_of, size_of
 
 _NESTED_OR_NAN = (tuple, float)
 
@@ -112,3 +112,25 @@ def encoded(pairs: Iterator[Pair]) -> Iterator[bytes]:
         yield encode_pairs(keys, values)
         record_bytes = max(1, size_of(keys[-1]) + size_of(values[-1]))
         records = max(1, min(RECORDS_MAX, BLOCK_BYTES // record_bytes))
+
+
+def measured(groups: Iterable[tuple[Any, Iterable[Any]]], block_bytes: int) -> Iterator[bytes]:
+    """Encode (key, its values) groups as blocks of about `block_bytes`.
+
+    Every record is measured, none is taken as typical: it costs more time than
+    `pairs.encode_groups`, but a few large records among small ones do not meet in a block.
+    """
+    keys: list[Any] = []
+    values: list[Any] = []
+    held_bytes = 0
+    for key, group in groups:
+        key_bytes = exact_size_of(key)
+        for value in group:
+            keys.append(key)
+            values.append(value)
+            held_bytes += key_bytes + exact_size_of(value)
+            if held_bytes >= block_bytes or len(keys) == RECORDS_MAX:
+                yield encode_pairs(keys, values)
+                keys, values, held_bytes = [], [], 0
+    if keys:
+        yield encode_pairs(keys, values)

@@ -26,7 +26,18 @@ from minimr.tasks.combine import combiner_of, lift_of
 from minimr.tasks.emitted import KeyGate, as_pair
 from minimr.tasks.failure import Position
 from minimr.tasks.proof import yields_constant_ints
-from minimr.tasks.sizes import ENTRY_BYTES, GROUP_BYTES, POINTER_BYTES, own_size_of, size_of
+from minimr.tasks.sizes import (
+    ENTRY_BYTES,
+    GROUP_BYTES,
+    LARGE_BYTES,
+    POINTER_BYTES,
+    SIZED_TYPES,
+    exact_size_of,
+    is_large,
+    own_size_of,
+    size_of,
+    stands_out,
+)  # fmt: skip
 
 SAMPLE_EVERY = 16
 """Entries of which one is measured."""
@@ -37,15 +48,19 @@ EQUAL_IS_SAME = (str, bytes)
 
 
 class Held(Protocol):
-    """Values or states by key; `size_bytes` estimates how much memory they take."""
+    """Values or states by key; `size_bytes` estimates how much memory they take.
+
+    `largest_bytes` is the size of the largest key or value that is_large; 0 if there was none.
+    """
 
     size_bytes: int
+    largest_bytes: int
 
     def __len__(self) -> int:
         """Return the number of keys."""
 
     def take(self, pairs: Iterator[Any], count: int) -> tuple[Any, Any] | None:
-        """Take all of at most `count` pairs and return the last one, or None if there was none.
+        """Take at most `count` pairs, up to a large one; return the last, or None if there is none.
 
         Raises BadRecord for what is no pair or key.
         """
@@ -86,7 +101,8 @@ class Lists:
     """All values of each key, in order; a Held."""
 
     def __init__(self, job: Job, gate: KeyGate, position: Position) -> None:
-        self.size_bytes = 0
+        self.size_bytes = self.largest_bytes = 0
+        self._value_bytes = self._key_bytes = 0
         self._combine = combiner_of(job)
         self._aggregate = job.combine if isinstance(job.combine, Aggregate) else None
         self._lift = lift_of(job)
@@ -102,22 +118,30 @@ class Lists:
         last = self._append(pairs)
         if last is not None:
             key, value = last
-            self.size_bytes += count * (POINTER_BYTES + own_size_of(value))
-            self.size_bytes += (len(self._lists) - keys_before) * (GROUP_BYTES + size_of(key))
+            new_keys = len(self._lists) - keys_before
+            large_bytes = _large_bytes(key, value, new_keys)
+            if not large_bytes:
+                self._value_bytes, self._key_bytes = own_size_of(value), size_of(key)
+            self.largest_bytes = max(self.largest_bytes, large_bytes)
+            self.size_bytes += large_bytes
+            self.size_bytes += count * (POINTER_BYTES + self._value_bytes)
+            self.size_bytes += new_keys * (GROUP_BYTES + self._key_bytes)
         return last
 
     def shrink(self, after_exact: bool) -> None:
         if self._combine is None or not (self._aggregate is None or after_exact):
             return
-        sampled_bytes = 0
+        every, measure = (1, exact_size_of) if self.largest_bytes else (SAMPLE_EVERY, size_of)
+        sampled, sampled_bytes = 0, 0
         with self._position.during("combine"):
             for number, (key, values) in enumerate(self._lists.items()):
                 if len(values) > 1 and (self._aggregate is None or exact(self._aggregate, values)):
                     self._position.key = key
                     values = self._lists[key] = self._combine(key, values)
-                if number % SAMPLE_EVERY == 0:
-                    sampled_bytes += GROUP_BYTES + size_of(key) + size_of(values)
-        self.size_bytes = _of_all(sampled_bytes, len(self._lists))
+                if number % every == 0:
+                    sampled += 1
+                    sampled_bytes += GROUP_BYTES + size_of(key) + measure(values)
+        self.size_bytes = sampled_bytes * len(self._lists) // max(1, sampled)
 
     def is_exact(self) -> bool:
         everything = chain.from_iterable(self._lists.values())
@@ -131,7 +155,10 @@ class Lists:
 
     def _append(self, pairs: Iterator[Any]) -> tuple[Any, Any] | None:
         lists, gate, lift, combines = self._lists, self._gate, self._lift, self._combine is not None
-        fast_type, plain_type, key, value, pair = gate.fast_type, int, None, None, None
+        careful = self.largest_bytes > 0
+        key: Any = None
+        value: Any = None
+        fast_type, plain_type, pair = gate.fast_type, int, None
         for pair in pairs:
             if type(pair) is not tuple:
                 pair = as_pair(pair, "map")
@@ -153,6 +180,16 @@ class Lists:
                 if key != key:
                     key_kind(key)  # raises: a NaN is equal to nothing, not even itself
                 lists[key] = [value]
+                kind = type(key)
+                if kind is not int and (
+                    len(key) > LARGE_BYTES if kind in SIZED_TYPES else careful and is_large(key)
+                ):
+                    break
+            kind = type(value)
+            if kind is not int and (
+                len(value) > LARGE_BYTES if kind in SIZED_TYPES else careful and is_large(value)
+            ):
+                break
         return None if pair is None else (key, value)
 
 
@@ -169,7 +206,8 @@ class States:
         proven: bool = False,
     ) -> None:
         """With `proven`, all that will be taken is known to be pairs with an int as the value."""
-        self.size_bytes = 0
+        self.size_bytes = self.largest_bytes = 0
+        self._value_bytes = self._entry_bytes = 0
         self._aggregate = aggregate
         self._step = step
         self._proven = proven
@@ -188,21 +226,27 @@ class States:
         if last is not None:
             key, value = last
             new_keys = len(self._states) - keys_before
-            self.size_bytes += new_keys * (ENTRY_BYTES + size_of(key) + size_of(value))
+            large_bytes = _large_bytes(key, value, new_keys)
+            if not large_bytes:
+                self._value_bytes = size_of(value)
+                self._entry_bytes = ENTRY_BYTES + size_of(key) + self._value_bytes
+            self.largest_bytes = max(self.largest_bytes, large_bytes)
+            self.size_bytes += large_bytes + new_keys * self._entry_bytes
             if type(value) not in FLAT:
                 self._grow = True
-                self.size_bytes += (count - new_keys) * size_of(value)
+                self.size_bytes += (count - new_keys) * self._value_bytes
         return last
 
     def shrink(self, after_exact: bool) -> None:  # noqa: ARG002 - nothing was spilled before
         if not self._grow:
             return
+        every = 1 if self.largest_bytes else SAMPLE_EVERY
         sample = [
             ENTRY_BYTES + size_of(key) + size_of(state)
             for number, (key, state) in enumerate(self._states.items())
-            if number % SAMPLE_EVERY == 0
+            if number % every == 0
         ]
-        self.size_bytes = _of_all(sum(sample), len(self._states))
+        self.size_bytes = sum(sample) * len(self._states) // max(1, len(sample))
 
     def is_exact(self) -> bool:
         return exact(self._aggregate, list(self._states.values()))
@@ -229,7 +273,8 @@ class States:
             except Exception:  # There is no such key, or it is none that could be looked for.
                 if type(key) is not fast_type:
                     key = self._gate.admit(key)
-                self._begin(key, value)
+                if self._begin(key, value):
+                    break
         return None if value is None else (key, value)
 
     def _add(self, pairs: Iterator[Any]) -> tuple[Any, Any] | None:
@@ -253,7 +298,8 @@ class States:
             try:
                 states[key] = states[key] + value
             except KeyError:
-                self._begin(key, value)
+                if self._begin(key, value):
+                    break
             except Exception:
                 self._fold_again(key, value)
         return None if pair is None else (key, value)
@@ -261,6 +307,7 @@ class States:
     def _fold(self, pairs: Iterator[Any]) -> tuple[Any, Any] | None:
         states, gate, lift, step = self._states, self._gate, self._lift, self._step
         fast_type, plain_type, key, value, pair = gate.fast_type, int, None, None, None
+        careful = self.largest_bytes > 0
         for pair in pairs:
             if type(pair) is not tuple:
                 pair = as_pair(pair, "map")
@@ -279,19 +326,25 @@ class States:
             try:
                 states[key] = step(states[key], value)
             except KeyError:
-                self._begin(key, value)
+                if self._begin(key, value):
+                    break
             except Exception:
                 self._fold_again(key, value)
+            if lift is None and type(value) is not int and stands_out(value, careful):
+                break
         return None if pair is None else (key, value)
 
-    def _begin(self, key: Any, value: Any) -> None:
-        """Take a new key's first value as its state."""
+    def _begin(self, key: Any, value: Any) -> bool:
+        """Take a new key's first value as its state; tell whether one of them is large."""
         if key in self._states:  # The KeyError came out of a user's `+`.
             self._fold_again(key, value)
         elif key != key:
             key_kind(key)  # raises: a NaN is equal to nothing, not even itself
         else:
             self._states[key] = value
+            careful = self.largest_bytes > 0
+            return stands_out(key, careful) or stands_out(value, careful)
+        return False
 
     def _fold_again(self, key: Any, value: Any) -> None:
         """Do what failed once more, as the combiner, whose errors say where they are."""
@@ -300,9 +353,10 @@ class States:
             (self._states[key],) = self._aggregate.merge(key, [self._states[key], value])
 
 
-def _of_all(sampled_bytes: int, entries: int) -> int:
-    """Estimate the size of all entries by that of every SAMPLE_EVERYth."""
-    return sampled_bytes * entries // max(1, -(-entries // SAMPLE_EVERY))
+def _large_bytes(key: Any, value: Any, new_keys: int) -> int:
+    """Return the size of what is large of a pair, 0 if nothing is; a key counts if it is new."""
+    size_bytes = exact_size_of(value) if is_large(value) else 0
+    return size_bytes + (exact_size_of(key) if new_keys and is_large(key) else 0)
 
 
 Step = Callable[[Any, Any], Any]

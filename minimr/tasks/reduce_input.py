@@ -16,14 +16,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from minimr.shuffle.compression import NONE, compressed
-from minimr.shuffle.merge import Group, merge
+from minimr.shuffle.merge import merge
 from minimr.shuffle.nameless_file import NamelessFile
-from minimr.shuffle.pairs import RECORDS_MAX, Pairs, StoredPairs, encode_pairs
+from minimr.shuffle.pairs import Pairs, StoredPairs
 from minimr.shuffle.passes import FAN_IN_MIN, block_bytes_for, fan_in_for, next_pass
-from minimr.tasks.sizes import size_of
+from minimr.tasks.emitted import measured
 from minimr.tasks.watcher import NOBODY, Watcher
 
 Segment = Iterator[Pairs]
@@ -117,7 +116,7 @@ class Passes:
         return self._file.read(start, self._end - start)
 
     def _by_key(self, runs: list[Segment]) -> Iterator[bytes]:
-        return _encoded(merge(runs, in_memory=False), self._block_bytes)
+        return measured(merge(runs, in_memory=False), self._block_bytes)
 
     def _by_block(self, runs: list[Segment]) -> Iterator[bytes]:
         from minimr.shuffle.merge_columns import in_blocks, merge_columns
@@ -139,21 +138,3 @@ class Passes:
         traceback: TracebackType | None,
     ) -> None:
         self._file.close()
-
-
-def _encoded(groups: Iterable[Group], block_bytes: int) -> Iterator[bytes]:
-    """Encode groups as blocks of about `block_bytes`; every value is measured, none is typical."""
-    keys: list[Any] = []
-    values: list[Any] = []
-    held_bytes = 0
-    for key, group in groups:
-        key_bytes = size_of(key)
-        for value in group:
-            keys.append(key)
-            values.append(value)
-            held_bytes += key_bytes + size_of(value)
-            if held_bytes >= block_bytes or len(keys) == RECORDS_MAX:
-                yield encode_pairs(keys, values)
-                keys, values, held_bytes = [], [], 0
-    if keys:
-        yield encode_pairs(keys, values)

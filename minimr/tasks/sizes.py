@@ -14,6 +14,12 @@ ENTRY_BYTES = 110
 GROUP_BYTES = 200
 """The same, and the key's list."""
 
+LARGE_BYTES = 64 << 10
+"""A key or value beyond this is accounted for by itself; smaller ones are typical of each other."""
+SIZED_TYPES = frozenset((str, bytes))
+"""Types whose size is known at once."""
+NESTED_TYPES = (tuple, list)
+
 SHARED_INTS = range(-5, 257)
 """The ints that Python keeps once and for all; each costs its pointer alone."""
 
@@ -33,3 +39,28 @@ def size_of(value: Any) -> int:
         key, item = next(iter(value.items()))
         return size_bytes + len(value) * (size_of(key) + size_of(item))
     return size_bytes
+
+
+def is_large(value: Any) -> bool:
+    """Tell whether a value, or an item of a tuple or list, takes more than LARGE_BYTES."""
+    if getsizeof(value) > LARGE_BYTES:
+        return True
+    return type(value) in NESTED_TYPES and any(getsizeof(item) > LARGE_BYTES for item in value)
+
+
+def stands_out(value: Any, careful: bool) -> bool:
+    """Tell whether a value is_large; unless `careful`, look only at texts and bytes.
+
+    To look into each tuple would cost as much as to take it, and so that is left until a large
+    value has been met.
+    """
+    if type(value) in SIZED_TYPES:
+        return len(value) > LARGE_BYTES
+    return careful and is_large(value)
+
+
+def exact_size_of(value: Any) -> int:
+    """Estimate a value's size in bytes, that of a tuple or list from each of its items."""
+    if type(value) in NESTED_TYPES:
+        return getsizeof(value) + sum(map(size_of, value))
+    return size_of(value)

@@ -355,3 +355,58 @@ def test_passes_write_no_more_than_each_pair_once_a_pass(tmp_path, monkeypatch, 
     passes = math.ceil(math.log(spilled, FAN_IN_MIN))
     assert sum(written) <= len(pairs) * passes
     assert len(written) <= 2 * spilled
+
+
+LARGE = 100_000
+
+
+def with_large(key_every=0, value_every=0, wrap=lambda value: value):
+    """Small pairs, of which every so manyth has a large key or a large value, none at an end."""
+    for n in range(2_000):
+        key = "k" * LARGE if key_every and n % key_every == 7 else f"key-{n % 9}"
+        yield key, wrap("v" * LARGE if value_every and n % value_every == 7 else f"{n:04}")
+
+
+@pytest.mark.parametrize(
+    ("aggregate", "wrap"),
+    [(None, str), (None, lambda value: (1, value)), (mr.Max(), str), (mr.TopK(2), str)],
+)
+@pytest.mark.parametrize(("key_every", "value_every"), [(40, 0), (50, 60)])
+def test_a_few_large_records_among_small_ones(tmp_path, aggregate, wrap, key_every, value_every):
+    """They are spilled before there are many, and do not meet in a block."""
+    job = mr.Job() if aggregate is None else job_of(aggregate)
+    pairs = list(with_large(key_every, value_every, wrap))
+    wanted = by_key(pairs)
+    if aggregate is not None:
+        wanted = [(key, states(aggregate, values)) for key, values in wanted]
+    block_bytes = []
+    collector = Collector(job, 1, 1 << 20, tmp_path, position())
+    with contextlib.closing(collector):
+        collector.add(iter(pairs))
+        spilled = len(list(tmp_path.glob("spill-*")))
+        found = []
+        for _, block in collector.blocks():
+            block_bytes.append(len(block))
+            found += pairs_of(read_segment_bytes(block))
+    if aggregate is None:
+        assert by_key(found) == wanted
+        assert spilled >= (2_000 // value_every * LARGE >> 20 if value_every else 0)
+    else:
+        merged = [(key, states(aggregate, values)) for key, values in by_key(found)]
+        assert merged == wanted
+    assert max(block_bytes) < 2 * LARGE + (1 << 16)
+
+
+@pytest.mark.parametrize("aggregate", [None, mr.Sum(), mr.Max()])
+def test_a_large_record_ends_what_is_taken_at_once(aggregate):
+    large = (
+        held(aggregate) if aggregate else held_for(mr.Job(), KeyGate("map"), position(), first=True)
+    )
+    pairs = iter([("a", "small"), ("b" * LARGE, "small"), ("c", "v" * LARGE), ("d", "small")])
+    assert large.take(pairs, 4)[0] == "b" * LARGE
+    assert LARGE < large.size_bytes < 1.1 * LARGE
+    assert large.take(pairs, 4)[0] == "c"
+    assert 2 * LARGE < large.size_bytes < 2.1 * LARGE
+    assert LARGE < large.largest_bytes < 1.1 * LARGE
+    assert large.take(pairs, 4) == ("d", "small")
+    assert 2 * LARGE < large.size_bytes < 2.1 * LARGE

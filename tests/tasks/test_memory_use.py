@@ -189,6 +189,22 @@ def test_a_key_of_10_mb(tmp_path):
     assert max(took) < ALLOWED + 2 * 10, took
 
 
+def test_a_few_values_of_3_mb_among_small_ones(tmp_path):
+    job = """
+    class Task(mr.Job):
+        def map(self, offset, line):
+            yield from ((n % 7, "x" * (3 << 20 if n % 20 == 3 else 9)) for n in range(200))
+        def reduce(self, key, values):
+            yield key, sum(map(len, values))
+    """
+    took, part = measured(tmp_path, job)
+    wanted = dict.fromkeys(range(7), 0)
+    for n in range(200):
+        wanted[n % 7] += 2 * (3 << 20 if n % 20 == 3 else 9)
+    assert list(lines_of(part)) == [[str(key), str(total)] for key, total in wanted.items()]
+    assert max(took) < ALLOWED, took
+
+
 def test_a_line_of_64_mb(tmp_path):
     job = """
     class Task(mr.Job):

@@ -3,7 +3,7 @@ from sys import getsizeof
 import numpy as np
 import pytest
 
-from minimr.tasks.sizes import size_of
+from minimr.tasks.sizes import LARGE_BYTES, exact_size_of, is_large, size_of
 
 
 @pytest.mark.parametrize("value", [None, 1, 1.5, "text", b"bytes", np.zeros(1000)])
@@ -25,3 +25,19 @@ def test_empty_containers_have_a_size_too(value):
 
 def test_nesting_is_followed():
     assert size_of([["x" * 1000] * 10] * 10) > 100_000
+
+
+@pytest.mark.parametrize(
+    "value", ["x" * LARGE_BYTES, b"x" * LARGE_BYTES, np.zeros(LARGE_BYTES // 8), [1] * LARGE_BYTES]
+)
+def test_a_large_value_is_found_alone_and_beside_small_ones(value):
+    assert is_large(value)
+    assert is_large((1, value, 1))
+    assert is_large(["", value])
+    assert exact_size_of(("", value)) > LARGE_BYTES > size_of(("", value))
+
+
+@pytest.mark.parametrize("value", [1, None, "x" * 1000, ("x" * 1000,) * 10, [], {"a": 1}])
+def test_others_are_not_large(value):
+    assert not is_large(value)
+    assert exact_size_of(value) == size_of(value)
