@@ -12,6 +12,7 @@ from minimr.shuffle.pairs import (
     decode_pairs,
     encode_groups,
     encode_pairs,
+    open_block,
     read_blocks,
     split_blocks,
 )
