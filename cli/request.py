@@ -81,7 +81,8 @@ REQUEST_OPTIONS = (
     click.option(
         "--split-hot-keys",
         is_flag=True,
-        help="Let the map tasks reduce their own pairs first, if reduce is a named aggregate.",
+        help="Let the map tasks reduce their own pairs first, if reduce is a named aggregate; what "
+        "would round otherwise is left.",
     ),
     click.option("--overwrite", is_flag=True, help="Replace OUT once the new result is complete."),
 )

@@ -86,6 +86,10 @@ class Job:
     state: Any = None
     """The state broadcast to a round or a gang; None elsewhere."""
 
+    splits_hot_keys: bool = False
+    """Whether map tasks reduce their own pairs first; set by the runner. Unlike a combiner's, these
+    values are merged only where no rounding can tell: ints, for example, and no floats."""
+
     partition_index: int = 0
     """The number of this map task, or of this partition of a dataset, from 0."""
 

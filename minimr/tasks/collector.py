@@ -64,7 +64,7 @@ class Collector:
         if job.secondary_sort:
             self._choose = by_group(self._choose)
         self._gate = KeyGate("map", secondary_sort=job.secondary_sort)
-        self._held = held_for(job, self._gate, position, first=True)
+        self._held = held_for(job, self._gate, position, first=not job.splits_hot_keys)
         self._record_bytes = 64
         self._largest_bytes = 0
         self._values_since_combining = 0
@@ -174,7 +174,8 @@ class Collector:
         files = [MapOutputFile(path) for path in runs]
         for partition in range(self._partitions):
             merged = merge([file.read_segment(partition) for file in files], in_memory=False)
-            groups = self._combined(merged) if last else self._shrunk(merged)
+            anyhow = last and not self._job.splits_hot_keys
+            groups = self._combined(merged) if anyhow else self._shrunk(merged)
             for block in self._encoded(groups):
                 self._position.watcher.tick()
                 yield partition, block
@@ -191,7 +192,7 @@ class Collector:
             yield key, combined
 
     def _shrunk(self, groups: Iterable[Group]) -> Iterator[tuple[Any, list[Any]]]:
-        """Yield the same before the last merge: combined only where it leaves no trace."""
+        """Yield the same, combined only where it leaves no trace."""
         aggregate = self._job.combine
         if not isinstance(aggregate, Aggregate):
             yield from self._combined(groups)

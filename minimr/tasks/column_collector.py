@@ -122,6 +122,7 @@ class ColumnCollector:
         self._rows_since_combining = 0
         self._combined_rows = 0
         self._exact = True
+        self._only_exact = job.splits_hot_keys
         self._spills: list[Path] = []
         self._spills_made = 0
         self._by_group = job.secondary_sort
@@ -147,7 +148,8 @@ class ColumnCollector:
             yield from self._encoded(self._sorted())
             return
         self._spill()
-        yield from self._merged_blocks(self._few_enough(), self._fold)
+        anyhow = self._exact or not self._only_exact
+        yield from self._merged_blocks(self._few_enough(), self._fold if anyhow else None)
 
     def close(self) -> None:
         """Remove the spills, whether the task went well or not."""
@@ -188,7 +190,8 @@ class ColumnCollector:
         self._rows_since_combining = 0
 
     def _may_combine(self) -> bool:
-        return self._fold is not None and (self._exact or not self._spills_made)
+        first = not (self._spills_made or self._only_exact)
+        return self._fold is not None and (self._exact or first)
 
     def _joined(self) -> KeysAndValues:
         """Empty the buffer into one pair of columns; each column's pieces go before the next."""

@@ -65,7 +65,7 @@ class JobSpec:
         job = job_class(**self.options)
         job.state = self.state
         if self.split_hot_keys and job.combine is None:
-            job.combine = job.reduce
+            job.combine, job.splits_hot_keys = job.reduce, True
         return job
 
     def map_task(

@@ -1,5 +1,7 @@
 """Keys that hold most of the pairs: found, and on request shared out, with the same answer."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -63,6 +65,44 @@ def test_a_hot_key_is_found_in_every_map_task(text, job, memory_bytes):
     hot = [each.get("hot") for each in attempts(result, "map")]
     assert [[each["key"] for each in found] for found in hot] == [["'the'"]] * len(hot)
     assert sum(found[0]["pairs"] for found in hot) == 16_000
+
+
+def tenths_of_words(self, block):
+    words = block.text().split()
+    yield mr.Pairs(words, np.arange(len(words)) * 0.1)
+
+
+class Floats(Plain):
+    """Sums that are rounded, so that the order of adding shows."""
+
+    def map(self, offset, line):
+        for n, word in enumerate(line.split()):
+            yield word, (offset + n) * 0.1
+
+
+class FloatColumns(Floats):
+    map_block = tenths_of_words
+
+
+class Largest(Floats):
+    """max(1.0, nan) is 1.0 and max(nan, 1.0) is nan."""
+
+    def map(self, offset, line):
+        for n, word in enumerate(line.split()):
+            yield word, float("nan") if (offset + n) % 3 else float(offset + n)
+
+    reduce = mr.Max()
+
+
+@pytest.mark.parametrize("job", [Floats, FloatColumns, Largest])
+@pytest.mark.parametrize("memory_bytes", [1_000_000, 64_000_000])
+def test_split_hot_keys_leave_what_would_round_otherwise(text, tmp_path, job, memory_bytes):
+    shifted = tmp_path / "shifted.txt"
+    shifted.write_text("x\n" + Path(text).read_text())
+    inputs = [text, str(shifted)]
+    whole = mr.run(job, inputs, runner="serial", memory_bytes=64_000_000)
+    split = mr.run(job, inputs, runner="serial", memory_bytes=memory_bytes, split_hot_keys=True)
+    assert repr(list(split)) == repr(list(whole))
 
 
 @pytest.mark.parametrize("job", [Plain, PlainMean])
