@@ -34,7 +34,7 @@ def check_log(
     """Judge event logs by the promises that every run must keep.
 
     FILE is an event log, as every run writes one and every simulated run, too. The checkers know
-    14 invariants, such as that each task commits once, and nothing of the scheduler. What a log
+    15 invariants, such as that each task commits once, and nothing of the scheduler. What a log
     does not tell is not judged, and is said.
 
     \b
@@ -103,7 +103,7 @@ def _lines(file: str, verdict: "Verdict") -> Iterator[str]:
 
 
 def _summary(verdict: "Verdict") -> str:
-    """`14 invariants hold over 1,234 events`, or what else there is to say."""
+    """`15 invariants hold over 1,234 events`, or what else there is to say."""
     parts = [f"{count(len(verdict.held), 'invariant')} hold over {count(verdict.events, 'event')}"]
     broken = {each.invariant for each in verdict.violations}
     if broken:

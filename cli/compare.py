@@ -57,6 +57,7 @@ def _slow(_ctx: click.Context, _option: click.Parameter, text: str | None) -> An
 @click.option("--workers", type=COUNT, default=2, show_default=True)
 @click.option("--partitions", type=COUNT, default=8, show_default=True)
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw the losses into an SVG file.")
+@click.option("--log", type=click.Path(path_type=Path), help="Write the event log of it all there.")
 @address_option("Use the cluster with this connection file, not workers of one's own.")
 @click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON.")
 def compare(
@@ -68,6 +69,7 @@ def compare(
     workers: int,
     partitions: int,
     plot: Path | None,
+    log: Path | None,
     address: Path | None,
     as_json: bool,
     **settings: Any,
@@ -81,6 +83,7 @@ def compare(
     Examples:
       minimr compare data.libsvm --strategies sync,async --slow worker=1,factor=4
       minimr compare data.libsvm --strategies sync,pipeline --hidden 16,8
+      minimr compare data.libsvm --strategies ssp:4 --log a.log; minimr check-log a.log
     """
     refuse_own_workers(address)
     from minimr.session import Cluster
@@ -92,7 +95,7 @@ def compare(
     names = [name.strip() for name in strategies.split(",") if name.strip()]
     with (
         progress() as shown,
-        Cluster(workers, address=address, on_event=shown.on_event) as cluster,
+        Cluster(workers, address=address, log=log, on_event=shown.on_event) as cluster,
     ):
         rows = load_libsvm(data, partitions=partitions, cluster=cluster)
         delays = _delays(slow, rows.dataset.members_max, rows.dataset.partitions)

@@ -94,7 +94,7 @@ class ParameterServer:
     def read(self, clock: int) -> Vector:
         """The parameters (n,) for this clock, once everybody is as far as the staleness asks."""
         parameters = self._read(clock, self._staleness)
-        self._members.note(what="read", clock=clock, versions=self._base)
+        self._members.note(what="parameter_server_read", clock=clock, versions=self._base)
         return parameters
 
     def push(self, clock: int, gradients: Mapping[int, Vector]) -> None:
@@ -116,7 +116,7 @@ class ParameterServer:
                 self._pushes[rank] = push
                 self._tell(rank, ["push", push.to_list()])
         self._wait(lambda: not self._pushes)
-        self._members.note(what="clock_finished", clock=clock)
+        self._members.note(what="parameter_server_pushed", clock=clock)
 
     def finish(self, clocks: int) -> Vector:
         """Wait until every member has pushed `clocks` clocks, and leave with the last parameters.
@@ -177,7 +177,7 @@ class ParameterServer:
             for source, message in early:
                 self._handle(source, message)
         self._members.note(
-            what="parameter_server",
+            what="parameter_server_started",
             clock=self.clock,
             staleness=self._staleness,
             members=self._members.size,

@@ -62,7 +62,7 @@ def test_a_healthy_log(minimr: Minimr, write: Write) -> None:
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
     assert [line.split(": ")[1] for line in lines[:-1]] == ["not judged"] * 3
-    assert lines[-1] == f"{log}: 11 invariants hold over 16 events; 3 not judged"
+    assert lines[-1] == f"{log}: 12 invariants hold over 16 events; 3 not judged"
 
 
 def test_a_log_and_an_output_that_tell_everything(
@@ -70,7 +70,7 @@ def test_a_log_and_an_output_that_tell_everything(
 ) -> None:
     log = write(whole())
     result = minimr("check-log", log, "--output", str(output))
-    assert result.stdout == f"{log}: 14 invariants hold over 18 events\n"
+    assert result.stdout == f"{log}: 15 invariants hold over 18 events\n"
     assert result.exit_code == 0
 
 

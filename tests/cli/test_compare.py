@@ -17,6 +17,10 @@ def run(*arguments):
     return CliRunner().invoke(main, ["compare", str(DIABETES), *arguments])
 
 
+def check_log(log):
+    return CliRunner().invoke(main, ["check-log", str(log), "--json"])
+
+
 @pytest.mark.slow
 def test_a_table_a_drawing_and_what_it_cost(tmp_path):
     plot = tmp_path / "losses.svg"
@@ -26,10 +30,28 @@ def test_a_table_a_drawing_and_what_it_cost(tmp_path):
     assert [row.split()[0] for row in rows[:4]] == ["strategy", "sync", "allreduce", "(alone)"]
     assert rows[-1].startswith("COST: one process of plain numpy takes")
     assert len(ElementTree.fromstring(plot.read_text()).findall(LINE)) == 2 * 3
-    plain = json.loads(run("--strategies", "ssp:0", "--iterations", "5", "--json").stdout)
+
+
+@pytest.mark.slow
+def test_the_log_of_a_parameter_server_shows_that_it_kept_its_bound(tmp_path):
+    """And a log in which one reads too early is found out."""
+    log = tmp_path / "a.log"
+    strategies = ("--strategies", "ssp:0", "--iterations", "5")
+    plain = json.loads(run(*strategies, "--log", str(log), "--json").stdout)
     [found] = plain["strategies"]
     assert (found["strategy"], found["updates"], len(found["loss_history"])) == ("ssp:0", 5, 6)
     assert found["from_alone"] < 1e-12
+    [verdict] = json.loads(check_log(log).stdout)
+    assert (verdict["violations"], 15 in verdict["held"]) == ([], True)
+
+    said = log.read_text()
+    forged = said.replace('"clock":3,"versions":[3,3]', '"clock":3,"versions":[3,2]', 1)
+    assert forged != said
+    log.write_text(forged)
+    result = check_log(log)
+    [verdict] = json.loads(result.stdout)
+    assert (result.exit_code, [each["invariant"] for each in verdict["violations"]]) == (1, [15])
+    assert "1 ahead of the slowest; at most 0" in verdict["violations"][0]["text"]
 
 
 @pytest.mark.parametrize(

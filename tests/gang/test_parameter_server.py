@@ -6,9 +6,9 @@ import pytest
 import minimr as mr
 from minimr.gang.in_process import InProcessGang
 from minimr.gang.key_range import KeyRange, Push
-from minimr.observe.checks.staleness import check_staleness
 from minimr.shuffle import codec
 from tests.gang.regression import CLOCKS, START, alone, training, update
+from tests.observe.checks.runs import staleness_found
 
 
 def same(results):
@@ -23,7 +23,7 @@ def test_staleness_0_is_synchronous_to_the_byte(size):
     expected, tails = alone()
     assert all(parameters.tobytes() == expected.tobytes() for parameters, *_ in results)
     assert results[0][1] == tails
-    assert check_staleness(gang.notes) == []
+    assert staleness_found(gang.notes, size) == []
 
 
 @pytest.mark.parametrize("staleness", [1, 3, None])
@@ -34,7 +34,7 @@ def test_others_count_each_update_and_keep_the_bound(size, staleness):
     updates = CLOCKS if staleness is not None else CLOCKS * size
     assert same(results)
     assert [len(tails) for _, tails, _ in results] == [updates] * size
-    assert check_staleness(gang.notes) == []
+    assert staleness_found(gang.notes, size) == []
     assert all(min(stale) >= 0 for *_, stale in results)
 
 
@@ -105,7 +105,7 @@ def test_a_member_may_die_at_any_message(size, staleness):
             assert same(results)
             updates = CLOCKS if staleness is not None else CLOCKS * size
             assert {len(tails) for _, tails, _ in results} == {updates}
-            assert check_staleness(gang.notes) == []
+            assert staleness_found(gang.notes, size) == []
             if staleness == 0:
                 assert results[0][0].tobytes() == expected.tobytes()
 

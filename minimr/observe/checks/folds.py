@@ -12,14 +12,19 @@ from minimr.observe.checks.ledger import (
     LOSSES,
     LOST,
     ORPHANED,
+    PUSHED,
+    READ,
     RELEASED,
     RUNNING,
+    STARTED,
     UNCHARGED,
     Attempt,
     Event,
     Job,
     Ledger,
+    Server,
     Task,
+    Trainer,
 )
 
 CUT = "the log ends in half a line"
@@ -116,6 +121,35 @@ def _gang_formed(event: Event, job: Job, _ledger: Ledger) -> None:
         task = job.tasks.get(f"gang-{index}")
         if attempt := task.find(number) if task else None:
             attempt.met = True
+
+
+def _member_note(event: Event, job: Job, _ledger: Ledger) -> None:
+    """What a parameter server says; all other notes are the program's own."""
+    what = event.get("what")
+    if what == STARTED:
+        _server_started(event, job)
+    elif what in (READ, PUSHED) and job.server and (of := job.server.trainers.get(event["rank"])):
+        if what == READ:
+            _server_read(event, job.server, of)
+        else:
+            of.clock, of.has_read = event["clock"] + 1, False
+            of.finished = max(of.finished, event["clock"] + 1)
+
+
+def _server_started(event: Event, job: Job) -> None:
+    server = job.server = job.server or Server(event["members"], event["staleness"])
+    trainer = server.trainers.setdefault(event["rank"], Trainer())
+    if event["fresh"]:
+        trainer.finished, trainer.versions, server.seen = 0, [], 0
+    trainer.epoch, trainer.clock, trainer.has_read = event["epoch"], event["clock"], False
+    trainer.finished = max(trainer.finished, event["clock"])
+
+
+def _server_read(event: Event, server: Server, trainer: Trainer) -> None:
+    versions = event["versions"]
+    trainer.has_read, trainer.versions = True, versions
+    if server.staleness is not None and max(versions) > server.seen:
+        server.seen, server.seen_by = max(versions), f"member {event['rank']}"
 
 
 def _publishing(_event: Event, job: Job, ledger: Ledger) -> None:
@@ -254,6 +288,7 @@ TASK_FOLDS: dict[str, Fold] = {
 JOB_FOLDS: dict[str, Fold] = {
     "gang_started": _gang_started,
     "gang_formed": _gang_formed,
+    "member_note": _member_note,
     "job_publishing": _publishing,
     "job_published": _published,
     "job_done": _ended,

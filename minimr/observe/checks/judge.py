@@ -22,6 +22,7 @@ from minimr.observe.checks import (
     jobs,
     results,
     shuffle,
+    staleness,
     workers,
 )
 from minimr.observe.checks.folds import JOB_FOLDS, OTHER_FOLDS, TASK_FOLDS, Fold
@@ -50,6 +51,7 @@ CHECKS = {
     12: "a job ends once, in success or in a named failure",
     13: "nothing is left over afterwards",
     14: "the members of a gang run together",
+    15: "no member of a parameter server is further ahead than its staleness allows",
 }
 """The invariants, by number."""
 
@@ -57,7 +59,7 @@ SOUND = 0
 NAMES = {SOUND: "the log makes sense", **CHECKS}
 NO_JOB = "there is no job in the log"
 
-THEMES = (commits, attempts, gangs, shuffle, jobs, workers, results, aftermath)
+THEMES = (commits, attempts, gangs, staleness, shuffle, jobs, workers, results, aftermath)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,11 @@ LOSSES = frozenset({"worker_lost", "fetch", "member_lost"})
 UNCHARGED = LOSSES | {"cancelled"}
 """Reasons of a failed attempt that are not the task's fault."""
 
+STARTED = "parameter_server_started"
+READ = "parameter_server_read"
+PUSHED = "parameter_server_pushed"
+"""What a member of a parameter server notes."""
+
 
 @dataclass(slots=True)
 class Attempt:
@@ -94,6 +99,28 @@ class Task:
 
 
 @dataclass(slots=True)
+class Trainer:
+    """A member of a parameter server: `finished` is how many clocks it surely has behind it."""
+
+    epoch: int = 0
+    clock: int = 0
+    has_read: bool = False
+    finished: int = 0
+    versions: Sequence[int] = ()
+
+
+@dataclass(slots=True)
+class Server:
+    """A gang's parameter server; `seen` is the highest version that any read saw, and by whom."""
+
+    members: int
+    staleness: int | None
+    trainers: dict[int, Trainer] = field(default_factory=dict)
+    seen: int = 0
+    seen_by: str = ""
+
+
+@dataclass(slots=True)
 class Job:
     """A job. `told` says that the log was written by a minimr that tells what checkers ask for.
 
@@ -127,6 +154,7 @@ class Job:
     news: dict[str, int] = field(default_factory=dict)  # the line of a worker's last reduce task
     restart: str = ""  # who starts again when a member of the gang is lost
     gang_line: int = 0  # where all members of the gang were started last
+    server: Server | None = None
 
     @property
     def first_stage(self) -> str:

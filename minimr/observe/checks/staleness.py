@@ -1,4 +1,4 @@
-"""Invariant of a parameter server: no member runs ahead by more than the staleness that was asked.
+"""Invariant 15: no member of a parameter server runs ahead by more than the staleness asked for.
 
 A member at clock c has finished c clocks. The bound says: when it reads at clock c, every member
 has finished at least c - s of them. Lines of different members come in no particular order, so no
@@ -9,121 +9,132 @@ rule here compares their times. Each member says what it saw, and the rules ask
                        and whether what it sees never goes back
     at the end         whether what was seen was true: nobody saw clocks that not all have finished
 
-The lines are `member_note`s with `job`, `rank`, `epoch` and `what`:
+The lines are `member_note`s with `rank`, `epoch` and `what`:
 
-    parameter_server   clock (the first it will train), staleness (None: no bound), members, fresh
-                       (its range is new; a gang that starts again as a whole starts so)
-    read               clock, versions (finished clocks, by key range)
-    clock_finished     clock
+    parameter_server_started   clock (the first it will train), staleness (None: no bound), members,
+                               fresh (its range is new; a gang that starts as a whole starts so)
+    parameter_server_read      clock, versions (finished clocks, by key range)
+    parameter_server_pushed    clock
+
+What else a program notes is its own business. A member that dies takes its last notes with it;
+where it starts again says what it had finished.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterator
 
-Event = Mapping[str, Any]
-
-
-@dataclass(slots=True)
-class Member:
-    """What one member said; `finished` is how many clocks it surely has behind it."""
-
-    epoch: int = 0
-    clock: int = 0
-    has_read: bool = False
-    finished: int = 0
-    versions: list[int] = field(default_factory=list)
+from minimr.observe.checks.ledger import PUSHED, READ, STARTED, Event, Job, Ledger, Server, Trainer
+from minimr.observe.checks.rules import ClosingRules, Finding, JobRules
 
 
-@dataclass(slots=True)
-class Server:
-    """One job's parameter server. `seen` is the highest version that any read saw."""
-
-    members: int
-    staleness: int | None
-    by_rank: dict[int, Member] = field(default_factory=dict)
-    seen: int = 0
-    seen_by: str = ""
+def starts_in_a_new_epoch(event: Event, job: Job, _ledger: Ledger) -> Finding:
+    trainer = _trainer(event, job, STARTED)
+    if trainer is not None and event["epoch"] <= trainer.epoch:
+        return f"{_who(event, job)} starts, but epoch {trainer.epoch} was there before"
+    return None
 
 
-def check_staleness(events: Iterable[Event]) -> list[str]:
-    """What is wrong in a whole log, in sentences; lines are counted as in the log's file."""
-    servers: dict[str, Server] = {}
-    found = [
-        f"line {line}: {finding}"
-        for line, event in enumerate(events, start=2)
-        if event["event"] == "member_note"
-        for finding in _judge(event, servers)
-    ]
-    for job, server in servers.items():
-        found += [f"at the end: {finding} ({job})" for finding in _was_true(server)]
-    return found
+def starts_on_the_same_terms(event: Event, job: Job, _ledger: Ledger) -> Finding:
+    if event.get("what") != STARTED or job.server is None:
+        return None
+    if (event["staleness"], event["members"]) != (job.server.staleness, job.server.members):
+        return f"{_who(event, job)} starts with other terms than the members before it"
+    return None
 
 
-def _judge(event: Event, servers: dict[str, Server]) -> Iterator[str]:
-    job, what = event.get("job", ""), event.get("what")
-    if what == "parameter_server":
-        server = servers.setdefault(job, Server(event["members"], event["staleness"]))
-        yield from _starts(event, server)
-    elif what in ("read", "clock_finished"):
-        if job not in servers or event["rank"] not in servers[job].by_rank:
-            yield f"{_who(event)} speaks before it has started"
-        elif what == "read":
-            yield from _reads(event, servers[job])
-        else:
-            yield from _finishes(event, servers[job])
+def starts_where_it_was(event: Event, job: Job, _ledger: Ledger) -> Finding:
+    trainer = _trainer(event, job, STARTED)
+    if trainer is not None and not event["fresh"] and event["clock"] < trainer.finished:
+        done = trainer.finished
+        return f"{_who(event, job)} starts at clock {event['clock']}, but {done} are finished"
+    return None
 
 
-def _starts(event: Event, server: Server) -> Iterator[str]:
-    member = server.by_rank.setdefault(event["rank"], Member())
-    if event["epoch"] <= member.epoch:
-        yield f"{_who(event)} starts, but epoch {member.epoch} was there before"
-    if event["staleness"] != server.staleness or event["members"] != server.members:
-        yield f"{_who(event)} starts with other terms than the members before it"
-    if event["fresh"]:
-        member.finished, member.versions, server.seen = 0, [], 0
-    if event["clock"] < member.finished:
-        yield f"{_who(event)} starts at clock {event['clock']}, but {member.finished} are finished"
-    member.epoch, member.clock, member.has_read = event["epoch"], event["clock"], False
-    member.finished = max(member.finished, event["clock"])
+def speaks_after_its_start(event: Event, job: Job, _ledger: Ledger) -> Finding:
+    if event.get("what") in (READ, PUSHED) and _trainer(event, job, event["what"]) is None:
+        return f"{_who(event, job)} speaks before it has started"
+    return None
 
 
-def _reads(event: Event, server: Server) -> Iterator[str]:
-    member, clock, versions = server.by_rank[event["rank"]], event["clock"], event["versions"]
-    if event["epoch"] != member.epoch or clock != member.clock or member.has_read:
-        yield f"{_who(event)} reads at clock {clock}, where {member.clock} was due"
-    least = min(versions)
-    if server.staleness is not None:
-        if clock - least > server.staleness:
-            gap = f"{clock - least} ahead of the slowest; at most {server.staleness} are allowed"
-            yield f"{_who(event)} reads at clock {clock}, {gap}"
-        if max(versions) > server.seen:
-            server.seen, server.seen_by = max(versions), _who(event)
-    if any(new < old for new, old in zip(versions, member.versions, strict=False)):
-        yield f"{_who(event)} reads versions {versions} after {member.versions}: time went back"
-    member.has_read, member.versions = True, versions
+def reads_what_is_due(event: Event, job: Job, _ledger: Ledger) -> Finding:
+    trainer, clock = _trainer(event, job, READ), event.get("clock")
+    if trainer is None:
+        return None
+    if event["epoch"] != trainer.epoch or clock != trainer.clock or trainer.has_read:
+        return f"{_who(event, job)} reads at clock {clock}, where {trainer.clock} was due"
+    return None
 
 
-def _finishes(event: Event, server: Server) -> Iterator[str]:
-    member, clock = server.by_rank[event["rank"]], event["clock"]
-    if event["epoch"] != member.epoch or clock != member.clock or not member.has_read:
-        yield f"{_who(event)} finishes clock {clock}, but {member.clock} was due, after a read"
-    member.clock, member.has_read = clock + 1, False
-    member.finished = max(member.finished, clock + 1)
+def stays_within_the_bound(event: Event, job: Job, _ledger: Ledger) -> Finding:
+    if event.get("what") != READ or job.server is None or job.server.staleness is None:
+        return None
+    ahead = event["clock"] - min(event["versions"])
+    if ahead > job.server.staleness:
+        gap = f"{ahead} ahead of the slowest; at most {job.server.staleness} are allowed"
+        return f"{_who(event, job)} reads at clock {event['clock']}, {gap}"
+    return None
 
 
-def _was_true(server: Server) -> Iterator[str]:
-    """A member that died after its last push never said that it had finished; it was one clock."""
-    if len(server.by_rank) < server.members:
-        yield f"{len(server.by_rank)} members ever spoke, and there are {server.members}"
-    for rank, member in server.by_rank.items():
-        may_have = member.finished + (1 if member.has_read else 0)
-        if may_have < server.seen:
+def never_sees_less(event: Event, job: Job, _ledger: Ledger) -> Finding:
+    trainer = _trainer(event, job, READ)
+    if trainer is None:
+        return None
+    before, now = trainer.versions, event["versions"]
+    if any(new < old for new, old in zip(now, before, strict=False)):
+        return f"{_who(event, job)} reads versions {now} after {before}: time went back"
+    return None
+
+
+def pushes_what_it_read(event: Event, job: Job, _ledger: Ledger) -> Finding:
+    trainer, clock = _trainer(event, job, PUSHED), event.get("clock")
+    if trainer is None:
+        return None
+    if event["epoch"] != trainer.epoch or clock != trainer.clock or not trainer.has_read:
+        due = f"{trainer.clock} was due, after a read"
+        return f"{_who(event, job)} finishes clock {clock}, but {due}"
+    return None
+
+
+def what_was_seen_was_true(ledger: Ledger) -> Iterator[str]:
+    """Of gangs that ended well: what the others noted last may never have reached the log."""
+    for job in ledger.jobs.values():
+        if job.server is not None and job.ended == "job_done":
+            yield from _untrue(job.server, job.name)
+
+
+def _untrue(server: Server, job: str) -> Iterator[str]:
+    spoke = len(server.trainers)
+    if spoke < server.members:
+        yield f"{spoke} of the {server.members} members of {job} ever spoke"
+    for rank, trainer in server.trainers.items():
+        if trainer.finished < server.seen:
             yield (
-                f"{server.seen_by} saw {server.seen} clocks finished by all, but member {rank} "
-                f"finished {may_have}"
+                f"{server.seen_by} of {job} saw {server.seen} clocks finished by all, but member "
+                f"{rank} finished {trainer.finished}"
             )
 
 
-def _who(event: Event) -> str:
-    return f"member {event['rank']} in epoch {event['epoch']}"
+def _trainer(event: Event, job: Job, what: str) -> Trainer | None:
+    """Who says this, if it is of this kind and its rank has spoken before."""
+    if event.get("what") != what or job.server is None:
+        return None
+    return job.server.trainers.get(event["rank"])
+
+
+def _who(event: Event, job: Job) -> str:
+    return f"member {event['rank']} of {job.name} in epoch {event['epoch']}"
+
+
+JOB_RULES: JobRules = tuple(
+    ("member_note", 15, rule)
+    for rule in (
+        starts_in_a_new_epoch,
+        starts_on_the_same_terms,
+        starts_where_it_was,
+        speaks_after_its_start,
+        reads_what_is_due,
+        stays_within_the_bound,
+        never_sees_less,
+        pushes_what_it_read,
+    )
+)
+CLOSING_RULES: ClosingRules = ((15, what_was_seen_was_true),)

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 import minimr as mr
+from minimr.observe.checks import check
+from minimr.observe.log import read_log
 from ml import DIABETES, Linear, MultilayerPerceptron, load_libsvm, train
 
 pytestmark = pytest.mark.slow
@@ -34,8 +36,9 @@ def killer():
 
 
 @pytest.fixture(scope="module")
-def data(killer):
-    with mr.Cluster(WORKERS, on_event=killer) as cluster:
+def data(killer, tmp_path_factory):
+    log = tmp_path_factory.mktemp("kills") / "a.log"
+    with mr.Cluster(WORKERS, log=log, on_event=killer) as cluster:
         killer.cluster = cluster
         yield load_libsvm(DIABETES, partitions=6, cluster=cluster)
 
@@ -51,6 +54,7 @@ def test_a_killed_worker_changes_nothing(data, killer, strategy):
     rough = train(model, data, strategy, **settings)
     assert killer.after == 0
     assert rough.updates == calm.updates
+    assert [each for each in check(read_log(killer.cluster.log)) if each.invariant == 15] == []
     if strategy == "async":
         return  # Nobody promises the order of its updates.
     if strategy in ROUNDED:

@@ -176,3 +176,13 @@ def violations(run: Run, **known: Any) -> list[Violation]:
 def line_of(run: Run, event: Event) -> int:
     """Where an event stands in the log's file, after its first line."""
     return next(at for at, each in enumerate(run.events, start=2) if each is event)
+
+
+def staleness_found(notes: list[Event], members: int) -> list[str]:
+    """What invariant 15 says of a gang that ended well and noted this."""
+    run = Run(members)
+    run.submitted(members, 0, kind="gang", source="data-1", publishes=False, restart="one")
+    for note in notes:
+        run.tell(**({"job": run.job} | note))
+    run.job_done()
+    return [each.text for each in check(run.events) if each.invariant == 15]

@@ -1,33 +1,35 @@
-"""The bound of a parameter server, judged from notes alone."""
+"""Invariant 15: the bound of a parameter server, judged from notes alone."""
 
 import pytest
 
-from minimr.observe.checks.staleness import check_staleness
+from minimr.observe.checks import check
+from tests.observe.checks.runs import Run, staleness_found
+
+STARTED, READ, PUSHED = (f"parameter_server_{each}" for each in ("started", "read", "pushed"))
 
 
 class Log:
-    """Notes of a gang of two; `lines` counts as the checker does."""
+    """Notes of a gang of two."""
 
     def __init__(self, staleness=1):
         self.events, self.staleness = [], staleness
 
     def note(self, rank, what, epoch=1, **fields):
         self.events.append(
-            {"event": "member_note", "job": "j", "rank": rank, "epoch": epoch, "what": what}
-            | fields
+            {"event": "member_note", "rank": rank, "epoch": epoch, "what": what} | fields
         )
 
     def start(self, rank, epoch=1, clock=0, staleness=..., fresh=True):
         bound = self.staleness if staleness is ... else staleness
         fields = {"staleness": bound, "clock": clock, "members": 2, "fresh": fresh}
-        self.note(rank, "parameter_server", epoch, **fields)
+        self.note(rank, STARTED, epoch, **fields)
 
     def clock(self, rank, clock, versions, epoch=1):
-        self.note(rank, "read", epoch, clock=clock, versions=versions)
-        self.note(rank, "clock_finished", epoch, clock=clock)
+        self.note(rank, READ, epoch, clock=clock, versions=versions)
+        self.note(rank, PUSHED, epoch, clock=clock)
 
     def found(self):
-        return check_staleness(self.events)
+        return staleness_found(self.events, 2)
 
 
 @pytest.fixture
@@ -46,8 +48,8 @@ def test_all_is_well(log):
 
 
 def test_other_lines_do_not_matter(log):
-    log.events.insert(0, {"event": "job_submitted"})
     log.note(0, "something else", clock=99)
+    log.note(0, "read", versions="those of a program's own")
     assert log.found() == []
 
 
@@ -64,7 +66,9 @@ def test_the_bound(staleness, wrong):
 def test_one_runs_ahead(log):
     log.clock(0, 2, [2, 0])
     (found,) = log.found()
-    assert found.startswith("line 12: member 0 in epoch 1 reads at clock 2, 2 ahead")
+    assert (
+        "member 0 of job-1 in epoch 1 reads at clock 2, 2 ahead of the slowest; at most 1" in found
+    )
 
 
 def test_somebody_saw_what_never_was(log):
@@ -75,18 +79,18 @@ def test_somebody_saw_what_never_was(log):
 
 @pytest.mark.parametrize("clock", [1, 3])
 def test_clocks_that_do_not_follow(log, clock):
-    log.note(0, "read", clock=clock, versions=[2, 2])
+    log.note(0, READ, clock=clock, versions=[2, 2])
     assert any("where 2 was due" in each for each in log.found())
 
 
 def test_a_clock_is_finished_without_a_read(log):
-    log.note(0, "clock_finished", clock=2)
+    log.note(0, PUSHED, clock=2)
     assert any("after a read" in each for each in log.found())
 
 
 def test_two_reads_of_one_clock(log):
-    log.note(0, "read", clock=2, versions=[1, 1])
-    log.note(0, "read", clock=2, versions=[1, 1])
+    log.note(0, READ, clock=2, versions=[1, 1])
+    log.note(0, READ, clock=2, versions=[1, 1])
     assert any("reads at clock 2, where 2 was due" in each for each in log.found())
 
 
@@ -101,7 +105,7 @@ def test_time_goes_back(log):
 
 
 def test_a_member_started_again_goes_on(log):
-    log.note(1, "read", clock=2, versions=[1, 1])
+    log.note(1, READ, clock=2, versions=[1, 1])
     log.start(1, epoch=2, clock=2, fresh=False)
     log.clock(1, 2, [2, 2], epoch=2)
     log.clock(0, 2, [2, 2])
@@ -147,4 +151,15 @@ def test_nobody_speaks_before_its_start():
 def test_a_member_that_was_never_heard():
     log = Log()
     log.start(0)
-    assert log.found() == ["at the end: 1 members ever spoke, and there are 2 (j)"]
+    (found,) = log.found()
+    assert found.endswith("1 of the 2 members of job-1 ever spoke")
+
+
+def test_nothing_is_asked_of_a_gang_that_was_cut_off():
+    """Its members' last notes may have died with them."""
+    run = Run()
+    run.submitted(2, 0, kind="gang", source="data-1", publishes=False, restart="one")
+    log = Log()
+    log.start(0)
+    run.tell(**(log.events[0] | {"job": run.job}))
+    assert [each for each in check(run.events) if each.invariant == 15] == []
