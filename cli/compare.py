@@ -44,7 +44,8 @@ def _slow(_ctx: click.Context, _option: click.Parameter, text: str | None) -> An
     "--strategies",
     default="sync,ssp:4,async,allreduce,local:8",
     show_default=True,
-    help="Names with commas between them; also average, model_parallel, pipeline.",
+    help="Names with commas between them; also average, model_parallel, pipeline. Gradients may "
+    "travel compressed: ssp:4:half, async:top-k, allreduce:sign.",
 )
 @click.option("--loss", default="squared", show_default=True, help="What is minimised.")
 @click.option("--hidden", metavar="N,...", help="Hidden layers: a network, not a linear model.")

@@ -19,7 +19,14 @@ if TYPE_CHECKING:
         NoCoordinator,
         UsageError,
     )
-    from minimr.gang.compression import ErrorFeedback, HalfPrecision, SignOnly, TopKOnly
+    from minimr.gang.compression import (
+        Compression,
+        ErrorFeedback,
+        HalfPrecision,
+        SignOnly,
+        TopKOnly,
+        as_sent,
+    )
     from minimr.gang.members import MemberLost, Members
     from minimr.gang.parameter_server import ParameterServer
     from minimr.gang.ring import all_gather, all_reduce, broadcast
@@ -41,7 +48,14 @@ _HOMES = {
         "NoCoordinator",
         "UsageError",
     ),
-    "minimr.gang.compression": ("ErrorFeedback", "HalfPrecision", "SignOnly", "TopKOnly"),
+    "minimr.gang.compression": (
+        "Compression",
+        "ErrorFeedback",
+        "HalfPrecision",
+        "SignOnly",
+        "TopKOnly",
+        "as_sent",
+    ),
     "minimr.gang.members": ("MemberLost", "Members"),
     "minimr.gang.parameter_server": ("ParameterServer",),
     "minimr.gang.ring": ("all_gather", "all_reduce", "broadcast"),
@@ -56,6 +70,7 @@ __all__ = [
     "Block",
     "ByteStrings",
     "Cluster",
+    "Compression",
     "Count",
     "Dataset",
     "ErrorFeedback",
@@ -82,6 +97,7 @@ __all__ = [
     "UsageError",
     "all_gather",
     "all_reduce",
+    "as_sent",
     "broadcast",
     "default_cluster",
     "run",

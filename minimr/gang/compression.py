@@ -16,7 +16,7 @@ to much. *Error feedback* keeps what was not sent and adds it to the next gradie
 
 and every bit of gradient arrives, only later (Karimireddy et al., "Error feedback fixes SignSGD and
 other gradient compression schemes", 2019). The residual belongs to one member: whoever is started
-again begins with none.
+again begins with none, unless it has saved it.
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ Packed = dict[str, Any]
 
 
 class Compression(Protocol):
-    """Both ways are pure; `unpack` needs nothing but what `pack` made."""
+    """`unpack` needs nothing but what `pack` made. Numbers that are none arrive as such, or not."""
 
     def pack(self, vector: Vector) -> Packed: ...
 
@@ -44,6 +44,7 @@ class Compression(Protocol):
 class HalfPrecision:
     """Relative error 2**-11 for elements down to 2**-29 of the largest; below, absolute."""
 
+    @np.errstate(over="ignore", invalid="ignore")
     def pack(self, vector: Vector) -> Packed:
         exponent = int(np.frexp(np.abs(vector).max(initial=0.0))[1])
         return {"half": np.ldexp(vector, 15 - exponent).astype(np.float16), "exponent": exponent}
@@ -107,6 +108,7 @@ class ErrorFeedback:
     sent_bytes: int = 0
     dense_bytes: int = 0
 
+    @np.errstate(over="ignore", invalid="ignore")
     def pack(self, gradient: Vector) -> Packed:
         """Compress `gradient` (n,) and what was left of those before."""
         wanted = gradient if self.residual is None else gradient + self.residual
@@ -118,6 +120,14 @@ class ErrorFeedback:
 
     def unpack(self, packed: Packed) -> Vector:
         return self.compression.unpack(packed)
+
+
+def as_sent(compression: Compression) -> Compression:
+    """The compression as one sender uses it: with feedback, if it drops more than last bits.
+
+    Half precision has no memory, so that whoever is started again sends the same.
+    """
+    return compression if isinstance(compression, HalfPrecision) else ErrorFeedback(compression)
 
 
 def packed_bytes(packed: Packed) -> int:

@@ -14,11 +14,13 @@ using the state machine approach", 1990).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from minimr.gang.compression import Compression, Packed
 
 Vector = npt.NDArray[np.float64]
 
@@ -34,6 +36,7 @@ class Push:
     """The gradients of one member at one clock, cut to a range: row i belongs to `partitions[i]`.
 
     Columns are the range's gradient, then the tail. `base` is the version that was read before.
+    While it travels, the gradients may be `packed`, one for each row; the row is then the tail.
     """
 
     source: int
@@ -41,9 +44,17 @@ class Push:
     base: int
     partitions: list[int]
     rows: Vector
+    packed: list[Packed] = field(default_factory=list)
 
     def to_list(self) -> list[Any]:
-        return [self.source, self.clock, self.base, self.partitions, self.rows]
+        return [self.source, self.clock, self.base, self.partitions, self.rows, self.packed]
+
+    def unpacked(self, compression: Compression | None) -> "Push":
+        """The push as a range takes it."""
+        if compression is None or not self.packed:
+            return self
+        gradients = np.array([compression.unpack(each) for each in self.packed])
+        return replace(self, rows=np.hstack([gradients, self.rows]), packed=[])
 
 
 @dataclass(slots=True)

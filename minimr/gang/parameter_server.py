@@ -23,6 +23,9 @@ computed again and nothing else is lost. The others notice nothing but a pause: 
 acknowledged or answered they send again, and a range takes each push of a clock once. Only if a
 member is lost together with the one that holds its replica, the range is gone.
 
+With a compression a member pushes one gradient, the sum over its partitions, in few bytes, and the
+replicas are told the same bytes; the parameters always travel whole.
+
 Between members, under one tag: join/joined (a member starts), push/pushed and read/values (trainer
 and server), copy/copied (server and replica), done.
 """
@@ -35,6 +38,7 @@ from typing import Any
 import numpy as np
 
 from minimr.errors import UsageError
+from minimr.gang.compression import Compression, as_sent
 from minimr.gang.key_range import KeyRange, Push, Update, Vector
 from minimr.gang.members import MemberLost, Members
 
@@ -53,8 +57,11 @@ class ParameterServer:
         start: Vector,
         update: Update,
         staleness: int | None = 0,
+        compression: Compression | None = None,
     ) -> None:
         """Join the gang. `start` (n,) and everything else must be the same at every member.
+
+        `compression` is what pushed gradients travel in, with error feedback where it needs that.
 
         Raises UsageError for a negative staleness, MemberLost if a range cannot be had any more.
         """
@@ -62,6 +69,8 @@ class ParameterServer:
             raise UsageError(f"staleness is 0 or more, or None for asynchronous; not {staleness}")
         self._members, self._update, self._staleness = members, update, staleness
         rank, size = members.rank, members.size
+        self._compression = compression
+        self._packers = [as_sent(compression) for _ in range(size)] if compression else []
         self._next, self._previous = (rank + 1) % size, (rank - 1) % size
         self._bounds = [range_of(len(start), size, each) for each in range(size)]
         self._others = [each for each in range(size) if each != rank]
@@ -102,21 +111,26 @@ class ParameterServer:
 
         Returns when every range and its replica have them. Raises MemberLost.
         """
-        partitions = sorted(gradients)
+        if self._packers and gradients:
+            gradients = {self._members.rank: _added(gradients)}
         for rank in range(self._members.size):
-            start, end = self._bounds[rank]
-            width = len(self._start)
-            cut = [
-                np.concatenate([gradients[each][start:end], gradients[each][width:]])
-                for each in partitions
-            ]
-            rows = np.array(cut) if cut else np.empty((0, end - start))
-            push = Push(self._members.rank, clock, self._base[rank], partitions, rows)
+            push = self._cut(gradients, clock, rank)
             with self._changed:
                 self._pushes[rank] = push
                 self._tell(rank, ["push", push.to_list()])
         self._wait(lambda: not self._pushes)
         self._members.note(what="parameter_server_pushed", clock=clock)
+
+    def _cut(self, gradients: Mapping[int, Vector], clock: int, rank: int) -> Push:
+        """What the range of member `rank` gets of this push."""
+        (start, end), width = self._bounds[rank], len(self._start)
+        partitions = sorted(gradients)
+        cut = [gradients[each][start:end] for each in partitions]
+        tails = [gradients[each][width:] for each in partitions]
+        packed = [packer.pack(each) for packer in self._packers[rank : rank + 1] for each in cut]
+        whole = tails if packed else [np.concatenate(each) for each in zip(cut, tails, strict=True)]
+        rows = np.array(whole) if whole else np.empty((0, end - start))
+        return Push(self._members.rank, clock, self._base[rank], partitions, rows, packed)
 
     def finish(self, clocks: int) -> Vector:
         """Wait until every member has pushed `clocks` clocks, and leave with the last parameters.
@@ -296,7 +310,8 @@ class ParameterServer:
                 self._waiting[source] = (clock, staleness)
             case ["copy", fields]:
                 assert self._replica is not None
-                self._replica.accept(Push(*fields), self._update)
+                push = Push(*fields).unpacked(self._compression)
+                self._replica.accept(push, self._update)
                 self._tell(self._previous, ["copied", self._replica.accepted])
             case ["copied", accepted]:
                 self._confirmed = max(self._confirmed, accepted)
@@ -304,7 +319,7 @@ class ParameterServer:
         self._answer_reads(self._mine)
 
     def _take(self, mine: KeyRange, push: Push) -> None:
-        if mine.accept(push, self._update) and self._others:
+        if mine.accept(push.unpacked(self._compression), self._update) and self._others:
             self._tell(self._next, ["copy", push.to_list()])
         self._unconfirmed.append((mine.accepted, push.source, push.clock))
 
@@ -321,6 +336,15 @@ class ParameterServer:
             if mine.serves(clock, staleness):
                 del self._waiting[source]
                 self._tell(source, ["values", clock, *mine.at(clock, staleness)])
+
+
+def _added(gradients: Mapping[int, Vector]) -> Vector:
+    """The sum over the partitions, in their order."""
+    first, *others = (gradients[each] for each in sorted(gradients))
+    total = first.copy()
+    for each in others:
+        total += each
+    return total
 
 
 def range_of(length: int, size: int, rank: int) -> tuple[int, int]:

@@ -18,6 +18,10 @@ Order of the sum: chunk c is added left to right from member c around the ring, 
 ...) + x_c-1. One member does the last addition and all others copy its result, so the replicas are
 equal to the byte. They equal a sum in rank order up to rounding only.
 
+With a compression, all that travels is packed: what was added so far is rounded at each hop of the
+first half, and the finished chunks once. Their owners take the rounded ones, too, so the replicas
+are still equal to the byte.
+
 Chunks travel in segments that fit a processor's cache: a segment is added while it is still there,
 and goes on while the next one arrives.
 """
@@ -30,6 +34,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minimr.errors import UsageError
+from minimr.gang.compression import Compression
 from minimr.gang.members import Members
 
 Array = npt.NDArray[Any]
@@ -39,18 +44,23 @@ TAG = "ring"
 
 
 @np.errstate(over="ignore", invalid="ignore")  # sums that are no numbers are for callers to see
-def all_reduce(members: Members, array: Array) -> Array:
+def all_reduce(members: Members, array: Array, compression: Compression | None = None) -> Array:
     """Replace `array`, of any shape and numeric dtype, by the sum over all members; return it.
 
-    Every member calls this with an array of the same shape and dtype. Raises UsageError if they
-    differ or if the array cannot be changed in place, MemberLost if a member is lost; the array
-    then holds neither what it was nor the sum.
+    Every member calls this with an array of the same shape and dtype. A `compression` is one
+    without memory, for arrays of float64.
+
+    Raises UsageError if they differ or if the array cannot be changed in place, MemberLost if a
+    member is lost; the array then holds neither what it was nor the sum.
     """
     if not (array.flags.c_contiguous and array.flags.writeable):
         raise UsageError("all_reduce works in place: give it a C-contiguous array it may change")
     rank, size = members.rank, members.size
     flat = array.reshape(-1)
     chunks = [flat[i * len(flat) // size : (i + 1) * len(flat) // size] for i in range(size)]
+    if compression is not None:
+        _reduce_packed(members, chunks, compression)
+        return array
     for step in range(size - 1):
         for mine, theirs in _pass_on(members, chunks, rank - step):
             np.add(theirs, mine, out=mine)
@@ -58,6 +68,21 @@ def all_reduce(members: Members, array: Array) -> Array:
         for mine, theirs in _pass_on(members, chunks, rank + 1 - step):
             mine[:] = theirs
     return array
+
+
+def _reduce_packed(members: Members, chunks: list[Array], compression: Compression) -> None:
+    rank, size = members.rank, members.size
+    after, before = (rank + 1) % size, (rank - 1) % size
+    for step in range(size - 1):
+        members.send(after, TAG, compression.pack(chunks[(rank - step) % size]))
+        mine = chunks[(rank - step - 1) % size]
+        mine += _fitting(compression.unpack(members.receive(before, TAG)), mine, before)
+    packed = compression.pack(chunks[(rank + 1) % size])
+    chunks[(rank + 1) % size][:] = compression.unpack(packed)
+    for step in range(size - 1):
+        members.send(after, TAG, packed)
+        packed = members.receive(before, TAG)
+        chunks[(rank - step) % size][:] = compression.unpack(packed)
 
 
 def _pass_on(members: Members, chunks: list[Array], index: int) -> Iterator[tuple[Array, Array]]:

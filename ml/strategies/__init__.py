@@ -8,7 +8,8 @@ of a Problem, a LabeledData, the parameters to begin with (size,), and None or w
 entry of the loss history. It raises NotFinite when the descent leaves the finite numbers.
 
 STRATEGIES lists them by name. One that takes a number is asked for with it, as in "ssp:4", which
-is `partial(ssp, staleness=4)`. A function of one's own may stand in place of a name.
+is `partial(ssp, staleness=4)`. Some can send gradients compressed, as in "ssp:4:half" or
+"async:top-k" (ml/compression.py). A function of one's own may stand in place of a name.
 
 The measure of all of them is `sync`. Whoever promises its bytes adds up the sums of partitions in
 the order of the partitions, from left to right.
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 
+from ml.compression import find_compression
 from ml.descent import OnStep, Trace
 from ml.errors import ArgumentError
 from ml.labeled_data import LabeledData
@@ -30,19 +32,21 @@ Strategy = Callable[[Problem, LabeledData, Vector, OnStep | None], Trace]
 
 @dataclass(frozen=True)
 class Entry:
-    """Where a strategy lives, and the keyword that a number after its name is given under."""
+    """Where a strategy lives, the keyword that a number after its name is given under, and whether
+    a compression may follow."""
 
     module: str
     function: str
     number: str | None = None
+    compresses: bool = False
 
 
 STRATEGIES = {
     "sync": Entry("ml.strategies.sync", "sync"),
     "gram": Entry("ml.gram", "gram"),
-    "ssp": Entry("ml.strategies.parameter_server", "ssp", "staleness"),
-    "async": Entry("ml.strategies.parameter_server", "asynchronous"),
-    "allreduce": Entry("ml.strategies.allreduce", "allreduce"),
+    "ssp": Entry("ml.strategies.parameter_server", "ssp", "staleness", True),
+    "async": Entry("ml.strategies.parameter_server", "asynchronous", None, True),
+    "allreduce": Entry("ml.strategies.allreduce", "allreduce", None, True),
     "local": Entry("ml.strategies.local", "local", "steps"),
     "average": Entry("ml.strategies.average", "average"),
     "model_parallel": Entry("ml.strategies.model_parallel", "model_parallel"),
@@ -57,7 +61,7 @@ def find_strategy(strategy: str | Strategy) -> Strategy:
     """
     if callable(strategy):
         return strategy
-    name, colon, number = str(strategy).partition(":")
+    name, *words = str(strategy).split(":")
     if name not in STRATEGIES:
         known = ", ".join(
             entry_name if entry.number is None else f"{entry_name}:{entry.number.upper()}"
@@ -66,9 +70,13 @@ def find_strategy(strategy: str | Strategy) -> Strategy:
         raise ArgumentError(f"strategy must be one of {known}, but is {strategy!r}")
     entry = STRATEGIES[name]
     found: Strategy = getattr(import_module(entry.module), entry.function)
-    if not colon:
-        return found
-    if entry.number is None or not number.isdecimal():
-        takes = "takes no number" if entry.number is None else "takes a whole number >= 0"
-        raise ArgumentError(f"strategy {name!r} {takes}, but is {strategy!r}")
-    return partial(found, **{entry.number: int(number)})
+    keywords: dict[str, int | str] = {}
+    if words and entry.number is not None and words[0].isdecimal():
+        keywords[entry.number] = int(words.pop(0))
+    if words and entry.compresses:
+        keywords["compress"] = words.pop(0)
+        find_compression(str(keywords["compress"]))
+    if words:
+        number = "no number" if entry.number is None else "a whole number >= 0"
+        raise ArgumentError(f"strategy {name!r} takes {number}, but is {strategy!r}")
+    return partial(found, **keywords) if keywords else found

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 import minimr as mr
+from ml.compression import find_compression
 from ml.descent import OnStep, Trace
 from ml.labeled_data import LabeledData
 from ml.problem import Problem, mean_of, problem_from
@@ -32,8 +33,9 @@ from ml.vectors import Vector
 class ParameterServerGang(mr.Job):
     """One member: a range of the parameters, and a trainer.
 
-    State: {"start": (size,), "staleness": s or None}. Yields the parameters, the tail of each
-    update ([loss, rows, penalty], summed over its pushes) and how stale each was.
+    State: {"start": (size,), "staleness": s or None, "compress": name or None}. Yields the
+    parameters, the tail of each update ([loss, rows, penalty], summed over its pushes) and how
+    stale each was.
     """
 
     problem: dict[str, Any]
@@ -41,7 +43,9 @@ class ParameterServerGang(mr.Job):
     def gang(self, blocks: Blocks, members: mr.Members) -> Iterator[tuple[int, dict[str, Any]]]:
         problem, staleness = problem_from(self.problem), self.state["staleness"]
         steps = Steps(problem, members.size if staleness is None else 1)
-        server = mr.ParameterServer(members, self.state["start"], steps.update, staleness)
+        compression = find_compression(self.state["compress"])
+        start = self.state["start"]
+        server = mr.ParameterServer(members, start, steps.update, staleness, compression)
         began, seconds = time.perf_counter(), list[float]()
         for clock in range(server.clock, problem.iterations):
             parameters = server.read(clock)
@@ -127,16 +131,20 @@ def ssp(
     on_step: OnStep | None = None,
     *,
     staleness: int | None = 0,
+    compress: str | None = None,
 ) -> Trace:
     """Descend from `start` (size,); `staleness` in clocks, or None for no bound.
 
+    `compress` names what gradients travel in (ml/compression.py).
+
     The loss history has an entry for each update, over the rows and at the parameters that its
     gradients were taken at, and a last one for where it ended. Raises ArgumentError for an
-    `on_step` or a tolerance.
+    `on_step`, a tolerance, or a compression that is unknown.
     """
+    find_compression(compress)
     refuse("async" if staleness is None else "ssp", problem, on_step, tolerance=False)
     job = ParameterServerGang(problem=problem.options())
-    state = {"start": start, "staleness": staleness}
+    state = {"start": start, "staleness": staleness, "compress": compress}
     members = run_gang(data, job, state, restart="one")
     found = members[0]
     tails = [tail for tail in found["tails"] if tail[1] > 0]
@@ -154,7 +162,12 @@ def ssp(
 
 
 def asynchronous(
-    problem: Problem, data: LabeledData, start: Vector, on_step: OnStep | None = None
+    problem: Problem,
+    data: LabeledData,
+    start: Vector,
+    on_step: OnStep | None = None,
+    *,
+    compress: str | None = None,
 ) -> Trace:
     """`ssp` without a bound: nobody ever waits."""
-    return ssp(problem, data, start, on_step, staleness=None)
+    return ssp(problem, data, start, on_step, staleness=None, compress=compress)

@@ -54,6 +54,20 @@ def test_each_sends_its_exact_share(size, length):
         assert sent == [share] * size
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+@pytest.mark.parametrize("length", [0, 3, 121])
+def test_packed_sums_are_the_same_everywhere(size, length):
+    """Each hop rounds by at most 2**-11 of the chunk's largest; there are as many as members."""
+    arrays = arrays_of(size, length)
+    gang = InProcessGang(size)
+    half = mr.HalfPrecision()
+    results = gang.run(lambda me: mr.all_reduce(me, arrays[me.rank].copy(), half))
+    assert len({result.tobytes() for result in results}) == 1
+    bound = size * 2**-11 * np.abs(arrays).sum(axis=0).max(initial=0)
+    np.testing.assert_allclose(results[0], np.sum(arrays, axis=0), rtol=0, atol=bound)
+    assert sum(each.sent.array_bytes for each in gang.members) == 2 * (size - 1) * length * 2
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.int64, np.complex128])
 def test_other_elements_and_shapes(dtype):
     arrays = [each.astype(dtype).reshape(3, 4) for each in arrays_of(3, 12)]

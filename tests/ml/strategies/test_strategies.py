@@ -154,7 +154,13 @@ def test_asynchronous_updates_are_counted_exactly():
     assert trained("ssp:3").updates == STEPS
 
 
-@pytest.mark.parametrize("strategy", [*EXACT, *ROUNDED, "local:5", "model_parallel", "pipeline"])
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        *[*EXACT, *ROUNDED, "local:5", "model_parallel", "pipeline"],
+        *["ssp:0:half", "allreduce:half", "allreduce:top-k=0.4", "allreduce:sign"],
+    ],
+)
 @pytest.mark.parametrize("victim", [0, 1])
 def test_a_lost_member_changes_nothing(strategy, victim):
     """Every member dies once: early, and late enough to have left checkpoints."""
@@ -190,7 +196,11 @@ def test_divergence_is_explained_by_every_strategy(strategy):
         ("pipeline", {}, "a linear model has one"),
         ("model_parallel", {"model": NETWORK}, "use 'pipeline'"),
         ("local:0", {}, "at least one step"),
-        ("ssp:x", {}, "whole number"),
+        ("local:x", {}, "whole number"),
+        ("local:2:half", {}, "whole number"),
+        ("ssp:x", {}, "one of half, top-k"),
+        ("ssp:2:top-k=2", {}, "fraction in"),
+        ("async:top-k=x", {}, "fraction in"),
         ("async", {"tolerance": 0.1}, "tolerance=0"),
         ("allreduce", {"on_step": print}, "on_step"),
         ("ring", {}, "strategy must be one of"),
@@ -208,3 +218,44 @@ def test_more_members_than_columns_or_layers_do_not_matter():
         found = trained(strategy, model, data)
         expected = trained("sync", model, data)
         np.testing.assert_allclose(found.parameters, expected.parameters, rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        *["ssp:0:sign", "ssp:2:top-k=0.3", "async:half", "async:sign"],
+        *["allreduce:half", "allreduce:top-k=0.3", "allreduce:sign"],
+    ],
+)
+def test_compressed_gradients_end_near_sync(strategy):
+    settings = {"iterations": 100}
+    found, expected = trained(strategy, **settings), trained("sync", **settings)
+    assert found.loss_history[-1] == pytest.approx(expected.loss_history[-1], rel=0.05)
+    assert found.updates == (300 if strategy.startswith("async") else 100)
+
+
+@pytest.mark.parametrize("strategy", ["ssp:0", "allreduce"])
+def test_half_precision_is_close_to_sync_at_every_step(strategy):
+    """Its rounding is 2**-11 of an element, so a step differs by no more than that."""
+    found, expected = trained(f"{strategy}:half"), trained("sync")
+    np.testing.assert_allclose(found.loss_history, expected.loss_history, rtol=2**-9)
+    assert found.loss_history[0] == pytest.approx(expected.loss_history[0], rel=TOLERANCE)
+    assert found.parameters.tobytes() != expected.parameters.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("strategy", "less_than"),
+    [
+        *[("allreduce:half", 0.27), ("allreduce:top-k=0.1", 0.24), ("allreduce:sign", 0.03)],
+        *[("ssp:1:half", 0.40), ("ssp:1:top-k=0.05", 0.32), ("ssp:1:sign", 0.25)],
+    ],
+)
+def test_compressed_gradients_take_fewer_bytes(strategy, less_than):
+    """What all members send, beside what they send without; the parameters travel whole."""
+    chance = np.random.default_rng(5)
+    rows, labels = chance.normal(size=(60, 4000)), chance.normal(size=60)
+    data = labeled_data(*((rows[a:b], labels[a:b]) for a, b in pairwise(CUTS)))
+    settings = {"iterations": 4, "step": 1e-4}
+    packed = trained(strategy, data=data, **settings).sent_bytes
+    whole = trained(strategy.rpartition(":")[0], data=data, **settings).sent_bytes
+    assert packed < less_than * whole

@@ -1,0 +1,39 @@
+"""Gradients in fewer bytes, by name: what stands behind a strategy's name, as in "ssp:4:top-k".
+
+    half             half precision, a quarter of the bytes
+    top-k, top-k=F   the tenth, or the fraction F, of the elements that are largest
+    sign             one bit for each element
+
+The last two remember what they did not send, and add it to the next gradient. `minimr` has the
+theory (mr.HalfPrecision, mr.TopKOnly, mr.SignOnly, mr.ErrorFeedback). Losses and counts of rows
+always travel exactly.
+"""
+
+import minimr as mr
+from ml.errors import ArgumentError
+
+KEPT_FRACTION = 0.1
+NAMES = "half, top-k, top-k=FRACTION, sign"
+
+
+def find_compression(name: str | None) -> mr.Compression | None:
+    """The compression of that name; None for None. Raises ArgumentError for any other."""
+    match (name or "").partition("="):
+        case ["", "", ""]:
+            return None
+        case ["half", "", ""]:
+            return mr.HalfPrecision()
+        case ["sign", "", ""]:
+            return mr.SignOnly()
+        case ["top-k", "", ""]:
+            return mr.TopKOnly(KEPT_FRACTION)
+        case ["top-k", "=", fraction]:
+            try:
+                return mr.TopKOnly(float(fraction))
+            except (ValueError, mr.UsageError):
+                raise ArgumentError(
+                    f"top-k keeps a fraction in (0, 1], as in top-k=0.05, but is {name!r}"
+                ) from None
+    raise ArgumentError(
+        f"a compression, behind a strategy's name and number, is one of {NAMES}, and not {name!r}"
+    )
