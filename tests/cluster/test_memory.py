@@ -8,7 +8,7 @@ import pytest
 import minimr as mr
 from minimr.cluster.address import write_address
 from minimr.cluster.coordinator import Coordinator
-from minimr.cluster.launcher import environment
+from minimr.cluster.launcher import COORDINATOR_THERE, environment
 from minimr.errors import JobFailed
 
 pytestmark = pytest.mark.slow
@@ -33,6 +33,8 @@ def address(tmp_path):
     command = [sys.executable, "-P", "-m", "minimr.cluster.worker_process"]
     command += ["--address", str(path), "--slots-here", str(MANY), "--base", str(tmp_path / "base")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment()) as worker:
+        worker.stdin.write(COORDINATOR_THERE)
+        worker.stdin.flush()
         yield path
         coordinator.stop()
         worker.stdin.close()
