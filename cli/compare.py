@@ -84,7 +84,8 @@ def compare(
     Examples:
       minimr compare data.libsvm --strategies sync,async --slow worker=1,factor=4
       minimr compare data.libsvm --strategies sync,pipeline --hidden 16,8
-      minimr compare data.libsvm --strategies ssp:4 --log a.log; minimr check-log a.log
+      minimr compare data.libsvm --strategies ssp:4 --log a.log
+      minimr check-log a.log
     """
     refuse_own_workers(address)
     from minimr.session import Cluster

@@ -35,5 +35,6 @@ def find_compression(name: str | None) -> mr.Compression | None:
                     f"top-k keeps a fraction in (0, 1], as in top-k=0.05, but is {name!r}"
                 ) from None
     raise ArgumentError(
-        f"a compression, behind a strategy's name and number, is one of {NAMES}, and not {name!r}"
+        f"behind a strategy's name stand a whole number, if it takes one, and a compression: one of "
+        f"{NAMES}; {name!r} is neither"
     )

@@ -77,8 +77,9 @@ def read_any_model(path: str | os.PathLike[str], kind: str = "model") -> dict[st
     """Return the fields of a file that names its format. Raises UsageError for others."""
     try:
         content = Path(path).read_bytes()
-    except OSError as error:
-        raise mr.UsageError(f"Cannot read the {kind} {path}: {error.strerror}.") from error
+    except (OSError, ValueError) as error:  # A path with a NUL is a ValueError.
+        reason = getattr(error, "strerror", error)
+        raise mr.UsageError(f"Cannot read the {kind} {path}: {reason}.") from error
     try:
         fields = _from_npz(content) if _is_npz(Path(path)) else _from_json(content)
     except ValueError as error:

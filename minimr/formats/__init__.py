@@ -65,7 +65,7 @@ class InputFormat:
             return read_through(split, self.name, self._read_columns)
         if self.kind == "columns":
             return self._read_columns(split)
-        return _load(self.block_reader)(split, block_bytes=block_bytes, **text)
+        return self._read(self.block_reader, split, text)
 
     def check(self, path: str) -> None:
         """Raise UsageError if the file's size tells that it is not of this format."""

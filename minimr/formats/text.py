@@ -26,8 +26,9 @@ from minimr.block import TextBlock
 from minimr.errors import BadRecord, MinimrError, UsageError
 from minimr.formats.splits import WHOLE_FILE, Split
 
-BLOCK_BYTES = 1 << 20
-BLOCK_BYTES_MIN, BLOCK_BYTES_MAX = 64 << 10, 4 << 20
+# The same whatever the memory, for what a job makes of a block may depend on where it ends.
+BLOCK_BYTES = 2 << 20
+LINES_BYTES = 1 << 20
 # Past the split's end only the rest of one line is wanted, so read in smaller steps there.
 LINE_REST_BYTES = 64 << 10
 NO_END = 1 << 62
@@ -40,7 +41,7 @@ def read_text(
 
     In a .gz file offsets count decompressed bytes. Raises as `read_text_blocks` does.
     """
-    blocks = read_text_blocks(split, encoding, errors)
+    blocks = read_text_blocks(split, encoding, errors, LINES_BYTES)
     return chain.from_iterable(map(_lines if _is_utf8(encoding) else TextBlock.lines, blocks))
 
 
@@ -75,15 +76,13 @@ def read_text_blocks(
     errors: str = "surrogateescape",
     block_bytes: int = BLOCK_BYTES,
 ) -> Iterator[TextBlock]:
-    """The split's lines in blocks of whole lines, about `block_bytes` each (one line may be
-    longer), and from 64 KiB to 4 MiB.
+    """The split's lines in blocks of whole lines, about 2 MiB each (one line may be longer).
 
     Raises UsageError for an encoding that cannot be used, BadRecord for a damaged .gz file or a
     file that shrank since it was cut, MinimrError when the file cannot be read; a block raises
     BadRecord when `errors` is "strict" and it holds invalid bytes.
     """
     check_encoding(encoding, errors)
-    block_bytes = max(BLOCK_BYTES_MIN, min(block_bytes, BLOCK_BYTES_MAX))
     for offset, data in read_whole_lines(split, block_bytes):
         yield TextBlock(data, offset, split.path, encoding, errors)
 

@@ -28,8 +28,6 @@ AnyBlock = Block | TextBlock
 
 MEMORY_PER_BLOCK = 8
 """What a block may take of a task's memory: it is joined, sorted and encoded besides."""
-MEMORY_PER_TEXT = 64
-"""The same for text, whose words take some fifteen times as much once they are objects."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +65,7 @@ def _enter(job: Job, task: MapTask, split: Split, position: Position) -> Source:
         return Source(blocks=[reader.read_blocks(split)])
     text = {"encoding": task.encoding, "errors": task.errors}
     if job.map_block is not None:
-        share = MEMORY_PER_TEXT if reader.decodes else MEMORY_PER_BLOCK
-        block_bytes = task.memory_bytes // share
+        block_bytes = task.memory_bytes // MEMORY_PER_BLOCK
         return Source(blocks=reader.read_blocks(split, block_bytes, **text))
     return Source(records=reader.read_records(split, **text))
 

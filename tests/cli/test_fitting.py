@@ -229,7 +229,7 @@ def test_a_table_of_numbers_by_its_name(minimr: Minimr, tmp_path: Path) -> None:
         ("softmax --plot loss.png", "not an SVG file"),
         ("softmax --split 1,0", "--split leaves no row for test, of 60"),
         ("softmax --fraction 1e-9", "give a larger --fraction"),
-        ("logistic --strategy ssp:x", "takes a whole number"),
+        ("logistic --strategy ssp:x", "'x' is neither"),
         ("linear --strategy pipeline", "pipeline"),
         ("logistic --optimizer nothing", "optimizer must be one of"),
         ("logistic --schedule nothing", "schedule must be one of"),

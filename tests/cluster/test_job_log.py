@@ -162,6 +162,7 @@ def test_a_slow_disk_holds_up_who_waits_for_the_job_and_nobody_else(monkeypatch,
     with mr.Cluster(1) as cluster:
         job = cluster.submit("wordcount", [text], tmp_path / "out")
         watched = cluster._client.watch(job)
+        assert watched.job == job
         while cluster.status()["jobs"][0]["state"] != "succeeded":
             pass
         assert cluster.run("wordcount", [text]).records == 4

@@ -85,17 +85,13 @@ def test_an_empty_gz_file_has_no_lines(tmp_path):
     assert list(read_text(Split(str(path), 0, -1, 0))) == []
 
 
-@pytest.mark.parametrize(
-    ("asked_bytes", "block_bytes"), [(1, 64 << 10), (1 << 20, 1 << 20), (1 << 30, 4 << 20)]
-)
-def test_blocks_are_about_as_large_as_asked_and_know_their_place(
-    tmp_path, asked_bytes, block_bytes
-):
+@pytest.mark.parametrize("block_bytes", [64 << 10, 1 << 20])
+def test_blocks_are_about_as_large_as_asked_and_know_their_place(tmp_path, block_bytes):
     data = b"".join(b"line %d\n" % number for number in range(300_000))
     path = tmp_path / "a"
     path.write_bytes(data)
     split = Split(str(path), 0, len(data), 0)
-    blocks = list(read_text_blocks(split, block_bytes=asked_bytes))
+    blocks = list(read_text_blocks(split, block_bytes=block_bytes))
     assert b"".join(block.data for block in blocks) == data
     assert all(block.data == data[block.offset :][: len(block.data)] for block in blocks)
     assert all(len(block.data) <= block_bytes + len(b"line 299999\n") for block in blocks)

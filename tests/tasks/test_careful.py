@@ -172,9 +172,9 @@ def test_a_careful_attempt_fails_like_any_other(tmp_path):
 # ---- ticks
 
 
-def ticks_of(job_class, text, folder, **settings):
+def ticks_of(job_class, text, folder):
     recorder = Recorder()
-    map_once(job_class, text_input(folder, text), folder, watcher=recorder, **settings)
+    map_once(job_class, text_input(folder, text), folder, watcher=recorder)
     return recorder.ticks
 
 
@@ -200,7 +200,7 @@ def test_blocks_tick(tmp_path):
         def map_block(self, _block):
             return ()
 
-    assert ticks_of(Blocks, "a\n" * (3 << 15), tmp_path, memory_bytes=1 << 20) >= 3
+    assert ticks_of(Blocks, "a\n" * (3 << 20), tmp_path) >= 3
 
 
 class SilentReduce(mr.Job):
