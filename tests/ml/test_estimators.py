@@ -286,10 +286,10 @@ def test_labels_in_a_column_are_taken_with_a_warning():
 @pytest.mark.parametrize(
     "estimator",
     [
-        DescentRegressor(),
-        DescentRegressor(hidden=(4,), optimizer="adam"),
-        DescentClassifier(),
-        DescentClassifier("hinge"),
+        DescentRegressor(iterations=60),
+        DescentRegressor(hidden=(4,), optimizer="adam", iterations=60),
+        DescentClassifier(iterations=60),
+        DescentClassifier("hinge", iterations=60),
     ],
 )
 def test_scikit_learn_s_own_checks(estimator):
@@ -298,3 +298,16 @@ def test_scikit_learn_s_own_checks(estimator):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert {each["status"] for each in check_estimator(estimator)} <= {"passed", "skipped"}
+
+
+@pytest.mark.skipif(find_spec("sklearn") is None, reason="scikit-learn is not installed")
+def test_in_a_pipeline_and_a_search_of_scikit_learn_s():
+    from sklearn.model_selection import GridSearchCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    pipeline = make_pipeline(StandardScaler(), DescentClassifier(penalty="l2", iterations=30))
+    strengths = [0.01, 3.0]
+    search = GridSearchCV(pipeline, {"descentclassifier__strength": strengths}, cv=3)
+    assert search.fit(1000 * X, HALVES).best_params_ == {"descentclassifier__strength": 0.01}
+    assert search.score(1000 * X, HALVES) > 0.9
