@@ -96,8 +96,9 @@ class Descent:
         return Trace(self.parameters, self.loss_history, self.updates, self.converged, self.seconds)
 
     def saved(self) -> dict[str, Any]:
-        """All that `resumed` needs: plain values and arrays."""
+        """All that `resumed` needs: plain values and arrays, which later steps do not change."""
         kept = {name: getattr(self, name) for name in KEPT}
+        kept["loss_history"] = list(self.loss_history)
         return {**kept, "pace": [self.pace.eta_now, self.pace.best, self.pace.in_vain]}
 
     @classmethod

@@ -193,6 +193,17 @@ def test_a_resumed_descent_goes_on_to_the_same_bytes(kind, schedule):
     assert descent.updates == whole.updates == 12
 
 
+@pytest.mark.parametrize("kind", ["sgd", "momentum", "adam"])
+def test_what_was_saved_stays_as_it_was(kind):
+    """It may be written down later, beside what was saved after it."""
+    descent = Descent(problem(optimizer=Optimizer(kind)), np.zeros(1))
+    descent.take(np.array([1.0, 1.0, 1.0]))
+    saved = descent.saved()
+    before = dumps(saved)
+    descent.take(np.array([2.0, 1.0, 1.0]))
+    assert dumps(saved) == before
+
+
 def test_a_listener_that_returns_true_ends_the_descent_where_it_is():
     trace = descend(always([1.0]), np.zeros(1), problem(), lambda i, loss, w: i == 3)
     assert (len(trace.loss_history), trace.updates) == (3, 2)
