@@ -1,14 +1,14 @@
 """Worker processes on this machine: started together, watched, replaced, and never left behind.
 
-They are started before there is a coordinator, since they need a while to load their code, and are
-told when there is one.
-
-Each worker holds the reading end of a pipe to us as its standard input. When we go, in whatever
-way, the pipe ends and the worker leaves. Workers have sessions of their own, so that Ctrl-C in the
-terminal reaches only the process that can decide what to do about it.
+They are forked by one process, which is started before there is a coordinator, since it needs a
+while to load its code (`worker_process.py`). It holds a socket to us. When we go, in whatever way,
+the socket ends; its workers leave, and so does it. It has a session of its own, so that Ctrl-C in
+the terminal reaches only the process that can decide what to do about it.
 """
 
 import os
+import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -17,12 +17,13 @@ from contextlib import suppress
 from pathlib import Path
 
 import minimr
+from minimr.cluster.fork_server import Born, Died, Forks
 from minimr.scheduler.policy import PROGRESS_TIMEOUT_S
 
-COORDINATOR_THERE = b"!"
-DISMISSED = b"."
 REPLACEMENTS_MAX = 8
 LEAVE_TIMEOUT_S = 5.0
+# What slots will need, too, if we have imported it.
+SHARED_MODULES = ("numpy",)
 
 
 class LocalWorkers:
@@ -36,93 +37,110 @@ class LocalWorkers:
         slots: int = 1,
         progress_timeout_s: float = PROGRESS_TIMEOUT_S,
     ) -> None:
-        self._address_file, self._base, self._slots = address_file, base, slots
-        self._progress_timeout_s = progress_timeout_s
-        self._lock = threading.Lock()
-        self._closing = False
+        command = [sys.executable, "-P", "-m", "minimr.cluster.worker_process"]
+        command += ["--address", str(address_file), "--base", str(base)]
+        command += ["--slots", str(slots), "--slots-here", str(count * slots)]
+        command += ["--progress-timeout", str(progress_timeout_s), "--import"]
+        self._command = command + [name for name in SHARED_MODULES if name in sys.modules]
+        self._count = count
+        self._changed = threading.Condition()
+        self._serial = 0
+        self._pids: dict[int, int] = {}  # By serial; 0 for those that are not born yet.
         self._replacements = 0
-        self._slots_here = count * slots
-        self._processes = [self._launch() for _ in range(count)]
+        self._closing = False
+        self._watcher: threading.Thread | None = None
+        self._start_server()
 
     def join(self, on_empty: Callable[[str], None] = lambda _: None) -> None:
         """The coordinator is there, its address in the file. When no worker is left, `on_empty`
         hears why."""
-        self._on_empty = on_empty
-        for process in self._processes:
-            self._send(process)
+        with self._changed:
+            for _ in range(self._count):
+                self._spawn()
+        self._watcher = threading.Thread(target=self._watch, args=(on_empty,), daemon=True)
+        self._watcher.start()
 
     @property
     def pids(self) -> list[int]:
-        with self._lock:
-            return [process.pid for process in self._processes]
+        """Of the workers that live; those that are being born are waited for."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closing or all(self._pids.values()))
+            return list(self._pids.values())
 
     def dismiss(self) -> None:
-        """Tell every worker to leave by ending its pipe; none is replaced from now on."""
-        with self._lock:
+        """Tell every worker to leave; none is replaced from now on."""
+        with self._changed:
             self._closing = True
-            for process in self._processes:
-                _dismiss(process)
+            self._forks.dismiss()
+            self._changed.notify_all()
 
     def close(self) -> None:
         """Wait until all have left; who does not leave in time is killed."""
         self.dismiss()
-        for process in self._processes:
-            try:
-                process.wait(LEAVE_TIMEOUT_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        try:
+            self._server.wait(LEAVE_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._kill_all()
+        if self._watcher is not None:
+            self._watcher.join()
+        self._forks.sock.close()
 
-    def _launch(self) -> "subprocess.Popen[bytes]":
-        command = [sys.executable, "-P", "-m", "minimr.cluster.worker_process"]
-        command += ["--address", str(self._address_file), "--slots", str(self._slots)]
-        command += ["--slots-here", str(self._slots_here)]
-        command += ["--progress-timeout", str(self._progress_timeout_s)]
-        return subprocess.Popen(
-            [*command, "--base", str(self._base)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            env=environment(),
-            start_new_session=True,
+    def _kill_all(self) -> None:
+        for pid in filter(None, self._pids.values()):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._server.kill()
+        self._server.wait()
+
+    def _start_server(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._server = subprocess.Popen(
+                self._command,
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                env=environment(),
+                start_new_session=True,
+            )
+        self._forks = Forks(ours)
+
+    def _spawn(self) -> None:
+        self._serial += 1
+        self._pids[self._serial] = 0
+        with suppress(OSError):  # If the fork server is gone, its end is what is read next.
+            self._forks.spawn(self._serial)
+
+    def _watch(self, on_empty: Callable[[str], None]) -> None:
+        while True:
+            report = self._forks.read_report()
+            with self._changed:
+                if self._closing:
+                    return
+                match report:
+                    case Born(serial, pid):
+                        self._pids[serial] = pid
+                    case Died(serial, text):
+                        del self._pids[serial]
+                        self._replace(1, text)
+                    case None:
+                        self._pids.clear()
+                        self._server.wait()
+                        self._forks.sock.close()
+                        self._start_server()
+                        self._replace(self._count, "left with the process that started it")
+                self._changed.notify_all()
+                if not self._pids:
+                    on_empty(self._why_empty)
+                    return
+
+    def _replace(self, count: int, text: str) -> None:
+        self._why_empty = (
+            f"no worker stays alive: {REPLACEMENTS_MAX} were replaced, and the last one {text}; "
+            "see its messages above"
         )
-
-    def _send(self, process: "subprocess.Popen[bytes]") -> None:
-        """Let a worker join the cluster, and keep an eye on it."""
-        _tell(process, COORDINATOR_THERE)
-        threading.Thread(target=self._watch, args=(process,), daemon=True).start()
-
-    def _watch(self, process: subprocess.Popen[bytes]) -> None:
-        process.wait()
-        with self._lock:
-            if self._closing:
-                return
-            _dismiss(process)
-            self._processes.remove(process)
-            if self._replacements < REPLACEMENTS_MAX:
-                self._replacements += 1
-                self._processes.append(self._launch())
-                self._send(self._processes[-1])
-            elif not self._processes:
-                self._on_empty(
-                    f"no worker stays alive: {REPLACEMENTS_MAX} were replaced, and the last one "
-                    f"ended with status {process.returncode}; see its messages above"
-                )
-
-
-def _dismiss(process: subprocess.Popen[bytes]) -> None:
-    """A last word before the end of the pipe says that we are alive and clean up ourselves."""
-    assert process.stdin is not None
-    if not process.stdin.closed:
-        _tell(process, DISMISSED)
-        with suppress(OSError):
-            process.stdin.close()
-
-
-def _tell(process: subprocess.Popen[bytes], word: bytes) -> None:
-    assert process.stdin is not None
-    with suppress(OSError):  # It may have left already.
-        process.stdin.write(word)
-        process.stdin.flush()
+        for _ in range(min(count, REPLACEMENTS_MAX - self._replacements)):
+            self._replacements += 1
+            self._spawn()
 
 
 def environment() -> dict[str, str]:

@@ -70,7 +70,7 @@ class SlotProcesses:
         self._numbers[serial] = number
 
     def kill(self, number: int) -> None:
-        self._nursery.kill(self.living[number].serial)
+        self._nursery.forks.kill(self.living[number].serial)
 
     def exited(self, serial: int, text: str) -> SlotDied:
         """The nursery says that a process is no more; return what is known of its end."""
@@ -123,7 +123,7 @@ class SlotProcesses:
     def _gone(self, serial: int) -> None:
         """User code may have closed or misused the descriptor; the slot is of no use without."""
         try:
-            self._nursery.kill(serial)
+            self._nursery.forks.kill(serial)
         except OSError:
             pass  # The whole worker is leaving.
 

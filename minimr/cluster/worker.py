@@ -18,6 +18,7 @@ from minimr.cluster import messages as m
 from minimr.cluster.address import Address
 from minimr.cluster.channel import Channel
 from minimr.cluster.connect import connect
+from minimr.cluster.fork_server import Died
 from minimr.cluster.gang_messages import Meet, MeetAgain, MemberNotes, MemberReady
 from minimr.cluster.limits import slot_memory_bytes
 from minimr.cluster.loop import Loop
@@ -124,7 +125,7 @@ class Worker:
             self._server = ShuffleServer(self._address.secret, self._held.get, self._shuffle_port)
             self._server.start()
             self._register(connect(self._address, "worker"))
-            self._loop.watch(self._nursery.sock, self._read_nursery)
+            self._loop.watch(self._nursery.forks.sock, self._read_nursery)
             self._perform(self._machine.start())
             self._loop.at(time.monotonic() + HEARTBEAT_S, HeartbeatTimer())
             self._loop.run()
@@ -177,11 +178,11 @@ class Worker:
             found.sock.close()
 
     def _read_nursery(self, _events: int) -> bool:
-        report = self._nursery.read_report()
-        if report is None:
-            self._handle(Leave("the nursery process died; this worker ends"))
-        else:
-            self._perform(self._machine.handle(self._processes.exited(*report)))
+        match report := self._nursery.forks.read_report():
+            case None:
+                self._handle(Leave("the nursery process died; this worker ends"))
+            case Died(serial, text):
+                self._perform(self._machine.handle(self._processes.exited(serial, text)))
         return report is None
 
     # The loop

@@ -1,10 +1,15 @@
-"""The process around a worker: its directory, its signals, and who it follows to the end."""
+"""The process around a worker: its directory, its signals, and who it follows to the end.
+
+The workers that one process starts together come from one fork server, whose `main` is here: what a
+worker imports is imported once, and a worker is born in milliseconds.
+"""
 
 import argparse
 import os
 import select
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -12,8 +17,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from minimr.cluster.address import read_address
-from minimr.cluster.launcher import COORDINATOR_THERE
+from minimr.cluster.fork_server import ForkServer
 from minimr.cluster.listener import check_loopback
+from minimr.cluster.nursery import PRELOAD
 from minimr.cluster.worker import Worker
 from minimr.errors import MinimrError
 from minimr.scheduler.policy import PROGRESS_TIMEOUT_S
@@ -35,11 +41,8 @@ def serve(
     shuffle_port: int = 0,
     advertise: tuple[str, int] | None = None,
 ) -> None:
-    """Be a worker until told to stop. SIGTERM finishes or hands back its work first; a second one
-    and SIGHUP end it at once.
-
-    The end of the pipe `lifeline` ends the worker, too. If no last word came before it, the
-    launcher was killed, and its directory `base` is ours to remove.
+    """Be a worker until told to stop. SIGTERM finishes or hands back its work first; a second one,
+    SIGHUP and the end of the pipe `lifeline` end it at once.
     """
     if advertise is not None:
         check_loopback(advertise[0])
@@ -55,41 +58,47 @@ def serve(
     )
     signal.signal(signal.SIGTERM, lambda *_: worker.drain())
     signal.signal(signal.SIGHUP, lambda *_: worker.leave())
-    orphaned = threading.Event()
     if lifeline is not None:
-        follower = threading.Thread(target=_follow, args=(worker, lifeline, orphaned), daemon=True)
-        follower.start()
-    try:
-        worker.run(on_joined)
-    finally:
-        if orphaned.is_set() and base is not None:
-            shutil.rmtree(base, ignore_errors=True)
+        threading.Thread(target=_follow, args=(worker, lifeline), daemon=True).start()
+    worker.run(on_joined)
 
 
-def _follow(worker: Worker, lifeline: int, orphaned: threading.Event) -> None:
-    dismissed = False
-    while os.read(lifeline, 1024):
-        dismissed = True
-    if not dismissed:
-        orphaned.set()
+def _follow(worker: Worker, lifeline: int) -> None:
+    os.read(lifeline, 1)
     worker.leave()
 
 
 def main() -> None:
-    """The process that a launcher starts; people start `minimr worker`."""
+    """The fork server of a launcher's workers, which asks over our standard input; people start
+    `minimr worker`. When the launcher is gone, in whatever way, its workers and their directory go.
+    """
     parser = argparse.ArgumentParser()
     parser.add_argument("--address", type=Path, required=True)
     parser.add_argument("--slots", type=int, default=1)
     parser.add_argument("--slots-here", type=int)
-    parser.add_argument("--base", type=Path)
+    parser.add_argument("--base", type=Path, required=True)
     parser.add_argument("--progress-timeout", type=float, default=PROGRESS_TIMEOUT_S)
+    parser.add_argument("--import", dest="modules", nargs="*", default=[])
     options = parser.parse_args()
+    asker = socket.socket(fileno=os.dup(sys.stdin.fileno()))
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, sys.stdin.fileno())
+    lifeline, held = os.pipe()
+
+    def become_worker(_: list[int]) -> None:
+        os.close(held)
+        _work(options, lifeline)
+
+    server = ForkServer(asker, become_worker)
+    server.run([*PRELOAD, *options.modules])
+    os.close(held)
+    server.wait_for_all()
+    shutil.rmtree(options.base, ignore_errors=True)
+
+
+def _work(options: argparse.Namespace, lifeline: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # The launcher says when to leave.
-    lifeline = sys.stdin.fileno()
-    if (word := os.read(lifeline, 1)) != COORDINATOR_THERE:
-        if not word and options.base is not None:
-            shutil.rmtree(options.base, ignore_errors=True)  # The launcher was killed.
-        return
+    status = 0
     try:
         serve(
             options.address,
@@ -100,15 +109,15 @@ def main() -> None:
             progress_timeout_s=options.progress_timeout,
         )
     except (MinimrError, OSError) as error:
-        if select.select([sys.stdin], [], [], 0)[0]:
-            return  # The launcher let go of us first; what failed then is no news.
-        if isinstance(error, OSError):
-            raise
-        print(f"worker: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        if not select.select([lifeline], [], [], 0)[0]:
+            if isinstance(error, OSError):
+                raise
+            print(f"worker: {error}", file=sys.stderr)
+            status = error.exit_code
+        # Else the launcher let go of us first; what failed then is no news.
     # All is cleaned up; to take an interpreter apart, too, takes longer than a small job.
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(status)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ from minimr.cluster import channel
 from minimr.cluster import messages as m
 from minimr.cluster.channel import Channel
 from minimr.cluster.connection import MESSAGES_KIND, Connection, decode_messages
+from minimr.cluster.fork_server import Died
 from minimr.cluster.loop import Loop
 from minimr.cluster.message_codec import to_wire
 from minimr.cluster.nursery import PRELOAD, Nursery
@@ -198,7 +199,8 @@ def born(nursery: Nursery, serial: int) -> float:
     assert ours.recv(1) == b"!"
     seconds = time.perf_counter() - started
     ours.close()
-    nursery.read_report()
+    while not isinstance(nursery.forks.read_report(), Died):
+        pass
     return seconds
 
 

@@ -8,7 +8,7 @@ import pytest
 import minimr as mr
 from minimr.cluster.address import write_address
 from minimr.cluster.coordinator import Coordinator
-from minimr.cluster.launcher import COORDINATOR_THERE, environment
+from minimr.cluster.launcher import environment
 from minimr.errors import JobFailed
 
 pytestmark = pytest.mark.slow
@@ -30,14 +30,12 @@ def address(tmp_path):
     write_address(path, coordinator.address(1))
     coordinator.start()
     (tmp_path / "base").mkdir()
-    command = [sys.executable, "-P", "-m", "minimr.cluster.worker_process"]
-    command += ["--address", str(path), "--slots-here", str(MANY), "--base", str(tmp_path / "base")]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment()) as worker:
-        worker.stdin.write(COORDINATOR_THERE)
-        worker.stdin.flush()
+    serve = f"serve(Path({str(path)!r}), slots_here={MANY}, base=Path({str(tmp_path / 'base')!r}))"
+    imports = "from pathlib import Path; from minimr.cluster.worker_process import serve"
+    command = [sys.executable, "-P", "-c", f"{imports}; {serve}"]
+    with subprocess.Popen(command, env=environment()):
         yield path
         coordinator.stop()
-        worker.stdin.close()
 
 
 def test_out_of_memory_is_the_records_fault_and_the_worker_survives(address, tmp_path):

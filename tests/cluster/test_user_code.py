@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 
 import minimr as mr
+from minimr.cluster import launcher
 from tests.cluster.gated import Misbehaves, Prints
 
 pytestmark = pytest.mark.slow
@@ -58,6 +59,7 @@ def test_an_exception_names_the_file_the_offset_and_the_record(cluster, text):
 KNOWS_NUMPY = """
 import sys
 import minimr as mr
+from minimr.cluster import launcher
 
 class KnowsNumpy(mr.Job):
     def map(self, key, line):
@@ -65,12 +67,22 @@ class KnowsNumpy(mr.Job):
 """
 
 
-def test_only_slots_that_replace_others_know_numpy_from_birth(text, tmp_path):
+def test_only_slots_that_replace_others_know_numpy_from_birth(text, tmp_path, monkeypatch):
     (tmp_path / "knows_numpy.py").write_text(KNOWS_NUMPY)
     text.write_text("one\n")
+    monkeypatch.setattr(launcher, "SHARED_MODULES", ())
     with mr.Cluster(1) as cluster:
         assert list(cluster.run(str(tmp_path / "knows_numpy.py"), [text])) == [("numpy", False)]
         cluster.run(Prints, [text])
+        assert list(cluster.run(str(tmp_path / "knows_numpy.py"), [text])) == [("numpy", True)]
+
+
+def test_all_slots_know_numpy_from_birth_if_their_caller_does(text, tmp_path):
+    (tmp_path / "knows_numpy.py").write_text(KNOWS_NUMPY)
+    text.write_text("one\n")
+    import numpy  # noqa: F401
+
+    with mr.Cluster(1) as cluster:
         assert list(cluster.run(str(tmp_path / "knows_numpy.py"), [text])) == [("numpy", True)]
 
 

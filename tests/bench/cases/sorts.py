@@ -7,8 +7,9 @@ from tests.bench.setting import Setting
 
 BUDGET_MB = 100
 PER_PROCESS_MB = 60
-PROCESSES = 7
-"""The client with its coordinator, and two workers, each with a nursery and a slot."""
+PROCESSES = 8
+"""The client with its coordinator, the fork server of its workers, and two of these, each with a
+nursery and a slot."""
 BY_HAND = "numpy, two processes with spills"
 
 
