@@ -2,6 +2,7 @@
 
 import os
 import queue
+import select
 import signal
 import socket
 import subprocess
@@ -87,3 +88,16 @@ def test_when_none_stays_alive_somebody_hears_why(tmp_path, capfd):
     )
     workers.close()
     assert capfd.readouterr().err.count("none.json") == 10
+
+
+def test_who_does_not_leave_in_time_is_killed(monkeypatch):
+    monkeypatch.setattr(launcher, "LEAVE_TIMEOUT_S", 0.1)
+    cluster = mr.Cluster(workers=2)
+    base = cluster._local._base
+    stopped, other = map(os.pidfd_open, cluster.worker_pids)
+    signal.pidfd_send_signal(stopped, signal.SIGSTOP)
+    cluster.close()
+    for pidfd in (stopped, other):
+        assert select.select([pidfd], [], [], 60)[0]
+        os.close(pidfd)
+    assert not base.exists()
