@@ -5,14 +5,16 @@ they would weigh more than all that the scheduler knows of the job. So all but t
 packed, which makes them some twenty times smaller, and a log that grows too long loses its oldest.
 """
 
-import json
 import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import msgpack
+
 Line = dict[str, Any]
 
+ERRORS = "surrogatepass"
 PACKED_TOGETHER = 500
 LINES_MAX = 200_000
 
@@ -36,7 +38,7 @@ class KeptLog:
         self._newest.append(line)
         if len(self._newest) > PACKED_TOGETHER:  # One is always left, the last.
             together, self._newest = self._newest[:-1], self._newest[-1:]
-            self._packed.append(zlib.compress(json.dumps(together).encode(), 1))
+            self._packed.append(zlib.compress(msgpack.packb(together, unicode_errors=ERRORS), 1))
 
     @property
     def last(self) -> Line:
@@ -45,7 +47,7 @@ class KeptLog:
 
     def __iter__(self) -> Iterator[Line]:
         for together in list(self._packed):
-            yield from json.loads(zlib.decompress(together))
+            yield from msgpack.unpackb(zlib.decompress(together), unicode_errors=ERRORS)
         yield from list(self._newest)
 
     def __len__(self) -> int:

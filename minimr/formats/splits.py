@@ -13,7 +13,7 @@ import glob
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,13 @@ class Split:
 
     def to_dict(self) -> dict[str, Any]:
         """The form that travels inside a map task."""
-        return {"kind": "split", **asdict(self)}
+        return {
+            "kind": "split",
+            "path": self.path,
+            "offset": self.offset,
+            "length": self.length,
+            "input_index": self.input_index,
+        }
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "Split":
@@ -97,9 +103,10 @@ def _expand(text: str) -> list[str]:
 
 
 def _files_in(directory: str) -> list[str]:
+    prefix = str(Path(directory) / "x")[:-1]  # There may be a hundred thousand of them.
     with os.scandir(directory) as entries:
         files = sorted(
-            str(Path(entry.path))
+            prefix + entry.name
             for entry in entries
             if not entry.name.startswith((".", "_")) and not entry.is_dir()
         )
