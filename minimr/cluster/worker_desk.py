@@ -11,7 +11,7 @@ from minimr.cluster.peers import Peer
 from minimr.errors import ProtocolError
 from minimr.formats.output import PartInfo
 from minimr.scheduler import events
-from minimr.scheduler.state import Failure, Output
+from minimr.scheduler.state import AttemptId, Failure, Output
 from minimr.scheduler.workers import may_return
 
 SLOTS_MAX = 1024
@@ -112,13 +112,19 @@ class WorkerDesk:
         self._office.feed(events.MemberReady(peer.name, message.attempt, address))
 
     def _member_notes(self, peer: Peer, message: MemberNotes) -> None:
-        entry = self._office.book.entries.get(message.attempt.job)
-        if entry is not None and entry.ended is None:
-            told = {"task": message.attempt.task, "worker": peer.name}
-            for line in message.lines:
-                self._office.performer.record(
-                    "member_note", message.attempt.job, noted(line) | told
-                )
+        """Of an attempt that runs: one that was stopped speaks of a time that does not count."""
+        attempt = message.attempt
+        if not self._runs(attempt, peer.name):
+            return
+        told = {"task": attempt.task, "worker": peer.name}
+        for line in message.lines:
+            self._office.performer.record("member_note", attempt.job, noted(line) | told)
+
+    def _runs(self, attempt: AttemptId, worker: str) -> bool:
+        job = self._office.state.jobs.get(attempt.job)
+        task = job.task(attempt) if job else None
+        running = task.running.get(attempt) if task else None
+        return running is not None and running.worker == worker
 
     def _printed(self, peer: Peer, message: m.Done | m.Failed) -> None:
         if message.printed and message.attempt.job in self._office.book.entries:

@@ -186,7 +186,7 @@ class ParameterServer:
                 self._tell(other, ["join"])
         self._wait(lambda: len(self._joined) == len(self._others))
         with self._changed:
-            fresh = not self._take_over()
+            self._take_over()
             early, self._early = self._early, []
             for source, message in early:
                 self._handle(source, message)
@@ -195,14 +195,13 @@ class ParameterServer:
             clock=self.clock,
             staleness=self._staleness,
             members=self._members.size,
-            fresh=fresh,
         )
 
-    def _take_over(self) -> bool:
-        """Make the two ranges. True if ours is as it was, False if this is the first start."""
+    def _take_over(self) -> None:
+        """Make the two ranges: as the others know them, or new if this is the first start."""
         if not self._others:
             self._mine = self._new_range(self._members.rank)
-            return False
+            return
         _, _, _, mine = self._joined[self._next]
         _, _, replica, _ = self._joined[self._previous]
         returned = {rank for ranks, *_ in self._joined.values() for rank in ranks}
@@ -214,7 +213,6 @@ class ParameterServer:
         self._tell(self._previous, ["copied", self._replica.accepted])
         pushed = [finished for _, finished, _, _ in self._joined.values()]
         self.clock = min([*pushed, self._mine.finished[self._members.rank]])
-        return mine is not None
 
     def _new_range(self, rank: int) -> KeyRange:
         start, end = self._bounds[rank]

@@ -10,6 +10,7 @@ from minimr.cluster import performer
 from minimr.cluster.connect import connect
 from minimr.cluster.connection import Connection, encode_messages
 from minimr.cluster.coordinator import Coordinator
+from minimr.cluster.gang_messages import MemberNotes
 from minimr.cluster.joined import joined
 from minimr.cluster.journal import Journal
 from minimr.cluster.wire import Blob
@@ -280,6 +281,34 @@ def test_a_worker_whose_connection_ends_is_lost_and_its_job_waits(peer):
         messages = answers(heir)
     (run,) = [each for each in messages if isinstance(each, m.Run)]
     assert str(run.attempt) == "job-1/map-0/1"
+
+
+def test_what_a_member_notes_after_it_was_stopped_counts_for_nothing(peer):
+    """It may not know yet that its gang has begun again without it."""
+    worker, client = peer("worker"), peer("client")
+    worker.send([m.Register(2, "127.0.0.1", 1, 1)])
+    client.send([submit(kind="load", reduces=0)])
+    loaded = m.Done(AttemptId("data-1", "load", 0, 0), None, {}, {}, None, "", digest="0")
+    heard(worker, m.Run, 1)
+    worker.send([loaded])
+    heard(client, m.Ended, 1)
+    gang = {"kind": "gang", "maps": 2, "reduces": 0, "inputs": None, "restart": "all"}
+    client.send([submit(**gang, source="data-1", events=True)])
+    first = [each.attempt for each in heard(worker, m.Run, 2)]
+    worker.send([MemberNotes(first[0], [{"step": 1}]), m.Failed(first[1], "died", "", None, "")])
+    second = [each.attempt for each in heard(worker, m.Run, 2)]
+    worker.send([MemberNotes(first[0], [{"step": 2}]), MemberNotes(second[0], [{"step": 3}])])
+    worker.send([m.Failed(second[0], "user", "the end", None, "")])
+    lines = [line for each in heard(client, m.Ended, 1, m.Events) for line in each.lines]
+    assert [each["step"] for each in lines if each["event"] == "member_note"] == [1, 3]
+
+
+def heard(connection, kind, count, wanted=None):
+    """What was said until so many messages of a kind have come; of it what is wanted."""
+    told = []
+    while sum(isinstance(each, kind) for each in told) < count:
+        told += answers(connection)
+    return [each for each in told if isinstance(each, wanted or kind)]
 
 
 def test_a_stranger_is_not_let_in(coordinator):

@@ -113,7 +113,10 @@ def _restored(event: Event, ledger: Ledger, _: Ledger) -> None:
 
 
 def _gang_started(_event: Event, job: Job, ledger: Ledger) -> None:
+    """All begin: epochs may count from 1 again, and what was finished before does not count."""
     job.gang_line = ledger.line
+    if job.server is not None:
+        job.server.trainers, job.server.seen = {}, 0
 
 
 def _gang_formed(event: Event, job: Job, _ledger: Ledger) -> None:
@@ -139,8 +142,6 @@ def _member_note(event: Event, job: Job, _ledger: Ledger) -> None:
 def _server_started(event: Event, job: Job) -> None:
     server = job.server = job.server or Server(event["members"], event["staleness"])
     trainer = server.trainers.setdefault(event["rank"], Trainer())
-    if event["fresh"]:
-        trainer.finished, trainer.versions, server.seen = 0, [], 0
     trainer.epoch, trainer.clock, trainer.has_read = event["epoch"], event["clock"], False
     trainer.finished = max(trainer.finished, event["clock"])
 

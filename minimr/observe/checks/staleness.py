@@ -11,13 +11,13 @@ rule here compares their times. Each member says what it saw, and the rules ask
 
 The lines are `member_note`s with `rank`, `epoch` and `what`:
 
-    parameter_server_started   clock (the first it will train), staleness (None: no bound), members,
-                               fresh (its range is new; a gang that starts as a whole starts so)
+    parameter_server_started   clock (the first it will train), staleness (None: no bound), members
     parameter_server_read      clock, versions (finished clocks, by key range)
     parameter_server_pushed    clock
 
 What else a program notes is its own business. A member that dies takes its last notes with it;
-where it starts again says what it had finished.
+where it starts again says what it had finished. When the gang starts as a whole (`gang_started`),
+all of this begins anew, and epochs may count from 1 again.
 """
 
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ def starts_on_the_same_terms(event: Event, job: Job, _ledger: Ledger) -> Finding
 
 def starts_where_it_was(event: Event, job: Job, _ledger: Ledger) -> Finding:
     trainer = _trainer(event, job, STARTED)
-    if trainer is not None and not event["fresh"] and event["clock"] < trainer.finished:
+    if trainer is not None and event["clock"] < trainer.finished:
         done = trainer.finished
         return f"{_who(event, job)} starts at clock {event['clock']}, but {done} are finished"
     return None

@@ -36,11 +36,17 @@ def killer():
 
 
 @pytest.fixture(scope="module")
-def data(killer, tmp_path_factory):
+def cluster(killer, tmp_path_factory):
     log = tmp_path_factory.mktemp("kills") / "a.log"
     with mr.Cluster(WORKERS, log=log, on_event=killer) as cluster:
         killer.cluster = cluster
-        yield load_libsvm(DIABETES, partitions=6, cluster=cluster)
+        yield cluster
+
+
+@pytest.fixture
+def data(cluster):
+    """Loading waits until all workers are there, among them the heir of the one killed before."""
+    return load_libsvm(DIABETES, partitions=6, cluster=cluster)
 
 
 @pytest.mark.parametrize(

@@ -19,10 +19,13 @@ class Log:
             {"event": "member_note", "rank": rank, "epoch": epoch, "what": what} | fields
         )
 
-    def start(self, rank, epoch=1, clock=0, staleness=..., fresh=True):
+    def start(self, rank, epoch=1, clock=0, staleness=...):
         bound = self.staleness if staleness is ... else staleness
-        fields = {"staleness": bound, "clock": clock, "members": 2, "fresh": fresh}
+        fields = {"staleness": bound, "clock": clock, "members": 2}
         self.note(rank, STARTED, epoch, **fields)
+
+    def start_all(self):
+        self.events.append({"event": "gang_started", "members": 2, "cause": "gang restarted"})
 
     def clock(self, rank, clock, versions, epoch=1):
         self.note(rank, READ, epoch, clock=clock, versions=versions)
@@ -106,39 +109,49 @@ def test_time_goes_back(log):
 
 def test_a_member_started_again_goes_on(log):
     log.note(1, READ, clock=2, versions=[1, 1])
-    log.start(1, epoch=2, clock=2, fresh=False)
+    log.start(1, epoch=2, clock=2)
     log.clock(1, 2, [2, 2], epoch=2)
     log.clock(0, 2, [2, 2])
     assert log.found() == []
 
 
 def test_a_member_started_again_forgets_what_it_had_finished(log):
-    log.start(1, epoch=2, clock=1, fresh=False)
+    log.start(1, epoch=2, clock=1)
     (found,) = log.found()
     assert "starts at clock 1, but 2 are finished" in found
 
 
-def test_a_gang_started_again_as_a_whole(log):
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_a_gang_started_again_as_a_whole(log, epoch):
+    """Epochs count from 1 again where members were started one by one before."""
+    log.start_all()
     for rank in (0, 1):
-        log.start(rank, epoch=2)
+        log.start(rank, epoch=epoch)
     for rank in (0, 1):
-        log.clock(rank, 0, [0, 0], epoch=2)
+        log.clock(rank, 0, [0, 0], epoch=epoch)
     assert log.found() == []
 
 
+def test_a_member_that_was_not_heard_since_the_gang_started_as_a_whole(log):
+    log.start_all()
+    log.start(0)
+    (found,) = log.found()
+    assert found.endswith("1 of the 2 members of job-1 ever spoke")
+
+
 def test_two_members_of_one_rank_and_epoch(log):
-    log.start(1, clock=2, fresh=False)
+    log.start(1, clock=2)
     assert any("was there before" in each for each in log.found())
 
 
 def test_an_epoch_that_is_over_still_speaks(log):
-    log.start(1, epoch=2, clock=2, fresh=False)
+    log.start(1, epoch=2, clock=2)
     log.clock(1, 2, [2, 2])
     assert len(log.found()) == 2
 
 
 def test_members_with_different_terms(log):
-    log.start(1, epoch=2, clock=2, staleness=5, fresh=False)
+    log.start(1, epoch=2, clock=2, staleness=5)
     assert any("other terms" in each for each in log.found())
 
 
