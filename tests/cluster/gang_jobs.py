@@ -24,8 +24,8 @@ class Adds(mr.Job):
         (first, total), *_ = kept
         self.count("members")
         for step in range(first, STEPS):
-            if step == 1 and members.rank == 1 and self.deed:
-                self.misbehave(members)
+            if step == 1 and self.deed:
+                self.come_to_the_deed(members)
             for other in others(members):
                 members.send(other, "sum", own)
             try:
@@ -38,9 +38,13 @@ class Adds(mr.Job):
         indices = [index for index, _ in blocks]
         yield members.rank, (indices, total, members.epoch, members.size)
 
-    def misbehave(self, members):
-        if self.deed == "waits":
-            members.receive(0, "nothing")
+    def come_to_the_deed(self, members):
+        """Only when all have saved step 1: nothing before it is to be done again."""
+        if members.rank != 1:
+            members.send(1, "saved step 1", None)
+            return
+        for other in others(members):
+            members.receive(other, "saved step 1")
         if not Path(self.marker).exists():
             Path(self.marker).touch()
             print("about to", self.deed)
