@@ -9,7 +9,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from minimr.cluster import handshake
+from minimr.cluster import handshake, listener
 from minimr.cluster import messages as m
 from minimr.cluster.address import Address
 from minimr.cluster.client import Client
@@ -41,7 +41,11 @@ coordinator.stop()
 
 @pytest.fixture(params=[32, 0], ids=["some kept back", "all may be used"])
 def servers(request):
-    """A process with few descriptors: its stderr, and the addresses of its two ports."""
+    """A process with few descriptors: its stderr, and the addresses of its two ports.
+
+    A crowd leaves one by one, and whoever stood at its end takes their places: so a port may be
+    full, and say so, more than once.
+    """
 
     def limit():
         resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
@@ -58,7 +62,8 @@ def servers(request):
     token, *ports = read_line(process.stdout).split()
     yield process.stderr, *[Address("127.0.0.1", int(port), token, 0) for port in ports]
     _, said = process.communicate(timeout=PATIENCE_S)
-    assert (process.returncode, said) == (0, "")
+    assert process.returncode == 0
+    assert [line for line in said.splitlines() if "turns connections away" not in line] == []
 
 
 def crowd(address, stack):
@@ -103,6 +108,23 @@ def test_a_crowd_at_a_shuffle_servers_door(servers):
         crowd(shuffle, stack)
         assert f"port {shuffle.port}" in read_line(stderr)
     assert admitted(shuffle, "fetch")
+
+
+def test_a_port_says_that_it_is_full_once_until_there_is_room_again(monkeypatch, capsys):
+    port = listener.Listener(bytes(32), ("client",), lambda sock, _: sock.close())
+    port.start()
+    address = Address(*port.address, bytes(32).hex(), 0)
+    said = []
+    for enough in (False, False, True, False):
+        monkeypatch.setattr(listener, "descriptors_max", lambda enough=enough: 10_000 * enough)
+        if enough:
+            connect(address, "client").close()
+        else:
+            with pytest.raises(NoCoordinator, match="0 file descriptors in use"):
+                connect(address, "client")
+        said.append(capsys.readouterr().err.count("turns connections away"))
+    assert said == [1, 0, 0, 1]
+    port.close()
 
 
 def test_who_is_turned_away_is_told_why():
