@@ -67,7 +67,7 @@ class ClientDesk:
 
     def _submit(self, peer: Peer, message: m.Submit) -> None:
         _check_submission(message)
-        entry = self._office.book.add(message)
+        entry = self._office.book.add(message, peer)
         self._office.performer.open_log(entry)
         if entry.file is not None:
             for line in workers_joined(self._office.state, self._office.performer.clock()):

@@ -1,6 +1,6 @@
 """What the coordinator keeps about jobs beside the scheduler's state: cargo, watchers, logs."""
 
-from collections import deque
+from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -27,7 +27,6 @@ WORTH_A_STORY = {
     "note",
 }
 """A round in which none of these happened, to it or its datasets, is told in one line."""
-BETWEEN_MAX = 1000
 
 
 @dataclass(eq=False, slots=True)
@@ -37,6 +36,8 @@ class JobEntry:
     spec: Blob
     inputs: Joined | None
     output: dict[str, Any] | None
+    # The client that submitted it. All that it does with datasets goes into one log, in order.
+    owner: Any = None
     # Who watches, and whether they want the event log as it grows.
     watchers: dict[Any, bool] = field(default_factory=dict)
     log: KeptLog = field(default_factory=KeptLog)
@@ -76,12 +77,14 @@ class JobEntry:
 
     def told(self, ended: Ended) -> list[dict[str, Any]]:
         """A round for its watchers, who hear of it when it is over: its log if that tells them
-        something, else one line. Rounds are many, short and mostly alike."""
+        something, else one line, after those that are not about it. Rounds are many, short and
+        mostly alike."""
         if self.untold and not self.eventful and ended.ok:
             self.untold = self.untold[-1:]
         self._tell_untold()
         if self.eventful or not ended.ok:
             return list(self.log)
+        others = [line for line in self.log if line["job"] is None]
         done = self.log.last
         line = {
             "t": done["t"],
@@ -92,7 +95,7 @@ class JobEntry:
             "reduces": self.plan.reduces,
             "seconds": done["seconds"],
         }
-        return [line | {"counters": ended.counters}] if ended.counters else [line]
+        return [*others, line | {"counters": ended.counters} if ended.counters else line]
 
 
 class JobBook:
@@ -104,10 +107,10 @@ class JobBook:
         self._epoch = f"{epoch}." if epoch else ""
         self._numbers = count(1)
         self._ended: deque[str] = deque()
-        # What befell workers and loaded datasets while no round heard of it.
-        self._between: deque[dict[str, Any]] = deque(maxlen=BETWEEN_MAX)
+        # What befell workers and loaded datasets while nothing ran that heard of it, by owner.
+        self._between: defaultdict[Any, KeptLog] = defaultdict(KeptLog)
 
-    def add(self, message: Submit) -> JobEntry:
+    def add(self, message: Submit, owner: Any = None) -> JobEntry:
         """Raises ProtocolError if the inputs are not those of the map tasks."""
         prefix = NAMES.get(message.kind, "job")
         plan = JobPlan(
@@ -125,13 +128,14 @@ class JobBook:
         inputs = None if message.inputs is None else Joined(message.inputs.data)
         if inputs is not None and len(inputs) != plan.maps:
             raise ProtocolError(f"a job of {plan.maps} map tasks with {len(inputs)} inputs")
-        entry = JobEntry(plan, message.code, message.spec, inputs, message.output)
+        entry = JobEntry(plan, message.code, message.spec, inputs, message.output, owner)
         self.entries[plan.job] = entry
-        if plan.kind == "round":
-            for line in self._between:
+        if plan.source is not None:
+            for line in self._between.pop(owner, ()):
                 if line["job"] is None or self._stands_on(entry, line["job"]):
                     entry.note(line)
-            self._between.clear()
+                else:
+                    self._between[owner].append(line)
         return entry
 
     def blame(self, job: str, text: str) -> None:
@@ -146,18 +150,21 @@ class JobBook:
         """Whose log the line belongs to: its job's, or if it names none, that of all that run.
 
         When a loaded dataset loses a partition and makes it again, that is part of the story of the
-        round that waits for it, or of the next one.
+        round or gang that waits for it, or else of the next one.
         """
         job = line["job"]
         if job is None:
             entries = self.running()
+            owners = {entry.owner for entry in self.entries.values() if entry.plan.kind == "load"}
         elif self.entries[job].ended is None:
             return [self.entries[job]]
         else:
             over = (entry for entry in self.running() if self._stands_on(entry, job))
             entries = [self.entries[job], *over]
-        if not any(entry.plan.kind == "round" for entry in entries):
-            self._between.append(line)
+            owners = {self.entries[job].owner}
+        hear = {each.owner for each in entries if each.plan.kind != "job" and each.ended is None}
+        for owner in owners - hear:
+            self._between[owner].append(line)
         return entries
 
     def _stands_on(self, entry: JobEntry, dataset: str) -> bool:
@@ -186,6 +193,9 @@ class JobBook:
         for job_id, entry in list(self.entries.items()):
             if entry.plan.kind == "load" and entry.ended and job_id not in state.jobs:
                 del self.entries[job_id]
+        owners = {entry.owner for entry in self.entries.values() if entry.plan.kind == "load"}
+        for owner in self._between.keys() - owners:
+            del self._between[owner]
 
     def summaries(self, state: State, now: float) -> list[dict[str, Any]]:
         """One line per job for `status`, the running ones with their progress."""

@@ -12,7 +12,7 @@ from minimr.runners.request import new_request
 
 
 def submit(kind="round", source=None, maps=8):
-    reduces = 0 if kind == "load" else 1
+    reduces = 0 if kind in ("load", "gang") else 1
     blob = Blob(b"")
     return Submit(1, "Total", kind, maps, reduces, source, "", blob, None, None, True, False)
 
@@ -127,11 +127,47 @@ def test_what_happens_between_two_rounds_belongs_to_the_next(book, datasets):
     assert play(book, book.add(submit(source="data-2"))) == ["round_done"]
 
 
-def test_a_worker_that_joins_makes_no_story(book, datasets):
-    record(book, "worker_joined", None, worker="worker-2")
+@pytest.mark.parametrize("kind", ["round", "gang", "load"])
+def test_what_one_of_them_has_told_the_next_does_not_tell_again(book, datasets, kind):
+    """A client writes all of it into one log, and there it must stand once."""
+    running = book.add(submit(kind, source="data-1"))
+    lines = [
+        record(book, "worker_lost", None, worker="worker-1"),
+        record(book, "output_lost", "data-1", task="load-0"),
+    ]
+    assert list(running.log) == lines
+    book.end(running, ended(running.plan.job))
     assert play(book, book.add(submit(source="data-1"))) == ["round_done"]
+
+
+def test_a_job_has_a_log_of_its_own(book, datasets):
+    job = book.add(submit("job"))
+    line = record(book, "worker_lost", None, worker="worker-1")
+    assert list(job.log) == [line]
+    assert play(book, book.add(submit(source="data-1")))[0] == "worker_lost"
+
+
+def test_a_worker_that_joins_makes_no_story_and_is_told(book, datasets):
+    """Else it would be a stranger to whoever reads the story of a later round."""
+    record(book, "worker_joined", None, worker="worker-2")
+    assert play(book, book.add(submit(source="data-1"))) == ["worker_joined", "round_done"]
 
 
 def test_a_round_does_not_hear_of_datasets_that_it_does_not_stand_on(book, datasets):
     record(book, "output_lost", "data-2", task="load-0")
     assert play(book, book.add(submit(source="data-1"))) == ["round_done"]
+    assert play(book, book.add(submit(source="data-2")))[0] == "output_lost", "it is kept for them"
+
+
+def test_every_client_has_a_story_of_its_own(book):
+    for owner in ("one", "another"):
+        loaded = book.add(submit("load"), owner)
+        book.end(loaded, ended(loaded.plan.job))
+    record(book, "worker_lost", None, worker="worker-1")
+    record(book, "output_lost", "data-2", task="load-0")
+    (first, second, *_), (third, fourth, *_) = (
+        play(book, book.add(submit(source=f"data-{number}"), owner))
+        for number, owner in ((1, "one"), (2, "another"))
+    )
+    assert (first, second) == ("worker_lost", "job_submitted")
+    assert (third, fourth) == ("worker_lost", "output_lost")
