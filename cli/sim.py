@@ -1,5 +1,6 @@
 """`minimr sim`: the scheduler in virtual time, under faults, from a seed."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -7,13 +8,13 @@ import click
 
 from cli.job_arguments import JobCommand
 from cli.output import print_json, print_lines, say
+from cli.sim_request import wanted_seed, wanted_sweep
 from minimr.errors import UsageError
 
 if TYPE_CHECKING:
-    from minimr.simulator.run import Outcome
+    from minimr.simulator.run import Outcome, WorldPlan
     from minimr.simulator.seeds import Sweep, Tally
 
-SEEDS_MAX = 10_000_000
 SOMETIMES_SEEDS = 2_000
 """A sweep of so many seeds under all faults must have seen every failure class."""
 FAILURES_SHOWN = 10
@@ -66,13 +67,15 @@ def sim(**given: Any) -> int:
 
     The scheduler is the one that runs real jobs; workers, network and disks are simulated, with
     faults drawn from the seed. The output is compared with that of a sequential run, and the event
-    log is judged. JOB is as in `minimr run`; without one, a job runs that shows any mistake.
+    log is judged. JOB is as in `minimr run`; without one, a job runs that shows any mistake, and
+    for `gang` a gang, whose members need one another.
 
     \b
     Examples:
       minimr sim --seeds 0..999 --processes 2
       minimr sim --seed 7 --story map-0
       minimr sim wordcount --seed 7 --faults crash,coordinator_crash
+      minimr sim gang --seeds 0..999
       minimr sim --scenario osdi04-sort
     """
     if given["scenario"] is not None and given["scenario"].startswith("osdi04-"):
@@ -81,69 +84,10 @@ def sim(**given: Any) -> int:
         raise UsageError("--figure goes with an experiment: --scenario osdi04-sort")
     if given["scenario"] is not None:
         return _scenario(given)
-    wanted = _sweep(given)
+    wanted = wanted_sweep(given)
     if given["seeds"] is not None:
         return _many(wanted, given)
     return _one(wanted, given)
-
-
-# What was asked for
-
-
-def _sweep(given: dict[str, Any]) -> "Sweep":
-    """Which seeds to run, and how. Raises UsageError."""
-    from minimr.simulator.seeds import Sweep
-
-    if given["seed"] is not None and given["seeds"] is not None:
-        raise UsageError("give either --seed or --seeds")
-    if given["seeds"] is not None and (given["story"] or given["log"]):
-        raise UsageError("--story and --log tell of one run: give --seed")
-    first, last = _range(given["seeds"]) if given["seeds"] else (_seed(given["seed"] or "0"),) * 2
-    return Sweep(first, last, given["mode"], given["workers"], _kinds(given["faults"]), _job(given))
-
-
-def _seed(text: str) -> int:
-    from minimr.simulator.schedule import SEED_MAX
-
-    if not text.isdecimal() or not text.isascii() or int(text) > SEED_MAX:
-        raise UsageError(f"a seed is a whole number from 0 to {SEED_MAX}, not {text!r}")
-    return int(text)
-
-
-def _range(text: str) -> tuple[int, int]:
-    start, dots, end = text.partition("..")
-    if not dots:
-        raise UsageError(f"--seeds is a range such as 0..999, not {text!r}")
-    first, last = _seed(start), _seed(end)
-    if not first <= last < first + SEEDS_MAX:
-        raise UsageError(f"--seeds {text}: a range holds 1 to {SEEDS_MAX:,} seeds")
-    return first, last
-
-
-def _kinds(text: str) -> tuple[str, ...] | None:
-    from minimr.simulator.faults import KINDS
-
-    if text == "all":
-        return None
-    if text == "none":
-        return ()
-    kinds = tuple(kind.strip() for kind in text.split(","))
-    for kind in kinds:
-        if kind not in KINDS or kind == "heal":
-            known = ", ".join(each for each in KINDS if each != "heal")
-            raise UsageError(f"no fault is called {kind!r}; there are: {known}")
-    return kinds
-
-
-def _job(given: dict[str, Any]) -> Any:
-    """The job that was named, with what follows `--`; None if none was."""
-    if given["job"] is None:
-        return None
-    from cli.request import read_job
-    from minimr.simulator.jobs import JobChoice
-
-    _, options = read_job(given["job"])
-    return JobChoice(given["job"], tuple(options.items()), given["inputs"])
 
 
 # One run
@@ -199,10 +143,11 @@ def _plain(outcome: "Outcome", replay: str) -> dict[str, Any]:
     from minimr.simulator.faults import to_plain
     from minimr.simulator.scenario import plain_world
 
+    gang = {} if outcome.plan.gang is None else {"gang": asdict(outcome.plan.gang)}
     return {
         "seed": outcome.seed,
         "mode": outcome.mode,
-        "world": plain_world(outcome.plan),
+        "world": plain_world(outcome.plan) | gang,
         "faults": [to_plain(fault) for fault in outcome.faults],
         "ok": outcome.ok,
         "error": outcome.error,
@@ -219,12 +164,19 @@ def _told(outcome: "Outcome") -> list[str]:
     end = "the job ended well" if outcome.ok else f"the job ended: {_first_line(outcome.error)}"
     return [
         f"seed {outcome.seed}, {outcome.mode}: {plan.workers} workers of {plan.slots} slots, "
-        f"{plan.maps} maps, {plan.reduces} reduces",
+        + _work(plan),
         *(f"  {_fault(fault)}" for fault in outcome.faults),
         f"{end}, after {outcome.seconds:.3f} s and {outcome.events:,} events",
         f"event log {outcome.log_hash[:16]}",
         *(f"BROKEN  {violation}" for violation in outcome.violations),
     ]
+
+
+def _work(plan: "WorldPlan") -> str:
+    if plan.gang is None:
+        return f"{plan.maps} maps, {plan.reduces} reduces"
+    restart = f"restart={plan.gang.restart}"
+    return f"a gang of {plan.gang.members} over {plan.maps} partitions, {restart}"
 
 
 def _fault(fault: Any) -> str:
@@ -245,7 +197,10 @@ def _story(outcome: "Outcome", task: str) -> list[str]:
 
     about = [line for line in outcome.log if line.get("task") == task]
     if not about:
-        raise UsageError(f"nothing happened to a task called {task!r}; tasks are called map-0, ...")
+        some = "load-0, gang-0" if outcome.plan.gang else "map-0"
+        raise UsageError(
+            f"nothing happened to a task called {task!r}; tasks are called {some}, ..."
+        )
     end = about[-1]["t"]
     lines = [
         line
@@ -288,7 +243,8 @@ def _many(wanted: "Sweep", given: dict[str, Any]) -> int:
 
 def _never(wanted: "Sweep", tally: "Tally") -> list[str]:
     """Failure classes that should have occurred; in a short or choosy sweep they need not."""
-    whole = wanted.kinds is None and wanted.mode == "safety" and wanted.job is None
+    any_job = wanted.job is None and not wanted.gang
+    whole = wanted.kinds is None and wanted.mode == "safety" and any_job
     return tally.never() if whole and tally.seeds >= SOMETIMES_SEEDS else []
 
 
@@ -347,7 +303,7 @@ def _experiment(given: dict[str, Any]) -> int:
         raise UsageError(
             f"no experiment is called {name!r}; there are: {', '.join(osdi04.SCENARIOS)}"
         )
-    seed = _seed(given["seed"] or "0")
+    seed = wanted_seed(given["seed"] or "0")
     result = osdi04.run(name, seed)
     if given["log"] is not None:
         _write_log(result.outcome, Path(given["log"]))

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 
 from minimr.simulator.computation import MadeMap, MadePart, Skip
+from minimr.simulator.faults import Fault
 from minimr.simulator.run import Outcome, simulate
 from minimr.simulator.schedule import schedule
 from minimr.simulator.world import GangPlan, WorldPlan
@@ -67,10 +68,11 @@ def partition(index: int) -> bytes:
     return f"partition {index}".encode()
 
 
-def gang_plan(seed: int) -> WorldPlan:
+def gang_plan(seed: int, workers: int | None = None) -> WorldPlan:
     """The world of a seed: mostly with room for the gang, sometimes just so, seldom without."""
     chance = random.Random(3 * seed + 1)
-    workers, slots = chance.randint(2, 4), chance.randint(1, 2)
+    drawn, slots = chance.randint(2, 4), chance.randint(1, 2)
+    workers = workers or drawn
     room = workers * slots
     members = chance.choice([1, room, room, max(1, room - 1), chance.randint(1, room), room + 1])
     return WorldPlan(
@@ -82,11 +84,18 @@ def gang_plan(seed: int) -> WorldPlan:
     )
 
 
+def gang_faults(
+    seed: int, plan: WorldPlan, kinds: Sequence[str] | None = None, mode: str = "safety"
+) -> list[Fault]:
+    """The faults of a seed, of these kinds or of some that the seed draws."""
+    chance = random.Random(3 * seed)
+    drawn = chance.sample(KINDS, chance.choice((1, 2, 3, 5, 8)))
+    return schedule(seed, plan, drawn if kinds is None else kinds, mode)
+
+
 def run_gang(seed: int, kinds: Sequence[str] | None = None) -> Outcome:
     """Draw the world and the faults of a seed, and run it to its end."""
     plan = gang_plan(seed)
     mode = "liveness" if seed % LIVENESS_EVERY == 0 else "safety"
-    chance = random.Random(3 * seed)
-    chosen = kinds or chance.sample(KINDS, chance.choice((1, 2, 3, 5, 8)))
-    faults = schedule(seed, plan, chosen, mode)
+    faults = gang_faults(seed, plan, kinds, mode)
     return simulate(seed, plan=plan, faults=faults, computation=Dataset(plan.maps), mode=mode)

@@ -17,6 +17,7 @@ from typing import Any
 
 from minimr.simulator.computation import Computation
 from minimr.simulator.faults import KINDS
+from minimr.simulator.gang_worlds import Dataset, gang_faults, gang_plan
 from minimr.simulator.jobs import JobChoice, code_of
 from minimr.simulator.run import Outcome, WorldPlan, simulate
 from minimr.simulator.schedule import plan_for, schedule
@@ -28,7 +29,8 @@ HASH_EVERY = 100
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """Which runs to make. `workers`, `kinds` and `job` overrule what a seed draws."""
+    """Which runs to make. `workers`, `kinds` and `job` overrule what a seed draws; `gang` asks for
+    the worlds in which a gang works instead of a job."""
 
     first: int
     last: int
@@ -36,6 +38,7 @@ class Sweep:
     workers: int | None = None
     kinds: tuple[str, ...] | None = None
     job: JobChoice | None = None
+    gang: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +152,16 @@ def run_all(wanted: Sweep) -> Tally:
 def run_seed(wanted: Sweep, seed: int) -> Outcome:
     """One run, as the sweep wants it."""
     plan, code = world_of(wanted, seed)
-    faults = schedule(seed, plan, wanted.kinds, wanted.mode)
+    draw = gang_faults if wanted.gang else schedule
+    faults = draw(seed, plan, wanted.kinds, wanted.mode)
     return simulate(seed, plan=plan, faults=faults, computation=code, mode=wanted.mode)
 
 
 def world_of(wanted: Sweep, seed: int) -> tuple[WorldPlan, Computation | None]:
     """The size of a seed's world, and the code of its job if somebody named one."""
+    if wanted.gang:
+        plan = gang_plan(seed, wanted.workers)
+        return plan, Dataset(plan.maps)
     plan = plan_for(seed, wanted.workers)
     if wanted.job is None:
         return plan, None
@@ -192,7 +199,7 @@ NAMED = {
 
 def replay_line(wanted: Sweep, seed: int) -> str:
     """The command that repeats one run."""
-    words = ["minimr sim"]
+    words = ["minimr sim gang" if wanted.gang else "minimr sim"]
     if wanted.job is not None:
         words += [shlex.quote(each) for each in (wanted.job.reference, *wanted.job.inputs)]
     words.append(f"--seed {seed}")

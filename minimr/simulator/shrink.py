@@ -92,6 +92,7 @@ def still_fails(
 
 def regression_test(seed: int, plan: WorldPlan, faults: Sequence[Fault], violation: str) -> str:
     """A test that can be pasted into tests/simulator/test_regressions.py."""
+    code = ", computation=Dataset(plan.maps)" if plan.gang else ""
     lines = [
         f"def test_seed_{seed}() -> None:",
         f'    """It was once seen that {_one_line(violation)}."""',
@@ -99,7 +100,7 @@ def regression_test(seed: int, plan: WorldPlan, faults: Sequence[Fault], violati
         "    faults = [",
         *(f"        {_code(fault)}," for fault in faults),
         "    ]",
-        f"    assert simulate({seed}, plan=plan, faults=faults).violations == []",
+        f"    assert simulate({seed}, plan=plan, faults=faults{code}).violations == []",
     ]
     return "\n".join(lines)
 

@@ -68,6 +68,28 @@ def test_a_named_job_runs_with_its_options_and_inputs(
     assert replay == f"minimr sim {job_file} {text} --seed 2 -- --ignore-case=True"
 
 
+def test_a_gang_runs_in_the_place_of_a_job(minimr: Minimr) -> None:
+    told = minimr("sim", "gang", "--seed", "9", "--workers", "5", "--faults", "none")
+    assert (told.exit_code, told.stderr) == (0, "")
+    assert "5 workers of 1 slots, a gang of 5 over 6 partitions, restart=all" in told.stdout
+    story = minimr("sim", "gang", "--seed", "9", "--workers", "5", "--story", "gang-0")
+    assert any("gang-0 goes to worker-" in line for line in story.stdout.splitlines())
+    found = json.loads(minimr("sim", "gang", "--seed", "9", "--json").stdout)
+    assert found["world"]["gang"]["members"] > 0
+    assert found["replay"] == "minimr sim gang --seed 9"
+
+
+def test_many_gangs_run_to_the_end_of_their_faults_or_until_one_worker_is_left(
+    minimr: Minimr,
+) -> None:
+    for mode in ("safety", "liveness"):
+        found = json.loads(
+            minimr("sim", "gang", "--seeds", "0..39", "--mode", mode, "--json").stdout
+        )
+        assert (found["seeds"], found["failures"]) == (40, [])
+        assert found["occurred"]["gang_formed"] > 20
+
+
 def test_a_story_tells_of_one_task_and_the_faults_meanwhile(minimr: Minimr) -> None:
     result = minimr("sim", "--seed", "7", "--story", "map-0")
     assert result.exit_code == 0
@@ -120,6 +142,10 @@ def test_a_scenario_file_is_run(minimr: Minimr, tmp_path: Path) -> None:
         (("--figure", "x.svg"), "--figure goes with an experiment"),
         (("--seed", "1", "--shrink"), "nothing to shrink"),
         (("nosuchjob",), "no job is called 'nosuchjob'"),
+        (("gang", "--faults", "crash,coordinator_crash"), "'coordinator_crash'; faults of a gang"),
+        (("gang", "data.txt"), "brings its own data"),
+        (("gang", "--", "--members", "3"), "has no options"),
+        (("gang", "--story", "map-0"), "tasks are called load-0, gang-0"),
         (("wordcount", "missing.txt"), "missing.txt"),
     ],
 )
@@ -172,8 +198,17 @@ def test_a_failure_shrinks_to_a_test(minimr: Minimr, broken: None) -> None:
     assert "delay" not in result.stdout.partition("def test")[2]
 
 
-def _first_with_a_crash() -> int:
-    wanted = Sweep(0, 29, kinds=("crash", "delay"))
+def test_a_failed_gang_says_how_to_repeat_it_and_shrinks(minimr: Minimr, broken: None) -> None:
+    seed = _first_with_a_crash(gang=True)
+    result = minimr("sim", "gang", "--seed", seed, "--faults", "crash,delay", "--shrink")
+    assert result.exit_code == 1
+    assert f"replay: minimr sim gang --seed {seed} --faults crash,delay\n" in result.stderr
+    assert "gang=GangPlan(" in result.stdout
+    assert "computation=Dataset(plan.maps)" in result.stdout
+
+
+def _first_with_a_crash(gang: bool = False) -> int:
+    wanted = Sweep(0, 29, kinds=("crash", "delay"), gang=gang)
     for seed in range(30):
         outcome = seeds_module.run_seed(wanted, seed)
         if any(fault.kind == "crash" for fault in outcome.faults):

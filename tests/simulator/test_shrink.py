@@ -6,6 +6,7 @@ from minimr.errors import UsageError
 from minimr.simulator.faults import Fault
 from minimr.simulator.run import WorldPlan
 from minimr.simulator.shrink import regression_test, shrink
+from minimr.simulator.world import GangPlan
 
 MANY = [Fault("crash", 0.1234 + number, (number % 3,), number + 2.345, 0.5) for number in range(17)]
 
@@ -41,10 +42,13 @@ def test_a_schedule_that_does_not_fail_cannot_be_shrunk() -> None:
         shrink(MANY, lambda faults: False)
 
 
-def test_the_test_that_comes_out_runs() -> None:
-    plan = WorldPlan(3, 1, 4, 2)
+@pytest.mark.parametrize(
+    "plan", [WorldPlan(3, 1, 4, 2), WorldPlan(3, 1, 4, 1, gang=GangPlan(3, "one"))]
+)
+def test_the_test_that_comes_out_runs(plan: WorldPlan) -> None:
     text = regression_test(5, plan, [Fault("crash", 1.0, (0,), until=2.0)], 'a "promise" broke.')
     room: dict[str, object] = {}
     exec("from minimr.simulator.run import WorldPlan, simulate\n", room)
+    exec("from minimr.simulator.gang_worlds import Dataset, GangPlan\n", room)
     exec("from minimr.simulator.faults import Fault\n" + text, room)
     room["test_seed_5"]()  # type: ignore[operator]
