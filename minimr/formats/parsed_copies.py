@@ -20,6 +20,7 @@ import time
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,16 @@ TOTAL_BYTES_MAX = 4 << 30
 SETTLED_S = 1.0
 """A file that changed this recently may change again under the same time stamp."""
 CHECKSUM_BYTES = 4
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A copy as it lies there; what it was parsed from is None if it does not say."""
+
+    path: Path
+    size_bytes: int
+    last_used: float
+    parsed_from: dict[str, Any] | None
 
 
 def read_through(split: Split, format_name: str, parse: Callable[[Split], Block]) -> Block:
@@ -62,10 +73,8 @@ def read_through(split: Split, format_name: str, parse: Callable[[Split], Block]
 
 def copies_directory(create: bool = True) -> Path | None:
     """Return where the copies of this user lie; None if there is no such place that is safe."""
-    given = Path(os.environ.get("XDG_CACHE_HOME", ""))
     try:
-        cache = given if given.is_absolute() else Path.home() / ".cache"
-        directory = cache / "minimr" / "parsed"
+        directory = copies_place()
         if create:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = directory.lstat()
@@ -75,10 +84,19 @@ def copies_directory(create: bool = True) -> Path | None:
     return directory if ours and not status.st_mode & 0o077 else None
 
 
-def copies_size() -> tuple[int, int]:
-    """Return how many copies there are and what they take, in bytes."""
-    sizes = [size_bytes for _, size_bytes, _ in _by_age(copies_directory(create=False))]
-    return len(sizes), sum(sizes)
+def copies_place() -> Path:
+    """Where the copies belong, whether or not it is there and safe. Raises RuntimeError."""
+    given = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    cache = given if given.is_absolute() else Path.home() / ".cache"
+    return cache / "minimr" / "parsed"
+
+
+def kept_copies() -> list[Copy]:
+    """Return what lies there, the copy used longest ago first, each without reading its columns."""
+    return [
+        Copy(path, size_bytes, used_ns / 1e9, _parsed_from(path))
+        for used_ns, size_bytes, path in _by_age(copies_directory(create=False))
+    ]
 
 
 def remove_copies() -> None:
@@ -111,9 +129,8 @@ def _description(split: Split, format_name: str) -> str | None:
 
 def _open_copy(path: Path, description: str) -> Block | None:
     try:
-        with path.open("rb") as file:
-            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            os.utime(file.fileno())  # the time of its last use
+        mapped = _mapped(path)
+        os.utime(path)  # the time of its last use
         content = memoryview(mapped)[:-CHECKSUM_BYTES]
         if zlib.crc32(content) != int.from_bytes(mapped[-CHECKSUM_BYTES:], "little"):
             return None
@@ -124,6 +141,20 @@ def _open_copy(path: Path, description: str) -> Block | None:
         case {"description": str(found), "columns": dict() as columns} if found == description:
             return Block(columns)
     return None
+
+
+def _parsed_from(path: Path) -> dict[str, Any] | None:
+    try:
+        value: Any = codec.loads(memoryview(_mapped(path))[:-CHECKSUM_BYTES])
+        found = json.loads(value["description"])
+    except (OSError, ValueError, TypeError, KeyError, CorruptData):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _mapped(path: Path) -> mmap.mmap:
+    with path.open("rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 def _write_copy(path: Path, description: str, block: Block) -> None:

@@ -9,7 +9,12 @@ import pytest
 
 from minimr.block import Block
 from minimr.formats import input_format, parsed_copies
-from minimr.formats.parsed_copies import copies_directory, copies_size, read_through, remove_copies
+from minimr.formats.parsed_copies import (
+    copies_directory,
+    kept_copies,
+    read_through,
+    remove_copies,
+)
 from minimr.formats.splits import Split
 
 TEXT = b"1 1:0.5 2:7\n" * 30_000
@@ -58,7 +63,7 @@ def test_the_second_reading_parses_nothing_and_gives_the_same_bytes(parser, spli
     for name in ("X", "y"):
         assert second[name].dtype == first[name].dtype
         assert second[name].tobytes() == first[name].tobytes()
-    assert copies_size()[0] == 1
+    assert len(kept_copies()) == 1
 
 
 def test_libsvm_and_csv_use_it(split, cache, monkeypatch):
@@ -113,7 +118,7 @@ def test_small_splits_and_files_that_just_changed_are_not_copied(parser, split):
     read_through(Split(split.path, 0, 1000, 0), "libsvm", parser)
     settle(Path(split.path), age_s=0.0)
     read_through(split, "libsvm", parser)
-    assert copies_size() == (0, 0)
+    assert kept_copies() == []
 
 
 def test_a_file_that_changes_while_it_is_parsed_is_not_copied(split):
@@ -122,7 +127,7 @@ def test_a_file_that_changes_while_it_is_parsed_is_not_copied(split):
         return Block({"y": np.zeros(1)})
 
     read_through(split, "libsvm", parse)
-    assert copies_size() == (0, 0)
+    assert kept_copies() == []
 
 
 def test_the_directory_is_for_the_user_alone(parser, split, cache):
@@ -168,9 +173,10 @@ def test_the_copies_used_longest_ago_make_room(parser, split, cache, monkeypatch
     for age_s, copy in enumerate(sorted(cache.iterdir(), key=lambda path: path.stat().st_mtime_ns)):
         settle(copy, age_s=100.0 - age_s)
     read_through(splits[0], "libsvm", parser)  # now the youngest
-    monkeypatch.setattr(parsed_copies, "TOTAL_BYTES_MAX", copies_size()[1])
+    total_bytes = sum(copy.size_bytes for copy in kept_copies())
+    monkeypatch.setattr(parsed_copies, "TOTAL_BYTES_MAX", total_bytes)
     read_through(splits[3], "libsvm", parser)
-    assert (parser.calls, copies_size()[0]) == (4, 3)
+    assert (parser.calls, len(kept_copies())) == (4, 3)
     for one in (splits[0], splits[2], splits[3]):
         read_through(one, "libsvm", parser)
     assert parser.calls == 4
@@ -179,4 +185,26 @@ def test_the_copies_used_longest_ago_make_room(parser, split, cache, monkeypatch
 def test_remove_copies(parser, split):
     read_through(split, "libsvm", parser)
     remove_copies()
-    assert copies_size() == (0, 0)
+    assert kept_copies() == []
+
+
+def test_a_copy_says_what_it_was_parsed_from(parser, split, cache):
+    read_through(split, "csv:0", parser)
+    [copy] = kept_copies()
+    assert copy.path == the_copy(cache)
+    assert copy.size_bytes == copy.path.stat().st_size
+    assert copy.parsed_from is not None
+    assert copy.parsed_from["path"] == os.path.realpath(split.path)
+    assert (copy.parsed_from["format"], copy.parsed_from["range"]) == ("csv:0", [0, len(TEXT)])
+
+
+@pytest.mark.parametrize("content", [b"", b"left by a killed process", b"\0" * 8])
+def test_looking_at_copies_bears_anything_and_is_no_use_of_them(parser, split, cache, content):
+    read_through(split, "libsvm", parser)
+    settle(the_copy(cache))
+    (cache / "partial").write_bytes(content)
+    before = [copy.last_used for copy in kept_copies()]
+    assert [copy.last_used for copy in kept_copies()] == before
+    assert [copy.parsed_from is None for copy in kept_copies()] == [False, True]
+    remove_copies()
+    assert list(cache.iterdir()) == []
