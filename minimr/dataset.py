@@ -19,10 +19,12 @@ class Home:
     """What a dataset needs of the cluster that it is on.
 
     `client` is the connection there is now; `finish` submits something and waits for its end.
+    `slots` are those that are here or about to come.
     """
 
     client: Callable[[], Client]
     finish: Callable[[m.Submit], m.Ended]
+    slots: Callable[[], int]
 
 
 class Dataset:
@@ -46,13 +48,8 @@ class Dataset:
 
     @property
     def members_max(self) -> int:
-        """How many members a gang over this dataset can have now."""
-        return min(self._slots(), self.partitions)
-
-    def _slots(self) -> int:
-        client = self._home.client()
-        status = client.ask(m.GetStatus(client.next_request()))
-        return sum(worker["slots"] for worker in status["workers"])
+        """How many members a gang over this dataset can have."""
+        return min(self._home.slots(), self.partitions)
 
     def gang(
         self,
@@ -93,7 +90,7 @@ class Dataset:
             raise UsageError(f"{name} has no gang(blocks, members), the program of a member")
         if restart not in ("all", "one"):
             raise UsageError(f'restart is "all" or "one", not {restart!r}')
-        slots = self._slots()
+        slots = self._home.slots()
         count = min(slots, self.partitions) if members is None else members
         if not 1 <= count <= self.partitions:
             raise UsageError(

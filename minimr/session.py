@@ -206,8 +206,16 @@ class Cluster:
         splits = plan_splits(_paths(path), split_bytes=1 << 62, minimum=partitions)
         self._client.ask(m.AwaitWorkers(self._client.next_request(), self._workers))
         submission = cluster_runner.load(self._client, splits, format)
-        home = Home(lambda: self._client, self._finish)
+        home = Home(lambda: self._client, self._finish, self._slots)
         return Dataset(home, self._finish(submission).job, len(splits))
+
+    def _slots(self) -> int:
+        """Those that are here, and of our own workers those whose replacement is on its way: a
+        gang's answer should not depend on when a worker died before it."""
+        if self._local is not None:
+            return len(self._local.worker_pids)  # They have one slot each.
+        slots: int = sum(worker["slots"] for worker in self.status()["workers"])
+        return slots
 
     def status(self) -> dict[str, Any]:
         """The cluster's workers and jobs, as plain data."""

@@ -1,5 +1,8 @@
 """Gangs in real processes: whoever dies, the result is that of a run in which nobody did."""
 
+import os
+import signal
+
 import pytest
 
 import minimr as mr
@@ -53,6 +56,19 @@ def test_a_kill_costs_time_and_nothing_else(gangs, tmp_path, deed):
     notes = [each for each in gangs.named("member_note") if each["job"] == job]
     again = [each["step"] for each in notes if each["epoch"] == 2 and each["rank"] == 0]
     assert again == list(range(1, STEPS)), "what was saved is not done again"
+
+
+def test_a_gang_has_as_many_members_right_after_a_worker_died(tmp_path):
+    """The answer of an all-reduce depends on their number, and should not on when a worker died."""
+    path = tmp_path / "rows.libsvm"
+    path.write_text("1 1:1\n" * 8)
+    with mr.Cluster(3) as cluster:
+        data = cluster.load(path, "libsvm", 4)
+        os.kill(cluster.worker_pids[0], signal.SIGKILL)
+        while len(cluster.status()["workers"]) == 3:
+            pass
+        assert data.members_max == 3
+        assert len(data.gang(Adds)) == 3
 
 
 def test_a_member_that_starts_again_alone_meets_those_that_waited_for_it(gangs, tmp_path):
