@@ -173,7 +173,8 @@ def load_arrays(
     """Bring X (n, k) and y (n,) from here to the workers.
 
     They travel as a temporary file, which stays until this process ends, since a partition that is
-    lost is read again. Raises ArgumentError for other shapes, BadRecord for NaN or infinity.
+    lost is read again. Raises ArgumentError for other shapes, BadRecord for NaN or infinity,
+    UsageError if the workers cannot read that file.
     """
     features, labels = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
     if features.ndim != 2 or labels.shape != features.shape[:1] or not features.shape[1]:
@@ -183,7 +184,16 @@ def load_arrays(
         )
     path = Path(_array_files().name) / f"{next(_file_numbers)}.npy"
     np.save(path, np.column_stack([features, labels]))
-    return _load(path, "npy", partitions, cluster)
+    try:
+        return _load(path, "npy", partitions, cluster)
+    except mr.JobFailed as error:
+        if f"Cannot read the input {path}" not in str(error):
+            raise
+        raise mr.UsageError(
+            f"the workers cannot read {path}, the temporary file in which arrays travel; they run "
+            "on another machine or as another user. Save np.column_stack([X, y]) with numpy.save "
+            "on a file system that they share, and give that name to load_npy"
+        ) from error
 
 
 @cache

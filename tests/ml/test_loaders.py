@@ -1,10 +1,14 @@
 """Data from tables and from arrays gives the rows that are in them."""
 
+import os
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+import minimr as mr
 from minimr.errors import BadRecord
-from ml import load_arrays, load_csv, load_npy
+from ml import labeled_data, load_arrays, load_csv, load_npy
 from ml.errors import ArgumentError
 from tests.ml.fakes import FakeCluster
 
@@ -46,3 +50,16 @@ def test_arrays_of_other_shapes(features, labels):
 def test_arrays_with_nan():
     with pytest.raises(BadRecord, match="row 0"):
         load_arrays([[np.nan]], [1.0], cluster=FakeCluster())
+
+
+@pytest.mark.slow
+def test_workers_that_do_not_see_the_temporary_file_say_what_to_do(
+    start_cluster, tmp_path, monkeypatch
+):
+    """A directory that has its name in this process alone, as on another machine."""
+    handle = os.open(tmp_path, os.O_RDONLY)
+    place = SimpleNamespace(name=f"/proc/self/fd/{handle}")
+    monkeypatch.setattr(labeled_data, "_array_files", lambda: place)
+    with pytest.raises(mr.UsageError, match=r"file system that they share.* load_npy"):
+        load_arrays(X, Y, cluster=start_cluster("2-workers"))
+    os.close(handle)
