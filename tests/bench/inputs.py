@@ -14,6 +14,9 @@ k-th most frequent of a million is drawn with a probability of about 1/k, and st
 int64, so that nobody can use it as an index. The values are multiples
 of 1/1024 below 1024, so that their sums are exact in every order and all answers must be equal.
 
+*Labelled rows* are those of a linear regression with noise: libsvm text with six decimals, 250 MB
+for a million rows of 20 features, or .npy files with the labels in the last column.
+
 *Sources* are the files of Python's standard library, flat in one folder.
 """
 
@@ -24,8 +27,13 @@ import warnings
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.bench.setting import ROOT, Setting
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 BOOKS = ROOT.parent / "shared" / "data" / "books"
 FILES = 16
@@ -38,6 +46,8 @@ NUMBER_FILES = 16
 ZIPF_KEYS = 1_000_000
 SPREAD = 0x9E3779B97F4A7C15
 EMPTY_FILES = 10_000
+ROWS = 1_000_000
+TEXT_COLUMNS = 20
 DRAWN_AT_ONCE = 10_000
 
 
@@ -157,6 +167,43 @@ def numbers(setting: Setting) -> list[Path]:
 
     folder = setting.cached(f"pairs-{count * NUMBER_FILES}", make)
     return sorted(folder.glob("*.keys.npy"))
+
+
+def labelled_text(setting: Setting) -> list[Path]:
+    """libsvm text in 16 files, about 250 MB."""
+    form = " ".join(["%.6f", *(f"{index}:%.6f" for index in range(1, TEXT_COLUMNS + 1))]) + "\n"
+
+    def make(folder: Path) -> None:
+        for number, rows in enumerate(_labelled_rows(setting, TEXT_COLUMNS)):
+            labels_first = rows[:, [-1, *range(TEXT_COLUMNS)]].tolist()
+            text = "".join(form % tuple(row) for row in labels_first)
+            (folder / f"{number:02}.libsvm").write_text(text)
+
+    return files_in(setting.cached(f"regression-text-{setting.scaled(ROWS)}", make))
+
+
+def matrices(setting: Setting, columns: int) -> list[Path]:
+    """Files NN.npy, (rows, columns + 1), the labels in the last column."""
+    import numpy as np
+
+    def make(folder: Path) -> None:
+        for number, rows in enumerate(_labelled_rows(setting, columns)):
+            np.save(folder / f"{number:02}.npy", rows)
+
+    return files_in(setting.cached(f"regression-{columns}-{setting.scaled(ROWS)}", make))
+
+
+def _labelled_rows(setting: Setting, columns: int) -> "Iterator[npt.NDArray[np.float64]]":
+    """The rows of each file, features and label."""
+    import numpy as np
+
+    chance = np.random.default_rng(SEED)
+    weights = chance.normal(size=columns)
+    count = setting.scaled(ROWS, at_least=FILES * 10) // FILES
+    for _ in range(FILES):
+        features = chance.normal(size=(count, columns))
+        labels = features @ weights + chance.normal(size=count)
+        yield np.column_stack([features, labels])
 
 
 def sources(setting: Setting) -> list[Path]:

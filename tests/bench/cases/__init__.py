@@ -1,6 +1,16 @@
 """All cases by name, in the order in which they run."""
 
-from tests.bench.cases import faults, growth, indexes, latency, rings, sorts, sums, words
+from tests.bench.cases import (
+    faults,
+    growth,
+    indexes,
+    latency,
+    regressions,
+    rings,
+    sorts,
+    sums,
+    words,
+)
 
 CASES = {
     **words.CASES,
@@ -8,6 +18,7 @@ CASES = {
     **sums.CASES,
     **indexes.CASES,
     **latency.CASES,
+    **regressions.CASES,
     **rings.CASES,
     **growth.CASES,
     **faults.CASES,

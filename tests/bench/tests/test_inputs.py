@@ -97,6 +97,17 @@ def test_numbers_have_zipfs_frequencies_and_exact_sums(setting: Setting) -> None
     assert values.sum() == values[::-1].cumsum()[-1]
 
 
+def test_labelled_rows_are_the_same_problem_as_text_and_as_arrays(setting: Setting) -> None:
+    text, arrays = inputs.labelled_text(setting), inputs.matrices(setting, inputs.TEXT_COLUMNS)
+    assert len(text) == len(arrays) == inputs.FILES
+    for file, array in zip(text, arrays, strict=True):
+        fields = [line.replace(":", " ").split() for line in file.read_text().splitlines()]
+        rows = np.array(fields, float)
+        expected = np.load(array)
+        np.testing.assert_allclose(rows[:, 0], expected[:, -1], atol=1e-6)
+        np.testing.assert_allclose(rows[:, 2::2], expected[:, :-1], atol=1e-6)
+
+
 def test_sources_are_pythons_own(setting: Setting) -> None:
     (path, *_) = inputs.sources(setting)
     assert path.name.startswith("lib.")
