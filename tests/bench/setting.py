@@ -12,6 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 PEERS = Path(__file__).parent / "peers"
 PEERS_PYTHON = "MINIMR_BENCH_PEERS"
+NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
 WORKERS = 2
 
 
@@ -40,7 +41,10 @@ class Setting:
         return [self.peers_python, str(PEERS / script), *map(str, arguments)]
 
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "PYTHONPATH": str(ROOT)}
+        """Python keeps what it compiles, as it does for whoever has run minimr before: installed
+        peers come compiled, and a clone would be compiled again by each of its processes."""
+        kept = {name: text for name, text in os.environ.items() if name != NO_BYTECODE}
+        return {**kept, "PYTHONPATH": str(ROOT)}
 
     def has(self, need: str) -> bool:
         """Whether a module, or "program NAME", is there."""
