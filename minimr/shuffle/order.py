@@ -26,6 +26,8 @@ Ints = npt.NDArray[np.int64]
 SIGN = np.uint64(1 << 63)
 FIXED_WIDTH_MAX = 64
 """Strings of one width up to this are sorted by all their words at once."""
+FEW_SHARE = 64
+"""Of so many numbers one may stand wrong after a round by their highest bits."""
 WORDS_MAX = 8
 """Longer strings that agree in so many words of eight bytes are compared by Python."""
 
@@ -49,7 +51,7 @@ def order_of(keys: "npt.NDArray[np.generic] | ByteStrings") -> Ints:
         return _order_of_strings(keys)
     if len(keys) < 2 or bool((keys[1:] >= keys[:-1]).all()):  # type: ignore[operator]
         return np.arange(len(keys), dtype=np.int64)
-    return order_of_fields([field(sortable(keys))], len(keys))
+    return _order_of_numbers(field(sortable(keys)))
 
 
 def sortable(keys: "npt.NDArray[np.generic]") -> Words:
@@ -71,9 +73,39 @@ def field(values: Words) -> Field:
     return Field(values, bits)
 
 
+def _order_of_numbers(numbers: Field) -> Ints:
+    """Sort by the highest bits, as many as there is room for, and settle what these leave wrong.
+
+    Numbers that differ in their lowest bits alone are few in most keys: one round will do. Where
+    they are many, the round was in vain.
+    """
+    count = len(numbers.values)
+    room = 64 - _index_bits(count)
+    lowest_bits = np.uint64(max(0, numbers.bits - room))
+    order = order_of_fields([Field(numbers.values >> lowest_bits, min(numbers.bits, room))], count)
+    if not lowest_bits:
+        return order
+    ordered = numbers.values[order]
+    falls = np.flatnonzero(ordered[1:] < ordered[:-1])
+    if len(falls) > count // FEW_SHARE:
+        return order_of_fields([numbers], count)
+    if len(falls):
+        highest = ordered >> lowest_bits
+        run = np.cumsum(np.concatenate([[False], highest[1:] != highest[:-1]]))
+        is_wrong = np.zeros(run[-1] + 1, np.bool_)
+        is_wrong[run[falls]] = True
+        wrong = np.flatnonzero(is_wrong[run])
+        order[wrong] = order[wrong][order_of_fields([field(ordered[wrong])], len(wrong))]
+    return order
+
+
+def _index_bits(count: int) -> int:
+    return max(count - 1, 0).bit_length()
+
+
 def order_of_fields(fields: Sequence[Field], count: int) -> Ints:
     """Return the stable order of `count` items by several fields, the most significant first."""
-    index_bits = max(count - 1, 0).bit_length()
+    index_bits = _index_bits(count)
     room = 64 - index_bits
     indices = np.arange(count, dtype=np.uint64)
     order: Ints | None = None

@@ -77,6 +77,14 @@ def test_many_equal_keys_stay_in_their_order(count):
     check([b"x" * int(n) * 9 for n in small])
 
 
+@pytest.mark.parametrize("close", [0, 1, 60, 2000])
+def test_numbers_that_differ_in_their_lowest_bits_alone(close):
+    chance = np.random.default_rng(close)
+    keys = chance.integers(-(2**63), 2**63 - 1, 2000)
+    keys[:close] = keys[chance.integers(0, 2000, close)] & -8
+    check((keys + chance.integers(0, 3, 2000)).tolist() * 2)
+
+
 @given(
     st.lists(
         st.tuples(
