@@ -6,6 +6,7 @@ is no short way, and the pairs are written singly.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -73,14 +74,19 @@ def _text(keys: Column, values: Column) -> Encoded | None:
 
 
 def _lines(keys: Column, values: Column) -> Iterator[Buffer]:
+    """Yield the lines in pieces: each is one format, filled in by a single call."""
+    columns = [keys] if isinstance(values, list) else [keys, values]
+    line = b"\t".join(map(_form, columns)) + b"\n"
     for start in range(0, len(keys), PIECE_RECORDS):
-        end = start + PIECE_RECORDS
-        lines = _cells(cut(keys, start, end))
-        if not isinstance(values, list):
-            cells = _cells(cut(values, start, end))
-            lines = list(map(b"\t".join, zip(lines, cells, strict=True)))
-        lines.append(b"")  # so that the last line has its end, too
-        yield b"\n".join(lines)
+        cells = [_cells(cut(column, start, start + PIECE_RECORDS)) for column in columns]
+        yield line * len(cells[0]) % tuple(chain.from_iterable(zip(*cells, strict=True)))
+
+
+def _form(column: Column) -> bytes:
+    """Return how `%` writes an item as text output does: a float by its repr, the rest as it is."""
+    if isinstance(column, ByteStrings):
+        return b"%b"
+    return b"%a" if is_array(column, np.float64) else b"%d"
 
 
 def _kinds(column: Column) -> frozenset[str]:
@@ -106,12 +112,12 @@ def _kinds_of_strings(column: ByteStrings) -> frozenset[str]:
     return frozenset(["str" if column.text else "bytes", *marks])
 
 
-def _cells(column: Column) -> list[bytes]:
-    """Return the items as text output writes them."""
-    if isinstance(column, ByteStrings):
-        content, offsets = column.compact()
-        return bytes_between(content.tobytes(), offsets.tolist(), text=False)
-    return [repr(number).encode("ascii") for number in column.tolist()]  # type: ignore[union-attr]
+def _cells(column: Column) -> list[Any]:
+    """Return the items as Python objects, texts as their bytes."""
+    if not isinstance(column, ByteStrings):
+        return items(column)
+    content, offsets = column.compact()
+    return bytes_between(content.tobytes(), offsets.tolist(), text=False)
 
 
 def _only_none(column: Column) -> bool:
