@@ -7,6 +7,10 @@
     ROWS     an array of two or more dimensions, through the codec
     STRINGS  u8 text, 7 zeros; u32 length of each item, padded to 8; the items end to end
     FIXED    u8 text, 3 zeros, u32 width; the items end to end
+    REPEATED u16 number of each item, padded to 8; the different items through the codec
+
+The last is for strings that come again and again, as sorted keys and names of files do (a
+"dictionary encoding", as Parquet has it): each is stored once, and is one object when it is read.
 
 Each can be read in two ways: as a list of Python objects, which needs no numpy (but for ROWS), or
 as a column of shuffle/columns.py, whose arrays are views of the bytes. Ints and floats have one
@@ -18,8 +22,9 @@ Decoding trusts nobody: nothing is allocated before the bytes for it are known t
 import struct
 import sys
 from array import array
+from collections import defaultdict
 from collections.abc import Iterable
-from itertools import accumulate, chain
+from itertools import accumulate, chain, count
 from typing import TYPE_CHECKING, Any
 
 from minimr.errors import CorruptData
@@ -30,13 +35,17 @@ if TYPE_CHECKING:
     from minimr.shuffle.byte_strings import ByteStrings
     from minimr.shuffle.columns import Column
 
-CODEC, INTS, FLOATS, TUPLES, BOOLS, ROWS, STRINGS, FIXED = range(8)
+CODEC, INTS, FLOATS, TUPLES, BOOLS, ROWS, STRINGS, FIXED, REPEATED = range(9)
 TYPED = frozenset((INTS, FLOATS, BOOLS, STRINGS, FIXED))
 """The kinds of column whose keys are hashed, sorted and compared by numpy."""
 
 PLACES_MAX = 255
 TUPLE_DEPTH_MAX = 4
 STRING_BYTES_MAX = (1 << 32) - 1
+REPEATED_MIN = 16
+"""Fewer strings are not worth a look."""
+LOOKED_AT = 1024
+"""Of so many strings at the beginning an eighth must have come before."""
 
 _PLACE = struct.Struct("<BQ")
 _STRINGS = struct.Struct("<B7x")
@@ -58,6 +67,8 @@ def encode_list(column: list[Any], depth: int = 0) -> tuple[int, bytes]:
         if len(lengths) == 1 and 0 < min(lengths) <= PLACES_MAX:
             places = zip(*column, strict=True)
             return TUPLES, _join_places([encode_list(list(each), depth + 1) for each in places])
+    if kinds == {str} and (repeated := _encode_repeated(column)) is not None:
+        return REPEATED, repeated
     return CODEC, codec.dumps(column)
 
 
@@ -96,6 +107,8 @@ def decode_list(kind: int, data: memoryview, records: int, depth: int = 0) -> li
         items = _cut(content, [width * n for n in range(records + 1)], text)
     elif kind == ROWS:
         items = list(_rows(data, records))
+    elif kind == REPEATED:
+        items = _repeated(data, records)
     else:
         items = codec.loads(data) if kind == CODEC else None
     if type(items) is not list:
@@ -159,6 +172,35 @@ def _encode_strings(column: "ByteStrings") -> tuple[int, Buffer]:
     sizes = lengths.astype("<u4").tobytes()
     parts: list[Buffer] = [_STRINGS.pack(column.text), sizes, bytes(-len(sizes) % 8), buffer.data]
     return STRINGS, b"".join(parts)
+
+
+def _encode_repeated(column: list[str]) -> bytes | None:
+    """Return the bytes of strings, or None if too few of them come more than once."""
+    sample = column[:LOOKED_AT]
+    if len(sample) < REPEATED_MIN or len(set(sample)) > len(sample) * 7 // 8:
+        return None
+    number_of: defaultdict[str, int] = defaultdict(count().__next__)
+    try:
+        numbers = array("H", map(number_of.__getitem__, column))
+    except OverflowError:  # More than 65,536 different ones.
+        return None
+    stored = _little_endian(numbers).tobytes()
+    return b"".join([stored, bytes(-len(stored) % 8), codec.dumps(list(number_of))])
+
+
+def _repeated(data: memoryview, records: int) -> list[Any]:
+    end = 2 * records
+    if end > len(data):
+        raise CorruptData(f"A column of {records} repeated strings is cut short.")
+    numbers = array("H")
+    numbers.frombytes(data[:end])
+    different = codec.loads(data[end + -end % 8 :])
+    if type(different) is not list:
+        raise CorruptData("A column of repeated strings holds no list of them.")
+    try:
+        return list(map(different.__getitem__, _little_endian(numbers)))
+    except IndexError:
+        raise CorruptData("A column of repeated strings lacks some of them.") from None
 
 
 def _join_places(places: Iterable[tuple[int, Buffer]]) -> bytes:

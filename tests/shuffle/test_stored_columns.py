@@ -11,6 +11,7 @@ from minimr.shuffle.stored_columns import (
     FIXED,
     FLOATS,
     INTS,
+    REPEATED,
     ROWS,
     STRINGS,
     TUPLE_DEPTH_MAX,
@@ -35,6 +36,7 @@ EXAMPLES = {
     "fixed": ByteStrings.fixed(np.frombuffer(b"abcdef", np.uint8).reshape(3, 2)),
     "tuples": Tuples((np.arange(3), Tuples((np.zeros(3), ByteStrings.of(["a", "b", "c"]))))),
     "anything": [{"a": 1}, None, (1, [2**70])],
+    "repeated": ["b", "a", "\ud800é", "a"] * 5,
     "nothing": [],
 }
 
@@ -94,6 +96,32 @@ def test_what_has_no_form_of_its_own_goes_through_the_codec():
         encode_list([object()])
 
 
+def test_strings_that_come_again_are_stored_once_and_read_as_one_object():
+    words = [word * 1000 for word in "abcd" for _ in range(100)]
+    kind, data = encode_list(words)
+    assert kind == REPEATED
+    assert len(data) < 5000
+    for found in both_ways(kind, data, len(words)):
+        assert found == words
+        assert len(set(map(id, found))) == 4
+
+
+@pytest.mark.parametrize(
+    "strings",
+    [
+        ["a"] * 15,
+        [str(number) for number in range(2000)],
+        ["a"] * 200 + [str(number) for number in range(1 << 16)],
+        [b"a"] * 20,
+    ],
+    ids=["few", "different", "too many numbers", "bytes"],
+)
+def test_other_strings_are_not(strings):
+    kind, data = encode_list(strings)
+    assert kind == CODEC
+    assert both_ways(kind, data, len(strings)) == (strings, strings)
+
+
 def taken(kind, data, records):
     """Read damaged data: it is CorruptData or a column of so many items, and nothing else."""
     for read in (decode_list, decode_column):
@@ -115,7 +143,7 @@ def test_damage_is_corrupt_data_or_other_items(column, data):
         damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
     end = data.draw(st.integers(0, len(damaged)))
     records = data.draw(st.sampled_from([len(column), 0, 1, 2**32 - 1]))
-    kind = data.draw(st.sampled_from([kind, *range(9)]))
+    kind = data.draw(st.sampled_from([kind, *range(10)]))
     taken(kind, bytes(damaged[:end]), records)
 
 
@@ -133,6 +161,9 @@ def test_damage_is_corrupt_data_or_other_items(column, data):
         (FIXED, bytes(3)),
         (FIXED, b"\2\0\0\0\1\0\0\0aaa"),
         (FIXED, bytes(8)),
+        (REPEATED, bytes(5)),
+        (REPEATED, b"\1\0" * 3 + bytes(2) + encode_list(["a"])[1]),
+        (REPEATED, bytes(8) + encode_list([1])[1]),
         (99, b""),
     ],
 )
