@@ -7,6 +7,7 @@ what a word is (see words.py); `ignore_case` takes "The" and "the" as "the".
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import repeat
 
 import minimr as mr
 from minimr.jobs.words import Words, words_in, words_of
@@ -23,12 +24,11 @@ class Index(mr.Job):
             yield word, self.input_path
 
     def map_block(self, block: mr.TextBlock) -> Iterator[tuple[str, str]]:
-        for word in dict.fromkeys(words_of(block, self.words, self.ignore_case)):
-            yield word, block.path
+        words = set(words_of(block, self.words, self.ignore_case))
+        return zip(words, repeat(block.path))
 
     def combine(self, word: str, paths: Iterable[str]) -> Iterator[tuple[str, str]]:
-        for path in sorted(set(paths)):
-            yield word, path
+        return zip(repeat(word), dict.fromkeys(paths))
 
     def reduce(self, word: str, paths: Iterator[str]) -> Iterator[tuple[str, list[str]]]:
         yield word, sorted(set(paths))

@@ -25,7 +25,9 @@ def combiner_of(job: Job) -> Combine | None:
     def shrink(key: Any, values: Iterable[Any]) -> list[Any]:
         kept = []
         for yielded in as_iterable(combine(key, iter(values)), "combine"):
-            own_key, value = as_pair(yielded, "combine")
+            if type(yielded) is not tuple or len(yielded) != 2:
+                yielded = as_pair(yielded, "combine")
+            own_key, value = yielded
             if own_key != key:
                 raise BadRecord(
                     f"combine yielded the key {preview(own_key)} for the key {preview(key)}; "
