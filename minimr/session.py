@@ -198,8 +198,9 @@ class Cluster:
     def load(self, path: Inputs, format: str = "text", partitions: int = 8) -> "Dataset":
         """Parse files once and keep them at the workers, cut into about `partitions` partitions.
 
-        `format` is "text" or "libsvm". Raises UsageError for a path that is not there, JobFailed
-        for data that does not parse.
+        `format` is "text", "libsvm", "csv" (with its label column: "csv:price"), "npy" or
+        "binary:WIDTH". Raises UsageError for a path that is not there, JobFailed for data that does
+        not parse.
         """
         if partitions < 1:
             raise UsageError(f"a dataset needs at least one partition, not {partitions}")
