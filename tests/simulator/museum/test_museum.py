@@ -102,6 +102,11 @@ def test_the_catalogue_lists_every_mutant() -> None:
     assert names_on(PAGE.read_text("utf-8")) == [mutant.name for mutant in MUTANTS]
 
 
+def test_the_catalogue_shows_no_survivor() -> None:
+    """Nor a mutant whose hunt broke off: whoever wrote the page then should write it again."""
+    assert "| nobody |" not in PAGE.read_text("utf-8")
+
+
 def test_a_judge_is_known_by_its_words() -> None:
     said = f"invariant 9 ({CHECKS[9]}): line 52: the output of attempt 0 is lost"
     assert judge_of(said) == (f"9: {CHECKS[9]}", "the output of attempt 0 is lost")
