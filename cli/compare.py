@@ -183,4 +183,5 @@ def _plain(each: "Compared") -> dict[str, Any]:
         "from_alone": each.distance,
         "loss_history": trained.loss_history,
         "loss_seconds": trained.seconds,
+        "staleness": trained.staleness,
     }

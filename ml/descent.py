@@ -47,6 +47,8 @@ class Trace:
     """When each entry of the loss history was known, from the beginning on."""
     sent_bytes: int = 0
     """What was sent for it: parameters, gradients, scores; not the data itself."""
+    staleness: list[int] = field(default_factory=list)
+    """Of a parameter server: how many updates came between the read and each update."""
 
 
 class NotFinite(Exception):

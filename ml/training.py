@@ -51,6 +51,9 @@ class Trained:
     """When each entry of the loss history was known, from the beginning on; not saved."""
     sent_bytes: int = 0
     """What was sent for it: parameters, gradients, scores; not the data itself. Not saved."""
+    staleness: list[int] = field(default_factory=list)
+    """Of a parameter server: how many updates came between the read and each update, as the owner
+    of the first parameters counts. Not saved."""
 
     def predict(self, x: "npt.ArrayLike | LabeledData") -> "float | Vector":
         """A float for one row (d,), an array (n,) for rows (n, d) or for a LabeledData.

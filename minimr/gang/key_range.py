@@ -64,7 +64,8 @@ class KeyRange:
 
     `before` is what the parameters were one version ago: a member that died between two servers
     pushes its clock again, and must compute it from the same parameters. `tails` has the tail of
-    each version's update, `staleness` how many updates came between the read and the update.
+    each version's update, `staleness` how many updates came between the read and the update, of
+    the pushes of a clock the one that read first: `bases` has the versions that those had read.
     """
 
     parameters: Vector
@@ -77,6 +78,7 @@ class KeyRange:
     before: Vector | None = None
     finished: list[int] = field(default_factory=list)
     pending: dict[int, dict[int, Vector]] = field(default_factory=dict)
+    bases: dict[int, int] = field(default_factory=dict)
     tails: list[Vector] = field(default_factory=list)
     staleness: list[int] = field(default_factory=list)
 
@@ -94,8 +96,9 @@ class KeyRange:
             self._apply(rows, push.base, update)
             return True
         self.pending.setdefault(push.clock, {}).update(rows)
+        self.bases[push.clock] = min(push.base, self.bases.get(push.clock, push.base))
         while min(self.finished) > self.version:
-            self._apply(self.pending.pop(self.version), self.version, update)
+            self._apply(self.pending.pop(self.version), self.bases.pop(self.version), update)
         return True
 
     def _apply(self, rows: dict[int, Vector], base: int, update: Update) -> None:

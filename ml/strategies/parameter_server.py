@@ -151,6 +151,7 @@ def ssp(
     losses = [loss / rows + penalty for loss, rows, penalty in tails]
     last = loss_at(problem, data, found["parameters"])
     trace = finite(Trace(found["parameters"], [*losses, last], len(tails)))
+    trace.staleness = list(found["staleness"])
     # Nobody notes the time of an update: it is placed by its number among the clocks of member 0.
     clocks = found["seconds"] or [0.0]
     per_clock = max(len(losses) / len(clocks), 1.0)

@@ -41,6 +41,7 @@ def test_the_log_of_a_parameter_server_shows_that_it_kept_its_bound(tmp_path):
     [found] = plain["strategies"]
     assert (found["strategy"], found["updates"], len(found["loss_history"])) == ("ssp:0", 5, 6)
     assert found["from_alone"] < 1e-12
+    assert found["staleness"] == [0] * 5
     [verdict] = json.loads(check_log(log).stdout)
     assert (verdict["violations"], 15 in verdict["held"]) == ([], True)
 

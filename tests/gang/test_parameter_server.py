@@ -35,7 +35,8 @@ def test_others_count_each_update_and_keep_the_bound(size, staleness):
     assert same(results)
     assert [len(tails) for _, tails, _ in results] == [updates] * size
     assert staleness_found(gang.notes, size) == []
-    assert all(min(stale) >= 0 for *_, stale in results)
+    most = updates if staleness is None else staleness
+    assert all(0 <= each <= most for *_, stale in results for each in stale)
 
 
 def test_asynchronous_staleness_is_what_came_between():
@@ -46,6 +47,16 @@ def test_asynchronous_staleness_is_what_came_between():
     key_range.accept(Push(1, 0, 0, [1], rows), update)
     key_range.accept(Push(0, 1, 1, [0], rows), update)
     assert key_range.staleness == [0, 1, 1]
+
+
+def test_the_staleness_of_a_clock_is_that_of_its_oldest_read():
+    """Clock 1 is pushed from version 0 by one member and, when that has counted, from 1."""
+    key_range = KeyRange(np.zeros(1), members=2, in_clocks=True)
+    rows = np.ones((1, 3))
+    for source, clock, base in [(0, 0, 0), (0, 1, 0), (1, 0, 0), (1, 1, 1)]:
+        key_range.accept(Push(source, clock, base, [source], rows), update)
+    assert key_range.staleness == [0, 1]
+    assert key_range.bases == {}
 
 
 def test_a_push_counts_once():

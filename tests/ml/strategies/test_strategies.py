@@ -1,6 +1,6 @@
 """Every strategy against its oracle, the plain descent, and against the loss of its members."""
 
-from itertools import pairwise
+from itertools import count, pairwise
 
 import numpy as np
 import pytest
@@ -122,6 +122,18 @@ def test_replicas_of_an_allreduce_send_no_more_than_they_must():
     assert arrays == (STEPS + 1) * 2 * (size - 1) * numbers * 8
 
 
+def test_replicas_that_do_not_make_the_same_step_are_found(monkeypatch):
+    steps, update = count(), Problem.update
+
+    def noisy(self, *arguments):
+        parameters, memory = update(self, *arguments)
+        return parameters + 1e-15 * next(steps), memory
+
+    monkeypatch.setattr(Problem, "update", noisy)
+    with pytest.raises(ArgumentError, match="replicas of an all-reduce differ"):
+        trained("allreduce")
+
+
 def test_average_is_the_weighted_average_of_the_shards_own_solutions():
     found = trained("average")
     shards = [slice(a, b) for a, b in pairwise(CUTS) if a < b]
@@ -147,6 +159,15 @@ def test_the_others_end_near_sync(strategy):
     settings = {"iterations": 150}
     found, expected = trained(strategy, **settings), trained("sync", **settings)
     assert found.loss_history[-1] == pytest.approx(expected.loss_history[-1], rel=0.05)
+
+
+def test_the_staleness_of_every_update_is_recorded():
+    assert trained("sync").staleness == []
+    assert trained("ssp:0").staleness == [0] * STEPS
+    assert all(0 <= each <= 2 for each in trained("ssp:2").staleness)
+    found = trained("async").staleness
+    assert len(found) == 3 * STEPS
+    assert min(found) >= 0
 
 
 def test_asynchronous_updates_are_counted_exactly():
