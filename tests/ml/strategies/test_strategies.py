@@ -16,6 +16,8 @@ from ml import (
     train,
 )
 from ml.descent import Descent
+from ml.strategies.average import solve
+from ml.strategies.parameter_server import Steps
 from tests.ml.fakes import labeled_data
 
 CHANCE = np.random.default_rng(7)
@@ -32,6 +34,8 @@ EXACT = ["sync", "ssp:0"]
 ROUNDED = ["allreduce", "local:1"]
 EVERY = [*EXACT, *ROUNDED, "ssp:2", "async", "local:5", "average", "model_parallel", "pipeline"]
 TOLERANCE = 1e-12
+FALLING = Schedule("adaptive", 0.1, patience=3, tolerance=0.5)
+"""Its step falls five times in a descent of STEPS."""
 
 
 def labels_for(model):
@@ -90,7 +94,7 @@ def test_synchronous_strategies_equal_the_descent_in_one_process(strategy, model
 def test_staleness_zero_equals_sync_to_the_byte(size):
     data = partitioned()
     data.dataset.members_max = size
-    settings = {"optimizer": "adam", "schedule": "adaptive", "penalty": "elastic_net"}
+    settings = {"optimizer": "adam", "schedule": FALLING, "penalty": "elastic_net"}
     found, expected = trained("ssp:0", data=data, **settings), trained("sync", **settings)
     assert found.parameters.tobytes() == expected.parameters.tobytes()
     assert found.loss_history == expected.loss_history
@@ -122,6 +126,12 @@ def test_replicas_of_an_allreduce_send_no_more_than_they_must():
     assert arrays == (STEPS + 1) * 2 * (size - 1) * numbers * 8
 
 
+def test_the_bytes_of_all_members_are_told_together():
+    data = partitioned()
+    found = trained("allreduce", data=data)
+    assert found.sent_bytes == sum(each.total_bytes for each in data.dataset.sent)
+
+
 def test_replicas_that_do_not_make_the_same_step_are_found(monkeypatch):
     steps, update = count(), Problem.update
 
@@ -143,6 +153,12 @@ def test_average_is_the_weighted_average_of_the_shards_own_solutions():
     np.testing.assert_allclose(found.parameters, expected, rtol=0, atol=TOLERANCE)
 
 
+def test_a_shard_whose_descent_diverges_has_no_solution():
+    block = partitioned().dataset.blocks[0]
+    problem = Problem(Linear(), FEATURES, schedule=Schedule("constant", 1e6), iterations=400)
+    assert np.isnan(solve(problem, block, 0, np.zeros(FEATURES))).all()
+
+
 def test_local_steps_are_averaged_by_the_rows_of_the_members():
     """One period of all steps: every member solves its own shard, and the average is weighted."""
     found = trained(f"local:{STEPS}")
@@ -152,6 +168,28 @@ def test_local_steps_are_averaged_by_the_rows_of_the_members():
     )
     np.testing.assert_allclose(found.parameters, expected, rtol=0, atol=TOLERANCE)
     assert len(found.loss_history) == 2
+
+
+def test_what_an_optimizer_remembers_is_averaged_with_the_parameters():
+    data = labeled_data((X[:20], Y[:20]), (X[20:], Y[20:]))
+    plain = {"penalty": None, "strength": 0.0, "iterations": 4}
+    found = trained("local:2", data=data, optimizer="momentum", **plain)
+    rows = np.column_stack([X, np.ones(ROWS)])
+    shards = [(rows[:20], Y[:20]), (rows[20:], Y[20:])]
+    state = np.zeros((2, FEATURES + 1))
+    for _ in range(2):
+        ends = [with_momentum(state, *shard, steps=2) for shard in shards]
+        state = np.average(ends, axis=0, weights=[20, 40])
+    np.testing.assert_allclose(found.parameters, state[0], rtol=0, atol=TOLERANCE)
+
+
+def with_momentum(state, rows, labels, steps):
+    weights, velocity = state
+    for _ in range(steps):
+        gradient = rows.T @ (rows @ weights - labels) / len(labels)
+        velocity = 0.9 * velocity - 0.1 * gradient
+        weights = weights + velocity
+    return [weights, velocity]
 
 
 @pytest.mark.parametrize("strategy", ["async", "ssp:3", "local:4"])
@@ -170,26 +208,52 @@ def test_the_staleness_of_every_update_is_recorded():
     assert min(found) >= 0
 
 
-def test_asynchronous_updates_are_counted_exactly():
+def test_every_asynchronous_loss_holds_the_penalty():
+    """Hardly moving, each entry is what the rows of one member cost at the start."""
+    start, strength = np.full(FEATURES + 1, 2.0), 7.0
+    found = trained("async", start=start, step=1e-15, strength=strength)
+    penalty = strength / 2 * (start[:-1] @ start[:-1])
+    residuals = X @ start[:-1] + start[-1] - Y
+    costs = [np.mean(residuals[a:b] ** 2) / 2 + penalty for a, b in ((0, 9), (9, 30), (30, 60))]
+    np.testing.assert_allclose(
+        np.sort(found.loss_history[:-1]), np.repeat(np.sort(costs), STEPS), rtol=1e-9
+    )
+
+
+def test_the_schedule_of_async_counts_passes_over_all_rows():
+    """Three members make three updates a pass: number 5, from 0, belongs to the second pass."""
+    problem = Problem(Linear(), 2, schedule=Schedule("mllib", 1.0))
+    tail = np.array([8.0, 2.0, 0.0])
+    gradient = np.array([2.0, 4.0])
+    moved, _ = Steps(problem, 3).update(np.zeros(2), gradient, tail, None, 5, slice(0, 2))
+    np.testing.assert_allclose(moved, -gradient / 2 / np.sqrt(2), rtol=1e-15)
+
+
+def test_updates_are_counted_exactly():
     assert trained("async").updates == 3 * STEPS
     assert trained("ssp:3").updates == STEPS
+    assert trained("local:5").updates == STEPS, "the last period is shorter"
 
 
 @pytest.mark.parametrize(
     "strategy",
     [
-        *[*EXACT, *ROUNDED, "local:5", "model_parallel", "pipeline"],
+        *["ssp:0", *ROUNDED, "local:2", "model_parallel", "pipeline"],
         *["ssp:0:half", "allreduce:half", "allreduce:top-k=0.4", "allreduce:sign"],
     ],
 )
 @pytest.mark.parametrize("victim", [0, 1])
 def test_a_lost_member_changes_nothing(strategy, victim):
-    """Every member dies once: early, and late enough to have left checkpoints."""
+    """Every member dies once: early, and near the end, when it has left checkpoints."""
     model = model_for(strategy)
     calm, rough = partitioned(model), partitioned(model)
-    deaths = {(victim, 1): 5, (1 - victim, 2): 30}
+    settings = {"optimizer": "momentum", "schedule": FALLING}
+    expected = trained(strategy, model, calm, **settings)
+    late = 9 * calm.dataset.sent[1 - victim].messages // 10
+    # The second death comes in epoch 2 where all start again, in epoch 1 where the lost one does.
+    deaths = {(victim, 1): 5, (1 - victim, 2): late, (1 - victim, 1): late}
     rough.dataset.dies = lambda rank, epoch, number: deaths.get((rank, epoch)) == number
-    found, expected = trained(strategy, model, rough), trained(strategy, model, calm)
+    found = trained(strategy, model, rough, **settings)
     assert found.parameters.tobytes() == expected.parameters.tobytes()
     assert found.loss_history == expected.loss_history
 
