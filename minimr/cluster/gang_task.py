@@ -9,7 +9,7 @@ import queue
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from minimr.cluster import messages as m
 from minimr.cluster.checkpoints import Checkpoints
@@ -28,6 +28,9 @@ from minimr.tasks.emitted import as_iterable, checked_pairs, encoded
 from minimr.tasks.failure import Position, TaskFailed, reporting
 from minimr.tasks.resident import open_resident
 from minimr.tasks.watcher import Watcher
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 WAIT_S = 1.0
 NOTE_CHARACTERS_MAX = 4096
@@ -169,6 +172,9 @@ class WatchedMembers:
         value = self._link.receive(source, tag)
         self._tick()
         return value
+
+    def reuse(self, source: int, array: "npt.NDArray[Any]") -> None:
+        self._link.reuse(source, array)
 
     def await_member(self, rank: int) -> None:
         self._link.await_member(rank)

@@ -17,7 +17,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from minimr.cluster.handshake import HELLO_LIMITS, greet
 from minimr.cluster.listener import Listener
@@ -26,6 +26,9 @@ from minimr.cluster.wire import encode_frame, read_frame
 from minimr.errors import CorruptData, MinimrError, ProtocolError
 from minimr.gang.members import MemberLost, Traffic
 from minimr.shuffle import codec
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 Address = tuple[str, int]
 Notes = list[dict[str, Any]]
@@ -78,6 +81,10 @@ class Seat:
         except OSError as error:
             self.lose(str(error))
             raise MemberLost(self.rank, self.lost) from None
+
+    def reuse(self, buffer: memoryview) -> None:
+        if self.conversation is not None:
+            self.conversation.reuse(buffer)
 
     def ping(self) -> None:
         if self.conversation is not None and not self.lost:
@@ -225,6 +232,9 @@ class MemberLink:
 
     def receive(self, source: int, tag: str) -> Any:
         return self._seats[source].take(tag)
+
+    def reuse(self, source: int, array: "npt.NDArray[Any]") -> None:
+        self._seats[source].reuse(array.reshape(-1).view("u1").data)
 
     def await_member(self, rank: int) -> None:
         if self._seats[rank].lost:

@@ -14,10 +14,13 @@ MemberLost with its own rank.
 import threading
 from collections import defaultdict, deque
 from collections.abc import Callable
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from minimr.gang.members import MemberLost, Members, Traffic
 from minimr.shuffle import codec
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 Result = TypeVar("Result")
 Restart = Literal["all", "one"]
@@ -67,6 +70,10 @@ class InProcessMember:
             self._check_alive()
             message = inbox.popleft()
         return codec.unpack(*message)
+
+    def reuse(self, source: int, array: "npt.NDArray[Any]") -> None:  # noqa: ARG002
+        """Whoever still looks at it sees zeros."""
+        array.fill(0)
 
     def await_member(self, rank: int) -> None:
         with self._gang.changed:

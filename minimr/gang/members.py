@@ -15,9 +15,12 @@ for somebody else is not disturbed. What happens next is for the gang's `restart
 """
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from minimr.errors import MinimrError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 
 class MemberLost(MinimrError):
@@ -85,6 +88,14 @@ class Members(Protocol):
         """Wait for the next value from `source` under `tag`. Its arrays are ours to change.
 
         Raises MemberLost when nothing more can come.
+        """
+        ...
+
+    def reuse(self, source: int, array: "npt.NDArray[Any]") -> None:
+        """Give an array back that `receive` gave for `source`: the next one may lie in its memory.
+
+        Nobody may look at it, or at a view of it, from now on. It is for large arrays that come
+        one after the other, and need not be called.
         """
         ...
 

@@ -97,6 +97,7 @@ def _pass_on(members: Members, chunks: list[Array], index: int) -> Iterator[tupl
         for segment in islice(outgoing, 1):  # The next one travels while this one is added.
             members.send(after, TAG, segment)
         yield mine, theirs
+        members.reuse(before, theirs)
     for segment in outgoing:
         members.send(after, TAG, segment)
 

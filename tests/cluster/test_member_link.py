@@ -184,6 +184,30 @@ def test_an_epoch_that_is_over_is_sent_away(gang_of):
 # One conversation
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.complex128, np.bool_])
+def test_memory_that_is_given_back_is_that_of_the_next_array_of_its_size(gang_of, dtype):
+    def program(link):
+        if link.rank == 0:
+            for number in range(4):
+                link.send(1, "array", np.full(100 + (number == 1), number, dtype))
+                link.receive(1, "go on")
+            return None
+        found, kept = [], []
+        for number in range(4):
+            array = link.receive(0, "array")
+            assert (array == np.full(len(array), number, dtype)).all()
+            found.append(array.ctypes.data)
+            kept.append(array)  # So that nobody else is given this memory.
+            if number < 2:
+                link.reuse(0, array)
+            link.send(0, "go on", None)
+        return found
+
+    _, (first, other_size, second, third) = gang_of(2).run(program)
+    assert first == second
+    assert len({first, other_size, third}) == 3
+
+
 @pytest.fixture
 def pair():
     ours, theirs = socket.socketpair()
