@@ -33,17 +33,17 @@ class InputFormat:
     record_reader: str | None
     block_reader: str
     decodes: bool = False
-    """Whether the readers take `encoding` and `errors`."""
+    """Whether the readers take `encoding`, `errors` and `line_bytes_max`."""
     width: int | None = None
     takes_label: bool = False
     label: str = ""
     keeps_copies: bool = False
     """Whether reading takes so long that a copy of the columns is kept, see parsed_copies.py."""
 
-    def read_records(self, split: Any, **text: str) -> Iterator[tuple[Any, Any]]:
+    def read_records(self, split: Any, **text: Any) -> Iterator[tuple[Any, Any]]:
         """The split's (key, value) pairs; UsageError when the format has no records.
 
-        `text` may give an encoding and errors, which count where text is decoded.
+        `text` may give an encoding, errors and line_bytes_max, which count where text is read.
         """
         if self.record_reader is None:
             raise UsageError(
@@ -52,7 +52,7 @@ class InputFormat:
             )
         return self._read(self.record_reader, split, text)  # type: ignore[no-any-return]
 
-    def read_blocks(self, split: Any, block_bytes: int = BLOCK_BYTES, **text: str) -> Any:
+    def read_blocks(self, split: Any, block_bytes: int = BLOCK_BYTES, **text: Any) -> Any:
         """Kind "records": an iterator of blocks. Kind "columns": the split as one Block.
 
         `block_bytes` is how large a block may be, where the format lets that be chosen.
@@ -78,7 +78,7 @@ class InputFormat:
         label = {"label": self.label} if self.takes_label else {}
         return _load(self.block_reader)(split, **label)
 
-    def _read(self, reader: str, split: Any, text: dict[str, str]) -> Any:
+    def _read(self, reader: str, split: Any, text: dict[str, Any]) -> Any:
         if self.width is not None:
             return _load(reader)(split, self.width)
         return _load(reader)(split, **(text if self.decodes else {}))

@@ -10,7 +10,9 @@ which `str.splitlines` would cut. Bytes that are not valid in the encoding becom
 escapes (PEP 383), which the output writer turns back into the same bytes.
 
 Lines travel in blocks of about one MiB, cut after the last line end that was read. A longer line
-is collected in pieces and joined once, so that its cost stays linear.
+is collected in pieces and joined once, so that its cost stays linear. A line that is longer than a
+task's memory is an error as soon as that much of it was read: whoever works on it needs several
+times its size.
 """
 
 import codecs
@@ -35,13 +37,16 @@ NO_END = 1 << 62
 
 
 def read_text(
-    split: Split, encoding: str = "utf-8", errors: str = "surrogateescape"
+    split: Split,
+    encoding: str = "utf-8",
+    errors: str = "surrogateescape",
+    line_bytes_max: int = NO_END,
 ) -> Iterator[tuple[int, str]]:
     """(byte offset, line without its line end) for every line that starts in the split.
 
     In a .gz file offsets count decompressed bytes. Raises as `read_text_blocks` does.
     """
-    blocks = read_text_blocks(split, encoding, errors, LINES_BYTES)
+    blocks = read_text_blocks(split, encoding, errors, LINES_BYTES, line_bytes_max)
     return chain.from_iterable(map(_lines if _is_utf8(encoding) else TextBlock.lines, blocks))
 
 
@@ -75,29 +80,32 @@ def read_text_blocks(
     encoding: str = "utf-8",
     errors: str = "surrogateescape",
     block_bytes: int = BLOCK_BYTES,
+    line_bytes_max: int = NO_END,
 ) -> Iterator[TextBlock]:
     """The split's lines in blocks of whole lines, about 2 MiB each (one line may be longer).
 
-    Raises UsageError for an encoding that cannot be used, BadRecord for a damaged .gz file or a
-    file that shrank since it was cut, MinimrError when the file cannot be read; a block raises
-    BadRecord when `errors` is "strict" and it holds invalid bytes.
+    Raises UsageError for an encoding that cannot be used, BadRecord for a damaged .gz file, a file
+    that shrank since it was cut or a line over `line_bytes_max`, MinimrError when the file cannot
+    be read; a block raises BadRecord when `errors` is "strict" and it holds invalid bytes.
     """
     check_encoding(encoding, errors)
-    for offset, data in read_whole_lines(split, block_bytes):
+    for offset, data in read_whole_lines(split, block_bytes, line_bytes_max):
         yield TextBlock(data, offset, split.path, encoding, errors)
 
 
-def read_whole_lines(split: Split, block_bytes: int = BLOCK_BYTES) -> Iterator[tuple[int, bytes]]:
+def read_whole_lines(
+    split: Split, block_bytes: int = BLOCK_BYTES, line_bytes_max: int = NO_END
+) -> Iterator[tuple[int, bytes]]:
     """(byte offset, about `block_bytes` of whole lines) in order; together they are the split."""
     with _open(split) as stream:
         if split.length == WHOLE_FILE:
-            yield from _cut_at_line_ends(stream, 0, NO_END, block_bytes)
+            yield from _cut_at_line_ends(stream, 0, NO_END, block_bytes, line_bytes_max)
             return
         end = split.offset + split.length
         start = _first_line_start(stream, split.offset, end)
         if start is not None:
             stream.seek(start)
-            yield from _cut_at_line_ends(stream, start, end, block_bytes)
+            yield from _cut_at_line_ends(stream, start, end, block_bytes, line_bytes_max)
 
 
 def check_encoding(encoding: str, errors: str) -> None:
@@ -134,7 +142,7 @@ def _first_line_start(stream: BinaryIO, start: int, end: int) -> int | None:
 
 
 def _cut_at_line_ends(
-    stream: BinaryIO, start: int, end: int, block_bytes: int
+    stream: BinaryIO, start: int, end: int, block_bytes: int, line_bytes_max: int
 ) -> Iterator[tuple[int, bytes]]:
     """Blocks of whole lines from `start`, where a line begins, to the end of the line that holds
     byte `end - 1`.
@@ -150,6 +158,8 @@ def _cut_at_line_ends(
         position = after
         if not cut:
             pieces.append(chunk)
+            if position - start > max(line_bytes_max, block_bytes):  # So much is held anyway.
+                raise _too_long(stream.name, start, line_bytes_max)
             continue
         pieces.append(chunk[:cut])
         data = b"".join(pieces)
@@ -184,6 +194,13 @@ def _open(split: Split) -> Iterator[BinaryIO]:
         ) from error
     except OSError as error:
         raise MinimrError(f"Cannot read the input {split.path}: {error.strerror}.") from error
+
+
+def _too_long(path: str, start: int, line_bytes_max: int) -> BadRecord:
+    return BadRecord(
+        f"The line at {path}:{start} is longer than a task's memory of {line_bytes_max:,} bytes. "
+        "Allow several times its size (--memory), or cut the file into shorter lines."
+    )
 
 
 def _shrank(path: str) -> BadRecord:

@@ -63,7 +63,11 @@ def _enter(job: Job, task: MapTask, split: Split, position: Position) -> Source:
     reader = input_format(task.format)
     if reader.kind == "columns":
         return Source(blocks=[reader.read_blocks(split)])
-    text = {"encoding": task.encoding, "errors": task.errors}
+    text = {
+        "encoding": task.encoding,
+        "errors": task.errors,
+        "line_bytes_max": task.memory_bytes,
+    }
     if job.map_block is not None:
         block_bytes = task.memory_bytes // MEMORY_PER_BLOCK
         return Source(blocks=reader.read_blocks(split, block_bytes, **text))

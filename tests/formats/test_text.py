@@ -109,6 +109,15 @@ def test_a_line_of_50_mb_is_read_by_its_owner_alone(tmp_path):
     assert lines[-1] == [(50_000_007, "last")]
 
 
+def test_a_line_over_the_limit_is_an_error_that_says_where(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"short\n" + b"x" * 5_000_000 + b"\nlast")
+    split = Split(str(path), 0, path.stat().st_size, 0)
+    assert len(list(read_text(split, line_bytes_max=6_000_000))) == 3
+    with pytest.raises(BadRecord, match="a:6 is longer than a task's memory of 3,000,000 bytes"):
+        list(read_text(split, line_bytes_max=3_000_000))
+
+
 def bytes_read_by(split: Split) -> int:
     """How many bytes this process read, by the kernel's own count."""
 
