@@ -18,7 +18,8 @@ FIGURE = "figure.json"
 
 @dataclass(frozen=True)
 class Candidate:
-    """`needs` is what must be there: a module of the peers' Python, or a program on the PATH.
+    """`needs` is what must be there: a module of the peers' Python or, as "our NAME", of this one;
+    or "program NAME".
 
     Candidates with a different `question` than the first have answers of their own.
     """

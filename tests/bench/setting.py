@@ -1,5 +1,6 @@
 """Where and on what it is measured: the interpreters, the scale, the place of the inputs."""
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -47,12 +48,12 @@ class Setting:
         return {**kept, "PYTHONPATH": str(ROOT)}
 
     def has(self, need: str) -> bool:
-        """Whether a module, or "program NAME", is there."""
+        """Whether a module of the peers' is there, "our MODULE", or "program NAME"."""
         if not need:
             return True
         if need not in self._modules:
             kind, _, name = need.rpartition(" ")
-            self._modules[need] = shutil.which(name) is not None if kind else self._has_module(name)
+            self._modules[need] = HAS[kind](self, name)
         return self._modules[need]
 
     def version(self, module: str) -> str | None:
@@ -60,6 +61,12 @@ class Setting:
         code = f"import importlib.metadata as m; print(m.version({module!r}))"
         done = subprocess.run([self.peers_python, "-c", code], capture_output=True, text=True)
         return done.stdout.strip() or None
+
+    def _we_have_module(self, name: str) -> bool:
+        return importlib.util.find_spec(name) is not None
+
+    def _has_program(self, name: str) -> bool:
+        return shutil.which(name) is not None
 
     def _has_module(self, name: str) -> bool:
         code = f"import importlib.util as u, sys; sys.exit(u.find_spec({name!r}) is None)"
@@ -79,3 +86,10 @@ class Setting:
                 make(half)
                 half.rename(final)
         return final
+
+
+HAS = {
+    "": Setting._has_module,
+    "our": Setting._we_have_module,
+    "program": Setting._has_program,
+}

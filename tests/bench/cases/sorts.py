@@ -42,6 +42,17 @@ def sort(setting: Setting) -> list[Candidate]:
     ]
 
 
+def compressed(setting: Setting) -> list[Candidate]:
+    """Everything is written and read twice, as a spill and as the map's output, and sent once."""
+    paths = inputs.records(setting)
+
+    def ours(codec: str, needs: str = "") -> Candidate:
+        options = ("--memory", f"{BUDGET_MB // 2}MB", "--compress", codec)
+        return Candidate(f"minimr, {codec}", terasort(setting, paths, *options), needs)
+
+    return [ours("none"), ours("zlib"), ours("zstd", "our zstandard")]
+
+
 def sort_within(setting: Setting) -> list[Candidate]:
     """Two slots share the budget evenly; whoever knows a budget is given the same."""
     paths = inputs.records(setting)
@@ -69,5 +80,10 @@ CASES = {
             Goal(2.0, "minimr, no budget"),
             Goal(BUDGET_MB + PER_PROCESS_MB * PROCESSES, figure="peak_mb"),
         ],
+    ),
+    "compress": Case(
+        "Sort of 500 MB within 100 MB, spills and shuffle compressed",
+        compressed,
+        sorted_records,
     ),
 }
