@@ -99,16 +99,14 @@ def _reached(job: Job, worker: str) -> None:
 
 def accept(job: Job, task: Task, worker: str, attempt: AttemptId, output: Output) -> None:
     """This attempt's output is the task's. The same for a live message and the journal's replay."""
-    # A name that came over the wire has parts of its own, which weigh more than the task's.
-    task.winner = task.attempt_id(attempt.number)
-    task.worker, task.output = worker, output
+    task.won, task.worker, task.output = attempt.number, worker, output
     task.counters = output.counters or NOTHING
     job.skipped += len(output.skipped) - len(task.skipped)
     task.skipped = output.skipped
     task.digest = output.digest or task.digest
     task.stage.done += 1
     if task.stage is job.map_stage and output.inline is not None:
-        job.inlined[task.index] = task
+        job.inlined.append(task.index)
 
 
 def _record_done(turn: Turn, event: events.AttemptDone) -> None:
@@ -296,6 +294,7 @@ def output_lost(turn: Turn, task: Task, holder: Worker | None) -> None:
 def lose(job: Job, task: Task) -> None:
     """The same for a live loss and the journal's replay."""
     task.state = move(TASK_TABLE, task.state, Step.OUTPUT_LOST)
-    task.winner = task.worker = task.output = None
+    if task.output is not None and task.output.inline is not None:
+        job.inlined.remove(task.index)
+    task.won = task.worker = task.output = None
     task.stage.done -= 1
-    job.inlined.pop(task.index, None)

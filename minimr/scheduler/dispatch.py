@@ -169,8 +169,9 @@ def _inline(job: Job, reduce: Task) -> tuple[tuple[int, object, str | None], ...
     """What a reduce task needs of the map outputs that travelled inline."""
     if reduce.stage is not job.reduce_stage:
         return ()
+    tasks = (job.map_stage.tasks[index] for index in job.inlined)
     return tuple(
-        (index, task.output.inline[reduce.index], task.digest)
-        for index, task in job.inlined.items()
+        (task.index, task.output.inline[reduce.index], task.digest)
+        for task in tasks
         if task.output is not None and task.output.inline is not None
     )

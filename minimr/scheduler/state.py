@@ -133,7 +133,8 @@ class Task:
     failed_on: frozenset[str] = NO_WORKERS
     positions: tuple[str, ...] = ()
     running: dict[AttemptId, Running] = field(default_factory=lambda: NOT_RUNNING)
-    winner: AttemptId | None = None
+    # The number of the attempt whose output is the task's: its whole name would weigh 80 bytes.
+    won: int | None = None
     worker: str | None = None
     output: Output | None = None
     # The last winner's; they outlive its output, which a reducer may have read before it was lost.
@@ -153,6 +154,10 @@ class Task:
     @property
     def name(self) -> str:
         return f"{self.stage.kind}-{self.index}"
+
+    @property
+    def winner(self) -> AttemptId | None:
+        return None if self.won is None else self.attempt_id(self.won)
 
     def attempt_id(self, number: int) -> AttemptId:
         return AttemptId(self.stage.job.plan.job, self.stage.kind, self.index, number)
@@ -244,8 +249,8 @@ class Job:
     # Every map output on a disk, in the order of completion; a lost one is followed by its heir.
     locations: list[Location] = field(default_factory=list)
     told: dict[str, int] = field(default_factory=dict)
-    # The map tasks whose output came along with the message, by index.
-    inlined: dict[int, Task] = field(default_factory=dict)
+    # The indices of the map tasks whose output came along with the message.
+    inlined: list[int] = field(default_factory=list)
     skipped: int = 0
     # Holders of map output that did not answer: by whose word, and since when each says so.
     unreached: dict[str, dict[str, float]] = field(default_factory=dict)

@@ -30,7 +30,7 @@ COMMITS = (
         return
     if attempt not in task.running:
         if task.state is TaskState.DONE and task.stage is job.reduce_stage:
-            task.state, task.winner = TaskState.PENDING, None
+            task.state, task.won = TaskState.PENDING, None
             task.stage.done -= 1
             enqueue(task)
             turn.wake_all()
@@ -189,7 +189,7 @@ COMMITS = (
     for job in turn.state.jobs.values():
         for task in job.reduce_stage.tasks if job.reduce_stage else ():
             if task.worker == name and job.state is JobState.RUNNING:
-                task.state, task.winner, task.worker = TaskState.PENDING, None, None
+                task.state, task.won, task.worker = TaskState.PENDING, None, None
                 task.stage.done -= 1
                 task.stage.ready.append(task.index)
 """,
