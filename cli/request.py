@@ -84,6 +84,12 @@ REQUEST_OPTIONS = (
         help="Let the map tasks reduce their own pairs first, if reduce is a named aggregate; what "
         "would round otherwise is left.",
     ),
+    click.option(
+        "--balance-keys",
+        is_flag=True,
+        help="Cut the keys into parts of even size, by a sample of the input: a hot key has a part "
+        "of its own, whatever reduce does.",
+    ),
     click.option("--overwrite", is_flag=True, help="Replace OUT once the new result is complete."),
 )
 

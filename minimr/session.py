@@ -75,9 +75,10 @@ def run(
     `settings` are those of `Request`: reducers, output_format, encoding, errors, overwrite,
     skip_bad_records, backups (False: no late task gets a second attempt beside its first), pack
     (True: small input files share map tasks), split_hot_keys (True: map tasks begin the work of an
-    aggregate, so that no reducer has all the pairs of a key), options. Raises UsageError for a
-    request that cannot be carried out, JobFailed when the job fails, NoCoordinator when there is no
-    cluster at `address`.
+    aggregate, so that no reducer has all the pairs of a key), balance_keys (True: parts are ranges
+    of keys with equally many pairs, by a sample), options. Raises UsageError for a request that
+    cannot be carried out, JobFailed when the job fails, NoCoordinator when there is no cluster at
+    `address`.
     """
     stop_if_loading()
     if runner not in ("cluster", "serial"):

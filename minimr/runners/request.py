@@ -149,6 +149,7 @@ def new_request(
     backups: bool = True,
     pack: bool = False,
     split_hot_keys: bool = False,
+    balance_keys: bool = False,
     memory_bytes: int = MEMORY_BYTES,
     compress: str = NONE,
     profiles: str | None = None,
@@ -156,8 +157,9 @@ def new_request(
 ) -> Request:
     """Check everything that can be checked before any work is done. Raises UsageError.
 
-    For a job of total order it reads a sample of the inputs. `memory_bytes` is for each slot;
-    `compress` names the codec of spills and shuffled segments: none, zlib, or zstd.
+    For a job of total order, and to `balance_keys`, it reads a sample of the inputs. `memory_bytes`
+    is for each slot; `compress` names the codec of spills and shuffled segments: none, zlib, or
+    zstd.
     """
     _check_skips(skip_bad_records)
     _check_memory(memory_bytes)
@@ -169,6 +171,8 @@ def new_request(
     check_encoding(encoding, errors)
     splits = plan_splits(inputs)
     _check_inputs(instance, splits)
+    sampler = "total_order" if instance.total_order else "balance_keys" if balance_keys else None
+    _check_partition(instance, sampler)
     if split_hot_keys:
         _check_splittable(instance)
     partitions = reducers or instance.default_reducers or reducers_for(splits, memory_bytes)
@@ -206,7 +210,7 @@ def new_request(
         backups=backups,
         pack=pack,
     )
-    if instance.total_order:
+    if sampler is not None:
         request.sample()
     return request
 
@@ -243,13 +247,17 @@ def _check_memory(memory_bytes: int) -> None:
 
 
 def _check_inputs(job: Job, splits: Sequence[Split]) -> None:
-    """Whether the files can be of the job's format, and its partitions what it says they are."""
+    """Whether the files can be of the job's format."""
     reader = input_format(job.input_format)
     for path in dict.fromkeys(split.path for split in splits):
         reader.check(path)
-    if job.total_order and type(job).partition is not Job.partition:
+
+
+def _check_partition(job: Job, sampler: str | None) -> None:
+    """Only one can say which partition a key belongs to; `sampler` is what asks for a sample."""
+    if sampler is not None and type(job).partition is not Job.partition:
         raise UsageError(
-            f"{type(job).__name__} has a partition of its own and total_order, which chooses the "
+            f"{type(job).__name__} has a partition of its own and {sampler}, which chooses the "
             "partitions; leave one of them out"
         )
 

@@ -13,6 +13,7 @@ than a fifth, but once in 100,000 sorts.
 
 One key is never split, for its values must meet. So where a key is so frequent that it fills more
 than a part, it gets a part of its own, the others share the rest evenly, and some may be empty.
+That helps a job that needs no order, too (`balance_keys`), where a few keys hold most of the pairs.
 
 Boundaries are R - 1 keys b[0] <= b[1] <= ...; part r holds the keys with b[r-1] <= key < b[r].
 """

@@ -146,6 +146,7 @@ def test_the_session_gets_what_the_user_asked_for(
     asked += ["--encoding", "latin-1", "--errors", "strict", "--output-format", "jsonl"]
     asked += ["--skip-bad-records", "5", "--memory", "64MB", "--compress", "zlib"]
     asked += ["--no-backups", "--progress-timeout", "2.5", "--pack", "--split-hot-keys"]
+    asked += ["--balance-keys"]
     minimr("run", job_file, text, "-o", out, *asked)
     [request] = session.requests
     del request["on_event"]
@@ -164,6 +165,7 @@ def test_the_session_gets_what_the_user_asked_for(
         "backups": False,
         "pack": True,
         "split_hot_keys": True,
+        "balance_keys": True,
         "progress_timeout_s": 2.5,
         "memory_bytes": 64_000_000,
         "compress": "zlib",

@@ -127,3 +127,29 @@ def test_a_job_that_combines_has_nothing_to_split(text):
 def test_a_reduce_by_hand_must_see_all_values_together(text):
     with pytest.raises(UsageError, match="ByHand cannot be split"):
         mr.run(ByHand, [text], runner="serial", split_hot_keys=True)
+
+
+class ByHandColumns(ByHand):
+    map_block = columns_of_words
+
+
+@pytest.mark.parametrize("job", [ByHand, ByHandColumns])
+def test_balanced_keys_give_the_same_answer_and_a_hot_key_its_own_reducer(text, job):
+    settings = {"runner": "serial", "reducers": 5}
+    hashed = mr.run(job, [text], **settings)
+    balanced = mr.run(job, [text], **settings, balance_keys=True)
+    assert sorted(balanced) == sorted(hashed)
+    pairs = sorted(each["records_in"] for each in attempts(balanced, "reduce"))
+    assert sum(pairs) == 20_000
+    assert pairs[-1] == 16_000
+    assert pairs[-2] < 1_500
+    assert sorted(each["records_in"] for each in attempts(hashed, "reduce"))[-1] > 16_000
+
+
+def test_a_partition_of_ones_own_is_not_balanced(text):
+    class Own(ByHand):
+        def partition(self, key, partitions):
+            return 0
+
+    with pytest.raises(UsageError, match="partition of its own and balance_keys"):
+        mr.run(Own, [text], runner="serial", balance_keys=True)
