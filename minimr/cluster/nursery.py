@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from minimr.cluster.fork_server import Forks, ForkServer
+from minimr.cluster.process_name import name_process
 
 PRELOAD = ("minimr.cluster.slot", "minimr.tasks.map_task", "minimr.tasks.reduce_task")
 # Jobs over text never need it, and the first slots have it no sooner for waiting until it is here.
@@ -55,6 +56,7 @@ class Nursery:
 def _keep(sock: socket.socket, slot_main: SlotMain, directory: Path) -> None:
     """The nursery's own half. Its process group is not the worker's, whose end it must survive."""
     os.setpgid(0, 0)
+    name_process("nursery")
     server = ForkServer(sock, lambda given: _become_slot(slot_main, *given), late=PRELOAD_LATER)
     server.run(PRELOAD)
     server.kill_all()
@@ -63,6 +65,7 @@ def _keep(sock: socket.socket, slot_main: SlotMain, directory: Path) -> None:
 
 def _become_slot(slot_main: SlotMain, slot_descriptor: int, output: int) -> None:
     """In the child: prints go into `output`, and nothing is left of our standard input."""
+    name_process("slot")
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((nothing, 0), (output, 1), (output, 2)):
         os.dup2(source, target)

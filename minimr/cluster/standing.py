@@ -22,6 +22,7 @@ from minimr.cluster import messages as m
 from minimr.cluster.address import Address, read_address, write_address
 from minimr.cluster.client import Client
 from minimr.cluster.launcher import LocalWorkers, environment
+from minimr.cluster.process_name import name_process
 from minimr.errors import MinimrError, NoCoordinator, UsageError
 from minimr.scheduler.policy import PROGRESS_TIMEOUT_S
 
@@ -46,6 +47,7 @@ def serve_coordinator(
     from minimr.cluster.coordinator import Coordinator
     from minimr.cluster.journal import Journal
 
+    name_process("coord")
     _refuse_second(address_file)
     kept = Journal.open(journal) if journal is not None else None
     try:

@@ -20,6 +20,7 @@ from minimr.cluster.address import read_address
 from minimr.cluster.fork_server import ForkServer
 from minimr.cluster.listener import check_loopback
 from minimr.cluster.nursery import PRELOAD
+from minimr.cluster.process_name import name_process
 from minimr.cluster.worker import Worker
 from minimr.errors import MinimrError
 from minimr.scheduler.policy import PROGRESS_TIMEOUT_S
@@ -46,6 +47,7 @@ def serve(
     """
     if advertise is not None:
         check_loopback(advertise[0])
+    name_process("worker")
     worker = Worker(
         read_address(address_file),
         slots,
@@ -80,6 +82,7 @@ def main() -> None:
     parser.add_argument("--progress-timeout", type=float, default=PROGRESS_TIMEOUT_S)
     parser.add_argument("--import", dest="modules", nargs="*", default=[])
     options = parser.parse_args()
+    name_process("forks")
     asker = socket.socket(fileno=os.dup(sys.stdin.fileno()))
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, sys.stdin.fileno())
