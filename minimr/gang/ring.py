@@ -86,7 +86,10 @@ def _reduce_packed(members: Members, chunks: list[Array], compression: Compressi
 
 
 def _pass_on(members: Members, chunks: list[Array], index: int) -> Iterator[tuple[Array, Array]]:
-    """Send a chunk to the next rank; yield the segments of the chunk before it, and what came."""
+    """Send a chunk to the next rank; yield the segments of the chunk before it, and what came.
+
+    Chunks differ by one element, so one of them has at most one segment more than the other.
+    """
     size = members.size
     after, before = (members.rank + 1) % size, (members.rank - 1) % size
     outgoing, incoming = _segments(chunks[index % size]), _segments(chunks[(index - 1) % size])
@@ -98,8 +101,6 @@ def _pass_on(members: Members, chunks: list[Array], index: int) -> Iterator[tupl
             members.send(after, TAG, segment)
         yield mine, theirs
         members.reuse(before, theirs)
-    for segment in outgoing:
-        members.send(after, TAG, segment)
 
 
 def _segments(chunk: Array) -> Iterator[Array]:

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -48,6 +50,16 @@ def test_a_tolerance_asks_for_more_and_every_measures_less_often():
     rare = EarlyStopping(MODEL, HELD_OUT, patience=2, every=10)
     trained = train(MODEL, TRAINING, on_step=rare, **SETTINGS)
     assert len(trained.loss_history) == 10 * (len(rare.losses) - 1) + 1
+
+
+def test_a_loss_that_equals_the_best_is_no_better_and_the_count_is_saved():
+    parameters = np.zeros(9)
+    stopping = EarlyStopping(MODEL, HELD_OUT, patience=3)
+    assert [stopping(step, 0.0, parameters) for step in (1, 2, 3)] == [False] * 3
+    going_on = EarlyStopping(MODEL, HELD_OUT, patience=3)
+    going_on.resume(json.loads(json.dumps(stopping.saved())))
+    assert going_on(4, 0.0, parameters) is True
+    assert (going_on.best_iteration, going_on.losses) == (1, [going_on.best_loss] * 4)
 
 
 def test_any_of_several_ends_the_descent_and_all_are_told():

@@ -19,7 +19,7 @@ from ml import (
 )
 from ml import estimator_core as core
 from ml.array_inputs import features_of
-from tests.ml.fakes import FakeCluster, labeled_data
+from tests.ml.fakes import FakeCluster, FakeDataset, labeled_data
 
 GENERATOR = np.random.default_rng(6)
 X = GENERATOR.normal(size=(60, 3))
@@ -74,6 +74,12 @@ def test_several_classes_are_told_apart_by_softmax():
     powers = np.exp(scores)
     assert np.allclose(found.predict_proba(X), powers / powers.sum(axis=1, keepdims=True))
     assert (found.coef_.shape, found.intercept_.shape) == ((3, 3), (3,))
+
+
+def test_large_scores_have_probabilities_too():
+    found = DescentClassifier().fit(X, THIRDS)
+    chances = found.predict_proba(1e6 * X)
+    assert np.allclose(chances.sum(axis=1), 1)
 
 
 def test_two_classes_by_softmax_and_by_a_margin():
@@ -166,6 +172,16 @@ def test_a_file_is_loaded_and_dropped_again(monkeypatch):
     found = DescentRegressor(partitions=3).fit(DIABETES)
     assert found.score(str(DIABETES)) > 0.4
     assert (loaded, closed) == ([3, 3], [DIABETES, str(DIABETES)])
+
+
+def test_rows_that_were_numbered_by_class_are_dropped_again(monkeypatch):
+    closed = []
+    monkeypatch.setattr(FakeDataset, "close", lambda self: closed.append(self))
+    given = parts(THIRDS.astype(float))
+    DescentClassifier(iterations=2).fit(given)
+    [dropped] = closed
+    assert dropped is not given.dataset
+    assert set(dropped.blocks[0]["y"]) <= {0.0, 1.0, 2.0}
 
 
 @pytest.mark.slow

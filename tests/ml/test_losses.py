@@ -132,6 +132,18 @@ def test_small_chances_keep_their_digits():
     assert tiny == pytest.approx(math.exp(-40), rel=1e-14)
 
 
+def test_which_labels_a_loss_takes():
+    labels = np.array([0.0, 1.0, 2.0, 3.0, 0.5, -1.0, np.inf, np.nan])
+    taken = {
+        "squared": [0.0, 1.0, 2.0, 3.0, 0.5, -1.0],
+        "poisson": [0.0, 1.0, 2.0, 3.0],
+        "logistic": [0.0, 1.0],
+        "softmax": [0.0, 1.0, 2.0],
+    }
+    for name, expected in taken.items():
+        assert labels[find_loss(name).domain.holds(labels, 3)].tolist() == expected
+
+
 def test_corners():
     _, [slope] = LOSSES["hinge"].evaluate(np.array([1.0]), np.array([1.0]))
     assert slope == 0.0  # MLlib: a row on the margin does not count

@@ -16,6 +16,7 @@ from ml import (
     train,
 )
 from ml.descent import Descent
+from ml.strategies import find_strategy
 from ml.strategies.average import solve
 from ml.strategies.parameter_server import Steps
 from tests.ml.fakes import labeled_data
@@ -291,6 +292,12 @@ def test_divergence_is_explained_by_every_strategy(strategy):
 def test_what_does_not_fit_is_refused(strategy, settings, text):
     with pytest.raises(ArgumentError, match=text):
         trained(strategy, **settings)
+
+
+@pytest.mark.parametrize("name", ["allreduce:zip", "ssp:2:zip", "async:top-k=0"])
+def test_a_compression_that_is_none_is_refused_before_anything_starts(name):
+    with pytest.raises(ArgumentError):
+        find_strategy(name)
 
 
 def test_more_members_than_columns_or_layers_do_not_matter():
