@@ -78,6 +78,17 @@ def test_a_delay_strikes_its_own_partitions_in_its_share_of_the_steps(monkeypatc
     assert 200 < len(slept) < 300
 
 
+def test_alone_nobody_straggles(monkeypatch):
+    slept = []
+    monkeypatch.setattr("ml.delays.time.sleep", slept.append)
+    data, delays = partitioned(), slow_member(1, 3, 3, factor=4.0, share=1.0)
+    train(Linear(), data, "sync", delays=delays, **SETTINGS)
+    assert slept
+    slept.clear()
+    train(Linear(), data, alone, delays=delays, **SETTINGS)
+    assert slept == []
+
+
 def test_alone_needs_no_gang_and_one_round():
     data = partitioned()
     rounds = data.dataset.rounds
