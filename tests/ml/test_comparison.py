@@ -65,6 +65,11 @@ def test_stragglers_change_nothing_but_the_time():
     assert slow.parameters.tobytes() == plain.parameters.tobytes()
 
 
+def test_a_slow_member_is_slow_with_all_its_partitions():
+    owned = [slow_member(rank, 3, 8, factor=2.0) for rank in range(3)]
+    assert [(each.first, each.end) for each in owned] == [(0, 2), (2, 5), (5, 8)]
+
+
 def test_a_delay_strikes_its_own_partitions_in_its_share_of_the_steps(monkeypatch):
     slept = []
     monkeypatch.setattr("ml.delays.time.sleep", slept.append)

@@ -5,7 +5,7 @@ import pytest
 
 from ml.batches import Batches
 from ml.errors import ArgumentError
-from ml.gram import gram, gram_sums
+from ml.gram import Gram, gram, gram_sums
 from ml.linear import LinearRegressionWithSGD
 from ml.models import Linear, MultilayerPerceptron
 from ml.optimizers import Optimizer
@@ -71,6 +71,11 @@ def test_a_perfect_fit_has_no_negative_loss():
     losses = [found.sums(weights * (1 + step * 1e-12))[-2] for step in range(20)]
     assert min(losses) >= 0.0
     assert max(losses) < 1e-9
+
+
+def test_a_loss_that_rounding_made_negative_is_zero():
+    found = Gram(np.eye(1), np.ones(1), yty=1.0 - 2**-52, rows=1)
+    assert found.sums(np.ones(1)).tolist() == [0.0, 0.0, 1.0]
 
 
 def test_it_is_for_least_squares_over_all_rows(data):

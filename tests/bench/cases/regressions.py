@@ -13,6 +13,7 @@ ONE_PASS, TWO_PASSES = "numpy, two processes, one pass", "numpy, two processes, 
 PEERS = {"Dask": "distributed", "Ray": "ray", "torch": "torch"}
 """Each by the module that it needs."""
 MLLIB = "Spark MLlib"
+ALL_REDUCE = "minimr, all-reduce"
 ROWS = 1_000_000
 MATRIX_MB = 8 * ROWS * 101 / 1e6
 
@@ -36,9 +37,10 @@ def whole(setting: Setting) -> list[Candidate]:
 def rounds(setting: Setting, columns: int) -> list[Candidate]:
     paths = inputs.matrices(setting, columns)
     by_hand = partial(setting.ours, "on_numpy_descent.py")
-    resident = setting.ours("on_minimr_descent.py", "rounds", OUT, paths[0].parent)
+    ours = partial(setting.ours, "on_minimr_descent.py")
     return [
-        Candidate("minimr", resident),
+        Candidate("minimr", ours("rounds", OUT, paths[0].parent)),
+        Candidate(ALL_REDUCE, ours("all_reduces", OUT, paths[0].parent)),
         Candidate(ONE_PASS, by_hand("rounds", OUT, *paths)),
         Candidate(TWO_PASSES, by_hand("rounds_of_two_passes", OUT, *paths)),
         *_peers(setting, "rounds", paths),
@@ -64,7 +66,12 @@ CASES = {
             f"A round of gradient descent over 1,000,000 x {columns} float64",
             partial(rounds, columns=columns),
             number,
-            [Goal(1.15, ONE_PASS), *(Goal(1.0, name) for name in (TWO_PASSES, *PEERS)), *more],
+            [
+                Goal(1.15, ONE_PASS),
+                Goal(1.15, ONE_PASS, of=ALL_REDUCE),
+                *(Goal(1.0, name) for name in (TWO_PASSES, *PEERS)),
+                *more,
+            ],
             unit="ms",
         )
         for columns, more in ((20, []), (100, [Goal(1.3 * MATRIX_MB, figure="peak_mb")]))

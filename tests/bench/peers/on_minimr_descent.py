@@ -1,7 +1,8 @@
 """minimr's linear regression, as its users call it: python on_minimr_descent.py CASE OUT FOLDER
 
 `whole` is the seed program of this project over libsvm text; its figure is that of the process.
-The figure of `rounds` is the median time of a round over resident .npy files.
+The figure of `rounds` is the median time of a round over resident .npy files, that of `all_reduces`
+the time of a step of the same descent by two members of a gang.
 """
 
 import json
@@ -25,9 +26,17 @@ def whole(out: Path, folder: str) -> None:
 
 
 def rounds(out: Path, folder: str) -> None:
+    steps(out, folder, "sync")
+
+
+def all_reduces(out: Path, folder: str) -> None:
+    steps(out, folder, "allreduce")
+
+
+def steps(out: Path, folder: str, strategy: str) -> None:
     with mr.Cluster(WORKERS) as cluster:
         data = ml.load_npy(folder, -1, PARTITIONS, cluster)
-        trained = ml.train(ml.Linear(), data, step=STEP, iterations=ROUNDS)
+        trained = ml.train(ml.Linear(), data, strategy, step=STEP, iterations=ROUNDS)
     save(out, trained.parameters.tolist())
     times = [1e3 * (later - earlier) for earlier, later in pairwise(trained.seconds)]
     (out / "figure.json").write_text(json.dumps(median(times[WARM_UP:])))
