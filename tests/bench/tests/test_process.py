@@ -2,12 +2,13 @@
 
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tests.bench.process import CandidateFailed, Cost, run_process
-from tests.bench.process_tree import MemoryWatch, descendants, memory_bytes
+from tests.bench.process_tree import MemoryWatch, come_first, descendants, memory_bytes
 
 MB = 1_000_000
 
@@ -98,3 +99,16 @@ def test_a_watch_keeps_the_peak() -> None:
     watch.peak_bytes = 7 * MB
     watch.look()
     assert watch.peak_bytes >= 7 * MB
+
+
+def test_the_watch_goes_before_what_it_watches() -> None:
+    def priority() -> int:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+        come_first()
+        return os.sched_getparam(0).sched_priority
+
+    with ThreadPoolExecutor(1) as thread:  # It ends with the thread.
+        try:
+            assert thread.submit(priority).result() == 2
+        except PermissionError:
+            pytest.skip("may not have a priority")
