@@ -48,6 +48,7 @@ SPREAD = 0x9E3779B97F4A7C15
 EMPTY_FILES = 10_000
 ROWS = 1_000_000
 TEXT_COLUMNS = 20
+MATRIX_FILES = 8
 DRAWN_AT_ONCE = 10_000
 
 
@@ -174,7 +175,7 @@ def labelled_text(setting: Setting) -> list[Path]:
     form = " ".join(["%.6f", *(f"{index}:%.6f" for index in range(1, TEXT_COLUMNS + 1))]) + "\n"
 
     def make(folder: Path) -> None:
-        for number, rows in enumerate(_labelled_rows(setting, TEXT_COLUMNS)):
+        for number, rows in enumerate(_labelled_rows(setting, TEXT_COLUMNS, FILES)):
             labels_first = rows[:, [-1, *range(TEXT_COLUMNS)]].tolist()
             text = "".join(form % tuple(row) for row in labels_first)
             (folder / f"{number:02}.libsvm").write_text(text)
@@ -187,20 +188,22 @@ def matrices(setting: Setting, columns: int) -> list[Path]:
     import numpy as np
 
     def make(folder: Path) -> None:
-        for number, rows in enumerate(_labelled_rows(setting, columns)):
+        for number, rows in enumerate(_labelled_rows(setting, columns, MATRIX_FILES)):
             np.save(folder / f"{number:02}.npy", rows)
 
-    return files_in(setting.cached(f"regression-{columns}-{setting.scaled(ROWS)}", make))
+    return files_in(setting.cached(f"matrices-{columns}-{setting.scaled(ROWS)}", make))
 
 
-def _labelled_rows(setting: Setting, columns: int) -> "Iterator[npt.NDArray[np.float64]]":
+def _labelled_rows(
+    setting: Setting, columns: int, files: int
+) -> "Iterator[npt.NDArray[np.float64]]":
     """The rows of each file, features and label."""
     import numpy as np
 
     chance = np.random.default_rng(SEED)
     weights = chance.normal(size=columns)
-    count = setting.scaled(ROWS, at_least=FILES * 10) // FILES
-    for _ in range(FILES):
+    count = setting.scaled(ROWS, at_least=files * 10) // files
+    for _ in range(files):
         features = chance.normal(size=(count, columns))
         labels = features @ weights + chance.normal(size=count)
         yield np.column_stack([features, labels])

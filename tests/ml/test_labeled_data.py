@@ -97,6 +97,14 @@ def test_a_split_depends_on_its_seed(cluster):
     assert labels(17) != labels(18)
 
 
+def test_every_partition_has_draws_of_its_own():
+    labels = np.arange(30.0)
+    data = labeled_data(*((np.ones((15, 1)), half) for half in (labels[:15], labels[15:])))
+    kept = data.random_split([0.5, 0.5], seed=3)[0].to_arrays()[1]
+    draws = np.concatenate([uniform_draws(3, partition, 15) for partition in range(2)])
+    assert kept.tolist() == labels[draws < 0.5].tolist()
+
+
 def test_a_part_keeps_the_width_of_the_whole():
     X = np.zeros((40, 1))
     data = labeled_data((X, np.zeros(40)), ([[0.0, 0.0, 7.0]], [1.0]))

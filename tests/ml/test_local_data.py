@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+import minimr as mr
 from ml import ArgumentError, Linear, MultilayerPerceptron, StandardScaler, evaluate, train
 from ml.local_data import local_data
 from tests.ml.fakes import labeled_data
@@ -36,6 +37,21 @@ def test_whatever_is_asked_of_resident_rows_can_be_asked_here():
     model = train(Linear(), data, iterations=2, step=0.1)
     assert evaluate(model, data).rows == 40
     data.dataset.close()
+
+
+class Backwards(mr.Job):
+    """Emits its rows with falling keys."""
+
+    def map_block(self, block):
+        for key, label in zip("cab", block["y"], strict=False):
+            yield key, float(label)
+
+    reduce = mr.Sum()
+
+
+def test_keys_are_reduced_in_their_order():
+    data = local_data(X[:3], np.array([1.0, 2.0, 3.0]))
+    assert data.dataset.round(Backwards()) == [("a", 2.0), ("b", 3.0), ("c", 1.0)]
 
 
 def test_what_is_refused_elsewhere_is_refused_here():

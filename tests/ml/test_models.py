@@ -104,6 +104,7 @@ def test_predictions_are_labels():
     X = np.array([[2.0], [-1.0]])
     assert Linear("logistic").predict(np.ones(1), X).tolist() == [1.0, 0.0]
     assert Linear("hinge").predict(np.ones(1), X).tolist() == [1.0, 0.0]
+    assert Linear("logistic").predict(np.zeros(1), X).tolist() == [0.0, 0.0], "on the border: 0"
     np.testing.assert_allclose(Linear("poisson").predict(np.ones(1), X), np.exp([2.0, -1.0]))
     softmax = Linear("softmax", classes=3)
     assert softmax.predict(np.array([1.0, 0.0, -1.0]), X).tolist() == [0.0, 2.0]

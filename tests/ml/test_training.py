@@ -93,6 +93,14 @@ def test_the_elastic_net_is_scikit_learns():
     assert trained.parameters[2] == 0.0
 
 
+def test_the_share_of_l1_reaches_the_penalty():
+    X, y = rows_of("squared")
+    data = in_parts(X, y)
+    named = train(Linear(), data, penalty="elastic_net", strength=0.2, l1_ratio=0.9)
+    given = train(Linear(), data, penalty=Penalty(l1=0.2 * 0.9, l2=0.2 * (1.0 - 0.9)))
+    assert named.parameters.tobytes() == given.parameters.tobytes()
+
+
 ELASTIC_NET = [0.8726870672268433, -1.7856204978211814, 0.0, 0.0, 2.975606673410761]
 
 
