@@ -3,12 +3,14 @@
 import json
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from cli.compare import _panels as panels
 from cli.curves import Curve, Panel, draw
 from cli.main import main
-from ml import DIABETES
+from ml import DIABETES, Compared, Linear, Trained
 
 LINE = "{http://www.w3.org/2000/svg}polyline"
 
@@ -69,6 +71,15 @@ def test_what_makes_no_sense_is_refused_before_anything_starts(arguments, text):
     done = run(*arguments)
     assert done.exit_code == 2
     assert text in done.output
+
+
+def test_losses_are_drawn_against_what_was_sent_until_then():
+    trained = Trained(Linear(), 1, np.zeros(1), [3.0, 2.0, 1.0], seconds=[0.0, 0.5, 2.0])
+    trained.sent_bytes = 4_000_000
+    steps, seconds, sent = panels([Compared("sync", trained, 2.0, 0.0)])
+    assert steps.curves[0].points == [(0, 3.0), (1, 2.0), (2, 1.0)]
+    assert seconds.curves[0].points == [(0.0, 3.0), (0.5, 2.0), (2.0, 1.0)]
+    assert sent.curves[0].points == [(0.0, 3.0), (2.0, 2.0), (4.0, 1.0)]
 
 
 def test_curves_fill_their_axes():
