@@ -34,7 +34,7 @@ class GramRound(mr.Job):
     features: int
 
     def map_block(self, block: mr.Block) -> Iterator[tuple[int, Matrix]]:
-        X, y = block["X"], block["y"]
+        X, y = np.asarray(block["X"], np.float64), block["y"]
         columns, ones, last = X.shape[1], self.features, self.features + 1
         gram = np.zeros((self.features + 2, self.features + 2))
         gram[:columns, :columns] = X.T @ X

@@ -109,6 +109,14 @@ class SplitJob(mr.Job):
         return block.take((self.low <= draws) & (draws < self.high))
 
 
+class NarrowJob(mr.Job):
+    """Rounds the features to float32; what is too large for it becomes infinite."""
+
+    def map_block(self, block: mr.Block) -> mr.Block:
+        with np.errstate(over="ignore"):
+            return mr.Block({**block.columns, "X": block["X"].astype(np.float32)})
+
+
 def uniform_draws(seed: int, partition_index: int, rows: int) -> Vector:
     """One draw from [0, 1) per row, as PySpark's RDDRangeSampler makes them."""
     generator = random.Random(seed ^ partition_index)
@@ -257,6 +265,15 @@ class LabeledData:
             X[row : row + rows, :columns] = part["X"]
             row += rows
         return X, labels
+
+    def as_float32(self) -> "LabeledData":
+        """The same rows with their features rounded to float32, labels as they are.
+
+        They take half the memory, and a linear model's round half the time: it multiplies in
+        float32 and adds up the pieces of rows in float64, so that its sums are good to some five
+        digits. Everything else computes in float64 with the rounded features.
+        """
+        return LabeledData(self.dataset.transform(NarrowJob()))
 
     def random_split(
         self, weights: Sequence[float], seed: int | None = None

@@ -124,22 +124,27 @@ class Linear:
         return _labels_of(self.objective, self.scores(parameters, X))
 
     def sums(self, parameters: Vector, X: Matrix, y: Vector) -> Vector:
-        """[gradient, loss, rows], each piece of rows read once."""
+        """[gradient, loss, rows], each piece of rows read once.
+
+        The products of a piece are taken in the precision of X; all that is added to them, and the
+        loss, is float64.
+        """
         loss, width = self.objective, X.shape[1]
         weights, biases = self._split(parameters)
-        columns = weights[:, :width].T
+        precision = X.dtype if X.dtype == np.float32 else np.dtype(np.float64)
+        columns = weights[:, :width].T.astype(precision, copy=False)
         gradient = np.zeros((self.outputs, len(parameters) // self.outputs))
         value = 0.0
         with np.errstate(over="ignore", invalid="ignore"):  # the descent reports what overflows
             for rows in _pieces(X):
                 piece = X[rows]
-                scores = piece @ columns
+                scores = (piece @ columns).astype(np.float64, copy=False)
                 if self.intercept:
                     scores += biases
                 part, slopes = loss.evaluate(scores if loss.per_class else scores[:, 0], y[rows])
                 slopes = slopes if loss.per_class else slopes[:, None]
                 value += part
-                gradient[:, :width] += slopes.T @ piece
+                gradient[:, :width] += slopes.T.astype(precision, copy=False) @ piece
                 if self.intercept:
                     gradient[:, -1] += slopes.sum(axis=0)
         return np.concatenate([gradient.ravel(), [value, len(y)]])

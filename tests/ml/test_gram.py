@@ -31,6 +31,14 @@ def data():
     )
 
 
+def test_the_sums_of_float32_features_are_taken_in_float64(data):
+    narrow = data.as_float32()
+    X, y = narrow.to_arrays()
+    found = gram_sums(narrow, intercept=False)
+    np.testing.assert_allclose(found.XtX, X.T @ X, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(found.Xty, X.T @ y, rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize("intercept", [False, True])
 def test_the_sums_are_those_of_numpy(data, intercept):
     X, y = data.to_arrays()

@@ -76,6 +76,15 @@ def test_summary_of_no_rows():
     assert np.isnan(summary.label_mean)
 
 
+def test_features_as_float32():
+    narrow = labeled_data(([[0.1, 1.0], [1e300, 2.0]], [0.1, 1e300])).as_float32()
+    (block,) = narrow.dataset.blocks
+    assert block["X"].dtype == np.float32
+    assert block["X"].tolist() == [[float(np.float32(0.1)), 1.0], [float("inf"), 2.0]]
+    assert block["y"].tolist() == [0.1, 1e300]
+    assert narrow.summary().bad_rows == 1
+
+
 def test_every_row_lands_in_exactly_one_part(cluster):
     data = load_libsvm(DIABETES, partitions=3, cluster=cluster)
     weights = [0.5, 0.25, 0.25]

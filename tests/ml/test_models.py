@@ -52,6 +52,25 @@ def test_a_narrow_partition_counts_as_having_zero_columns(model, columns):
 
 
 @pytest.mark.parametrize("model", ALL)
+def test_features_in_float32_are_multiplied_so_and_the_rest_is_float64(model):
+    X, y, parameters = rows_and_parameters(model, rows=20_000)
+    rounded = X.astype(np.float32)
+    exact = model.sums(parameters, rounded.astype(np.float64), y)
+    sums = model.sums(parameters, rounded, y)
+    assert sums.dtype == np.float64
+    assert np.abs(sums - exact).max() < 1e-5 * np.abs(exact).max()
+    assert sums.tolist() != exact.tolist() or not isinstance(model, Linear)
+
+
+@pytest.mark.parametrize("model", ALL)
+def test_features_that_are_whole_numbers_do_not_round_the_parameters(model):
+    X, y, parameters = rows_and_parameters(model)
+    whole = np.round(3 * X)
+    expected = model.sums(parameters, whole, y)
+    np.testing.assert_allclose(model.sums(parameters, whole.astype(int), y), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("model", ALL)
 def test_an_empty_partition_adds_nothing(model):
     _, _, parameters = rows_and_parameters(model)
     assert not model.sums(parameters, np.zeros((0, 0)), np.zeros(0)).any()

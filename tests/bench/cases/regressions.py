@@ -14,6 +14,7 @@ PEERS = {"Dask": "distributed", "Ray": "ray", "torch": "torch"}
 """Each by the module that it needs."""
 MLLIB = "Spark MLlib"
 ALL_REDUCE = "minimr, all-reduce"
+WIDE = "minimr, float64"
 ROWS = 1_000_000
 MATRIX_MB = 8 * ROWS * 101 / 1e6
 
@@ -47,6 +48,15 @@ def rounds(setting: Setting, columns: int) -> list[Candidate]:
     ]
 
 
+def narrow(setting: Setting) -> list[Candidate]:
+    paths = inputs.matrices(setting, 20)
+    ours = partial(setting.ours, "on_minimr_descent.py")
+    return [
+        Candidate("minimr", ours("narrow_rounds", OUT, paths[0].parent)),
+        Candidate(WIDE, ours("wide_rounds", OUT, paths[0].parent)),
+    ]
+
+
 def _peers(setting: Setting, case: str, paths: list[Path]) -> list[Candidate]:
     return [
         Candidate(name, setting.peer("descents.py", f"{name.lower()}_{case}", OUT, *paths), module)
@@ -60,6 +70,13 @@ CASES = {
         whole,
         number,
         [Goal(4.0), *(Goal(1.0, name) for name in (BY_HAND, ALONE, *PEERS, MLLIB))],
+    ),
+    "descent-float32": Case(
+        "A round of gradient descent over 1,000,000 x 20, the features as float32",
+        narrow,
+        number,
+        [Goal(0.6, WIDE)],
+        unit="ms",
     ),
     **{
         f"descent-{columns}": Case(

@@ -33,17 +33,26 @@ def all_reduces(out: Path, folder: str) -> None:
     steps(out, folder, "allreduce")
 
 
-def steps(out: Path, folder: str, strategy: str) -> None:
+def wide_rounds(out: Path, folder: str) -> None:
+    steps(out, folder, "sync", digits=3)
+
+
+def narrow_rounds(out: Path, folder: str) -> None:
+    steps(out, folder, "sync", digits=3, narrow=True)
+
+
+def steps(out: Path, folder: str, strategy: str, digits: int = 6, narrow: bool = False) -> None:
     with mr.Cluster(WORKERS) as cluster:
         data = ml.load_npy(folder, -1, PARTITIONS, cluster)
+        data = data.as_float32() if narrow else data
         trained = ml.train(ml.Linear(), data, strategy, step=STEP, iterations=ROUNDS)
-    save(out, trained.parameters.tolist())
+    save(out, trained.parameters.tolist(), digits)
     times = [1e3 * (later - earlier) for earlier, later in pairwise(trained.seconds)]
     (out / "figure.json").write_text(json.dumps(median(times[WARM_UP:])))
 
 
-def save(out: Path, weights: list[float]) -> None:
-    (out / "answer").write_text(json.dumps([round(each, 6) + 0.0 for each in weights]))
+def save(out: Path, weights: list[float], digits: int = 6) -> None:
+    (out / "answer").write_text(json.dumps([round(each, digits) + 0.0 for each in weights]))
 
 
 if __name__ == "__main__":

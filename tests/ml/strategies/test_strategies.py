@@ -268,6 +268,17 @@ def test_a_lost_member_costs_no_update(strategy):
 
 
 @pytest.mark.parametrize("strategy", EVERY)
+def test_features_as_float32_give_the_same_to_some_digits(strategy):
+    model = model_for(strategy)
+    wide = trained(strategy, model).parameters
+    narrow = trained(strategy, model, partitioned(model).as_float32()).parameters
+    if strategy not in ("ssp:2", "async"):  # They depend on who comes first.
+        np.testing.assert_allclose(narrow, wide, rtol=1e-4, atol=1e-5)
+    assert narrow.dtype == np.float64
+    assert narrow.tolist() != wide.tolist()
+
+
+@pytest.mark.parametrize("strategy", EVERY)
 def test_divergence_is_explained_by_every_strategy(strategy):
     with pytest.raises(Diverged, match="step"):
         trained(strategy, model_for(strategy), step=1e12, iterations=40)
