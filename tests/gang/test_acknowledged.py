@@ -1,6 +1,7 @@
-"""A push is acknowledged when the replica has it, and not before."""
+"""What is acknowledged and answered: not before it is due, and to no other question."""
 
 import queue
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -53,4 +54,22 @@ def test_the_replica_comes_first():
     assert members.until("pushed") == ["pushed"]
     members.heard.put(["push", push.to_list()])  # Sent again, for the answer was lost.
     assert members.until("pushed") == ["pushed"]
+    members.heard.put(None)
+
+
+def test_an_answer_to_an_earlier_question_is_none_to_this_one():
+    """Both come from member 1 before our own range, which waits for two pushes, has answered."""
+    members = Scripted()
+    members.heard.put(["joined", [], 0, None, None])
+    server = mr.ParameterServer(members, START, update, 0)
+    ours = len(START) // 2
+    theirs, rows = np.zeros(len(START) - ours), np.ones((1, ours + 2))
+    with ThreadPoolExecutor(1) as pool:
+        read = pool.submit(server.read, 1)
+        members.until("read")
+        members.heard.put(["values", 1, 1, theirs])
+        members.heard.put(["values", 0, 0, theirs - 7.0])  # Late: it had been asked for again.
+        for source in range(2):
+            members.heard.put(["push", Push(source, 0, 0, [source], rows).to_list()])
+        assert read.result(10)[ours:].tolist() == theirs.tolist()
     members.heard.put(None)
