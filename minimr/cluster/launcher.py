@@ -22,7 +22,7 @@ from minimr.scheduler.policy import PROGRESS_TIMEOUT_S
 
 REPLACEMENTS_MAX = 8
 LEAVE_TIMEOUT_S = 5.0
-# What slots will need, too, if we have imported it.
+# What slots may need, too.
 SHARED_MODULES = ("numpy",)
 
 
@@ -40,8 +40,8 @@ class LocalWorkers:
         command = [sys.executable, "-P", "-m", "minimr.cluster.worker_process"]
         command += ["--address", str(address_file), "--base", str(base)]
         command += ["--slots", str(slots), "--slots-here", str(count * slots)]
-        command += ["--progress-timeout", str(progress_timeout_s), "--import"]
-        self._command = command + [name for name in SHARED_MODULES if name in sys.modules]
+        command += ["--progress-timeout", str(progress_timeout_s)]
+        self._command = [*command, "--import", *_shared_modules(count * slots)]
         self._count = count
         self._changed = threading.Condition()
         self._serial = 0
@@ -141,6 +141,13 @@ class LocalWorkers:
         for _ in range(min(count, REPLACEMENTS_MAX - self._replacements)):
             self._replacements += 1
             self._spawn()
+
+
+def _shared_modules(slots: int) -> list[str]:
+    """What is to be imported once, before the slots are born: what we have imported ourselves, or
+    all that they may need, if they are so many that they would keep each other waiting for it."""
+    crowded = slots > (os.cpu_count() or 1)
+    return [name for name in SHARED_MODULES if crowded or name in sys.modules]
 
 
 def environment() -> dict[str, str]:

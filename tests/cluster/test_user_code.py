@@ -1,5 +1,6 @@
 """Whatever user code does, the job ends, the reason reaches the user, and the cluster goes on."""
 
+import sys
 from functools import partial
 
 import pytest
@@ -84,6 +85,14 @@ def test_all_slots_know_numpy_from_birth_if_their_caller_does(text, tmp_path):
 
     with mr.Cluster(1) as cluster:
         assert list(cluster.run(str(tmp_path / "knows_numpy.py"), [text])) == [("numpy", True)]
+
+
+def test_slots_that_outnumber_the_processors_know_numpy_from_birth(monkeypatch):
+    monkeypatch.setattr(launcher.os, "cpu_count", lambda: 4)
+    assert launcher._shared_modules(5) == ["numpy"]
+    monkeypatch.delitem(sys.modules, "numpy")
+    assert launcher._shared_modules(5) == ["numpy"]
+    assert launcher._shared_modules(4) == []
 
 
 def test_a_crash_shows_what_was_printed_before_it(cluster, text):
