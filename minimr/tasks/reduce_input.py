@@ -28,10 +28,18 @@ from minimr.tasks.watcher import NOBODY, Watcher
 Segment = Iterator[Pairs]
 DECODED_TIMES = 4
 """Encoded pairs take up to about this many times their size once decoded."""
+PAIR_BYTES = 40
+"""A pair that is grouped key by key counts as so many encoded bytes at least: however little was
+stored of it, its key may need an entry, a list and an object of its own."""
 
 
-def loaded(segments: Sequence[Segment], memory_bytes: int) -> tuple[bool, list[Segment]]:
-    """Tell whether the segments' pairs fit into the memory; return the segments whole."""
+def loaded(
+    segments: Sequence[Segment], memory_bytes: int, pair_bytes: int = 0
+) -> tuple[bool, list[Segment]]:
+    """Tell whether the segments' pairs fit into the memory; return the segments whole.
+
+    A pair counts as `pair_bytes` encoded bytes at least.
+    """
     whole = list(segments)
     left_bytes = memory_bytes // DECODED_TIMES
     for number, segment in enumerate(segments):
@@ -39,15 +47,17 @@ def loaded(segments: Sequence[Segment], memory_bytes: int) -> tuple[bool, list[S
         whole[number] = first(blocks, segment)
         for block in segment:
             blocks.append(block)
-            left_bytes -= _size_of(block)
+            left_bytes -= _size_of(block, pair_bytes)
             if left_bytes < 0:
                 return False, whole
     return True, whole
 
 
-def _size_of(block: Pairs) -> int:
+def _size_of(block: Pairs, pair_bytes: int = 0) -> int:
     """Return the bytes that a block takes as it was read; one made by hand is in memory anyway."""
-    return block.size_bytes if isinstance(block, StoredPairs) else 0
+    if not isinstance(block, StoredPairs):
+        return 0
+    return max(block.size_bytes, block.records * pair_bytes)
 
 
 def first(blocks: deque[Pairs], rest: Segment) -> Segment:

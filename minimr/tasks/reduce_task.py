@@ -22,7 +22,7 @@ from minimr.shuffle.secondary_sort import one_call_each
 from minimr.tasks.combine import reducer_of
 from minimr.tasks.emitted import as_iterable, checked_pairs, encoded
 from minimr.tasks.failure import Position, position_of, reporting
-from minimr.tasks.reduce_input import Passes, first, loaded
+from minimr.tasks.reduce_input import PAIR_BYTES, Passes, first, loaded
 from minimr.tasks.skip import Skipper, skipper_of
 from minimr.tasks.spec import ReduceResult, ReduceTask
 from minimr.tasks.watcher import NOBODY, Pace, Watcher
@@ -57,7 +57,8 @@ def run_reduce(
         skipper = skipper_of(job, task, position)
         by_columns, runs = _goes_by_columns(job, skipper, runs, task.memory_bytes)
         if in_memory:
-            in_memory, runs = loaded(runs, task.memory_bytes)
+            pair_bytes = 0 if by_columns else PAIR_BYTES
+            in_memory, runs = loaded(runs, task.memory_bytes, pair_bytes)
         with Passes(by_columns, task.memory_bytes, task.compress, directory, watcher) as passes:
             if not in_memory:
                 runs = passes.few_enough(runs)

@@ -1,6 +1,7 @@
 """A reduce task of many segments and little memory, against sorted()."""
 
 import random
+from unittest.mock import ANY
 
 import numpy as np
 import pytest
@@ -144,6 +145,14 @@ def test_what_fits_is_loaded_and_what_does_not_is_left():
     assert not fits
     assert len(read) == 3
     assert [block.lists()[0][0] for segment in segments for block in segment] == list(range(8))
+
+
+def test_pairs_count_however_little_was_stored_of_them():
+    """Strings that come again are stored as numbers of two bytes."""
+    pairs = [(str(n), "a path") for n in range(1_000)]
+    assert loaded([segment_of(pairs)], 100_000) == (True, ANY)
+    assert loaded([segment_of(pairs)], 100_000, pair_bytes=40) == (False, ANY)
+    assert loaded([segment_of(pairs)], 161_000, pair_bytes=40) == (True, ANY)
 
 
 def test_a_block_knows_its_size_before_it_was_compressed():
