@@ -12,7 +12,7 @@ COMMITS = (
         turn.record_attempt("commit_denied", event.attempt, worker.name, cause=cause)
 """,
         """\
-        task.winner, task.output = event.attempt, event.output
+        task.won, task.output = event.attempt.number, event.output
         turn.write(job, Committed(event.attempt, worker.name, event.output))
         _record_commit(turn, event)
 """,

@@ -156,6 +156,6 @@ OUTPUTS = (
         "a reducer gets another partition of the small map outputs",
         "scheduler/dispatch.py",
         "        (task.index, task.output.inline[reduce.index], task.digest)\n",
-        "        (index, task.output.inline[reduce.index - 1], task.digest)\n",
+        "        (task.index, task.output.inline[reduce.index - 1], task.digest)\n",
     ),
 )

@@ -33,6 +33,8 @@ NAMED_IN_THE_REFERENCE = (
 SOAKS = os.environ.get("MINIMR_SOAK", "1") != "1"
 TICKET = re.compile(r"[A-Z]+-\d+")
 QUICK_SEEDS = 5
+MISFITS = ("AttributeError:", "ImportError:", "NameError:")
+"""What a mutant dies of that names what is not there: nobody could have made that mistake."""
 
 
 def hunted() -> tuple[Mutant, ...]:
@@ -60,6 +62,7 @@ def verdicts() -> dict[str, Verdict]:
 def test_the_seeds_kill(mutant: Mutant) -> None:
     verdict = verdicts()[mutant.name]
     assert verdict.seed is not None, f"it survived {mutant.seeds} seeds {verdict.found}"
+    assert not verdict.found[0].startswith(MISFITS), "the code has changed, and it fits no more"
 
 
 @pytest.mark.slow
