@@ -159,10 +159,10 @@ def test_who_closes_a_channel_hears_no_more_of_it(heard):
     """Not even of frames that came together with the one that was too much."""
     heard.channel._arrived = lambda messages: (heard.items.extend(messages), heard.channel.close())
     heard.peer.sendall(wire(m.Beat()) + wire(m.Beat()))
-    heard.loop.at(0, heard.loop.stop)
+    heard.loop.at(time.monotonic(), heard.loop.stop)
     heard.loop.run()
     heard.loop._stopped = False
-    heard.loop.at(0, heard.loop.stop)
+    heard.loop.at(time.monotonic(), heard.loop.stop)
     heard.loop.run()
     assert heard.events.count(m.Beat()) == 1
 
