@@ -23,14 +23,14 @@ from minimr.simulator.run import Outcome, WorldPlan, simulate
 from minimr.simulator.schedule import plan_for, schedule
 
 CHUNK = 50
-HASH_EVERY = 100
-"""Of the seeds, one in so many is run twice: the same seed must give the same log."""
+TWICE_ONE_IN = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
     """Which runs to make. `workers`, `kinds` and `job` overrule what a seed draws; `gang` asks for
-    the worlds in which a gang works instead of a job."""
+    the worlds in which a gang works instead of a job. Of the seeds, one in `twice_one_in` is run
+    twice: the same seed must give the same log."""
 
     first: int
     last: int
@@ -39,6 +39,7 @@ class Sweep:
     kinds: tuple[str, ...] | None = None
     job: JobChoice | None = None
     gang: bool = False
+    twice_one_in: int = TWICE_ONE_IN
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,8 @@ def run_all(wanted: Sweep) -> Tally:
     for seed in range(wanted.first, wanted.last + 1):
         outcome = run_seed(wanted, seed)
         violations = list(outcome.violations)
-        if seed % HASH_EVERY == 0 and run_seed(wanted, seed).log_hash != outcome.log_hash:
+        twice = seed % wanted.twice_one_in == 0
+        if twice and run_seed(wanted, seed).log_hash != outcome.log_hash:
             violations.append("the same seed gave two different event logs")
         tally.seeds += 1
         tally.events += outcome.events

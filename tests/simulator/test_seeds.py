@@ -2,12 +2,14 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from minimr.simulator import seeds
 from minimr.simulator.jobs import JobChoice
-from minimr.simulator.run import simulate
+from minimr.simulator.run import Outcome, simulate
 from minimr.simulator.seeds import CLASSES, Sweep, Tally, replay_line, sweep
 
 SAFE = Sweep(0, 249)
@@ -24,6 +26,23 @@ def test_no_seed_breaks_a_promise(wanted: Sweep) -> None:
     tally = sweep(wanted)
     assert [(each.seed, each.violations) for each in tally.failures] == []
     assert tally.seeds == wanted.last - wanted.first + 1
+
+
+def test_one_seed_in_so_many_is_run_twice_and_must_give_the_same_log(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    runs: Counter[int] = Counter()
+
+    def never_the_same(_wanted: Sweep, seed: int) -> Outcome:
+        outcome = simulate(seed)
+        runs[seed] += 1
+        outcome.log.append({"event": "note", "run": runs[seed]})
+        return outcome
+
+    monkeypatch.setattr(seeds, "run_seed", never_the_same)
+    tally = seeds.run_all(Sweep(0, 14, twice_one_in=7))
+    assert [seed for seed, times in runs.items() if times == 2] == [0, 7, 14]
+    assert [each.seed for each in tally.failures] == [0, 7, 14]
 
 
 def test_a_sweep_in_two_processes_sees_the_same_and_leaves_no_files(
