@@ -24,7 +24,8 @@ class Index(mr.Job):
             yield word, self.input_path
 
     def map_block(self, block: mr.TextBlock) -> Iterator[tuple[str, str]]:
-        words = set(words_of(block, self.words, self.ignore_case))
+        # In their order: that of a set is another one in every process, and with it the spills.
+        words = dict.fromkeys(words_of(block, self.words, self.ignore_case))
         return zip(words, repeat(block.path))
 
     def combine(self, word: str, paths: Iterable[str]) -> Iterator[tuple[str, str]]:

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import minimr as mr
 from minimr.jobs.index import Index
 from minimr.jobs.words import words_in
 from tests.jobs.harness import TEXTS, run, write_text
@@ -32,3 +33,11 @@ def test_the_paths_are_those_that_were_given(tmp_path, monkeypatch):
     write_text(tmp_path / "a", "word")
     for form in ("records", "blocks"):
         assert run(Index(), ["./a"], form) == [("word", ["./a"])]
+
+
+def test_the_pairs_of_a_block_come_in_the_order_of_its_words():
+    """A set would have another order in every process, and spills that fall elsewhere: a map that
+    runs again after a kill would then not leave the same output."""
+    words = [f"word{number * 7 % 50}" for number in range(100)]
+    block = mr.TextBlock(" ".join(words).encode() + b"\n", 0, "a.txt", "utf-8", "strict")
+    assert list(Index().map_block(block)) == [(word, "a.txt") for word in dict.fromkeys(words)]
