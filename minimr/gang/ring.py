@@ -14,6 +14,10 @@ Chunk i is [i n // K, (i+1) n // K). A member sends all chunks but one in each h
 divides n it sends exactly 2 (K-1)/K n elements, which is the least that is possible. Where it does
 not, the members together send exactly 2 (K-1) n, and each of them within 2 elements of that share.
 
+Two members with an array of one segment need no second half: each sends its array as a whole, as
+many elements as on the ring, and both add the same two numbers. It takes half the time, which is
+all waiting. Larger arrays gain nothing, for then both members add all of them.
+
 Order of the sum: chunk c is added left to right from member c around the ring, ((x_c + x_c+1) +
 ...) + x_c-1. One member does the last addition and all others copy its result, so the replicas are
 equal to the byte. They equal a sum in rank order up to rounding only.
@@ -57,6 +61,12 @@ def all_reduce(members: Members, array: Array, compression: Compression | None =
         raise UsageError("all_reduce works in place: give it a C-contiguous array it may change")
     rank, size = members.rank, members.size
     flat = array.reshape(-1)
+    if size == 2 and compression is None and array.nbytes <= SEGMENT_BYTES:
+        for mine, theirs in _pass_on(members, [flat, flat], 0):
+            # The same operation at both: which of two values that are no numbers a sum becomes
+            # depends on their order, and on whether it is taken in place.
+            mine[:] = mine + theirs if rank == 0 else theirs + mine
+        return array
     chunks = [flat[i * len(flat) // size : (i + 1) * len(flat) // size] for i in range(size)]
     if compression is not None:
         _reduce_packed(members, chunks, compression)

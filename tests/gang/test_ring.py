@@ -54,6 +54,20 @@ def test_each_sends_its_exact_share(size, length):
         assert sent == [share] * size
 
 
+@pytest.mark.parametrize(("length", "messages"), [(20, 1), (21, 2)])
+def test_two_members_swap_what_fits_one_segment(length, messages, monkeypatch):
+    monkeypatch.setattr(ring, "SEGMENT_BYTES", 160)
+    gang, _ = reduced(arrays_of(2, length))
+    assert [member.sent.messages for member in gang.members] == [messages, messages]
+
+
+def test_what_is_no_number_is_the_same_everywhere():
+    """To the bit: which of two such values a sum becomes depends on their order."""
+    arrays = [np.array([0x7FF8_0000_0000_0000 + rank], np.uint64).view(float) for rank in range(2)]
+    _, results = reduced(arrays)
+    assert results[0].tobytes() == results[1].tobytes()
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 5])
 @pytest.mark.parametrize("length", [0, 3, 121])
 def test_packed_sums_are_the_same_everywhere(size, length):
