@@ -10,11 +10,14 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from minimr.errors import MinimrError
 from minimr.simulator.computation import Computation
 from minimr.simulator.faults import KINDS
 from minimr.simulator.gang_worlds import Dataset, gang_faults, gang_plan
@@ -101,7 +104,7 @@ CLASSES: dict[str, str] = {
 
 
 def sweep(wanted: Sweep, processes: int = 1) -> Tally:
-    """Run every seed of `wanted`."""
+    """Run every seed of `wanted`. Raises MinimrError if one of the processes dies."""
     started = time.perf_counter()
     total = Tally()
     for tally in _tallies(list(_chunks(wanted)), processes):
@@ -114,13 +117,19 @@ def _tallies(chunks: list[Sweep], processes: int) -> Iterator[Tally]:
     if processes == 1 or len(chunks) == 1:
         yield from map(run_all, chunks)
         return
-    # A fresh interpreter owes nothing to what this one has imported or started. A pool's processes
-    # end by a signal, so the directory that holds theirs is ours.
+    # A fresh interpreter owes nothing to what this one has imported or started. Should one die,
+    # the directory that holds what it left is ours.
     with (
         TemporaryDirectory(prefix="minimr-sim-") as home,
-        get_context("spawn").Pool(processes, _move_into, (home,)) as pool,
+        ProcessPoolExecutor(processes, get_context("spawn"), _move_into, (home,)) as pool,
     ):
-        yield from pool.imap(run_all, chunks)
+        try:
+            yield from pool.map(run_all, chunks)
+        except BrokenProcessPool:
+            raise MinimrError(
+                "A process that ran seeds died, killed or unable to start; run them with "
+                "--processes 1 to see why"
+            ) from None
 
 
 def _move_into(home: str) -> None:

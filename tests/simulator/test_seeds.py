@@ -58,6 +58,15 @@ def test_a_sweep_in_two_processes_sees_the_same_and_leaves_no_files(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_sweep_whose_processes_die_says_so() -> None:
+    """They cannot import a script that came through a pipe."""
+    script = b"from minimr.simulator.seeds import *; sweep(Sweep(0, 119), processes=2)"
+    done = subprocess.run(
+        [sys.executable, "-"], input=script, capture_output=True, timeout=60, check=False
+    )
+    assert b"MinimrError: A process that ran seeds died" in done.stderr
+
+
 def test_a_seed_gives_the_same_log_in_every_process() -> None:
     """Whatever Python's hashes of strings are."""
     logs = []
