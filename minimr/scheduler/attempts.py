@@ -239,6 +239,8 @@ def over(
         else:
             enqueue(task, first=True)
         turn.wake_all()
+    elif pause_s:
+        task.backup_after = turn.now + pause_s
 
 
 def mourn(turn: Turn, gang: Gang, task: Task) -> None:

@@ -44,7 +44,9 @@ def _due_at(task: Task, limit_s: float) -> float | None:
     if len(task.running) != 1:
         return None
     (running,) = task.running.values()
-    return None if running.started_at is None else running.started_at + limit_s
+    if running.started_at is None:
+        return None
+    return max(running.started_at + limit_s, task.backup_after)
 
 
 def _is_late(stage: Stage, task: Task, now: float) -> bool:

@@ -150,6 +150,8 @@ class Task:
     avoid: frozenset[str] = NO_WORKERS
     # How often in a row a reduce task could not reach a holder of its input.
     missed: int = 0
+    # No backup before this time: the last one could not fetch, while its rival runs on.
+    backup_after: float = 0.0
 
     @property
     def name(self) -> str:

@@ -1,5 +1,7 @@
 """Whom the scheduler believes when reducers cannot fetch: holders at once, reducers by and by."""
 
+from itertools import pairwise
+
 from minimr.scheduler import events, policy
 from tests.scheduler.world import World, plan
 
@@ -204,6 +206,30 @@ def test_whoever_never_reaches_anything_fails_the_job_with_the_last_words():
     assert "workers can reach each other" in world.ended["job-1"].error
     assert "no answer" in world.ended["job-1"].error
     assert world.named("attempt_failed")[-1]["charged"] is False
+
+
+def test_a_backup_that_reaches_nothing_pauses_longer_every_time():
+    """It has nowhere else to go: the only other worker leaves when it is done with its rival."""
+    world = mapped(workers=2, maps=2, reduces=2)
+    world.finish(*reducers(world)[0])
+    (leaving, late), *_ = reducers(world)
+    world.feed(events.WorkerDraining(leaving))
+    times = []
+    while len(times) < 6:
+        watch = [e for e in world.timers if e.timer == events.BackupTimer("job-1", "reduce")][-1]
+        world.now = max(world.now, watch.at)
+        world.feed(watch.timer)
+        for name, attempt in reducers(world):
+            if attempt != late:
+                times.append(world.now)
+                miss(world, name, attempt, outputs(world, but=name))
+    pauses = [later - earlier for earlier, later in pairwise(times)]
+    looked_s = policy.backup_after_s(1.0)
+    assert pauses == [max(looked_s, policy.fetch_pause_s(missed)) for missed in range(1, 6)]
+    assert pauses[-1] > pauses[-2] > looked_s
+    world.finish(leaving, late)
+    world.run_to_end()
+    assert world.ended["job-1"].ok
 
 
 def test_two_pauses_of_a_task_queue_it_once():

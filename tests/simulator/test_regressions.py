@@ -55,3 +55,19 @@ def test_losses_of_the_same_output_in_several_epochs_are_told_once() -> None:
         Fault("coordinator_crash", 7.0, (), 7.5, 0.4),
     ]
     check(WorldPlan(workers=2, slots=1, maps=8, reduces=4), *faults)
+
+
+def test_a_backup_that_cannot_fetch_does_not_use_up_the_losses_of_its_task() -> None:
+    """Its rival is silent, its holder is cut off, and it alone is left to run it: it pauses."""
+    plan = WorldPlan(workers=4, slots=1, maps=3, reduces=2, inline=(0,))
+    faults = [
+        Fault("reorder", 0.0, (1,)),
+        Fault("partition", 1.0, (0,), until=5.0),
+        Fault("drain", 2.0, (2,)),
+        Fault("restart", 2.0, (0,)),
+        Fault("partition", 2.01, (2,)),
+        Fault("drain", 2.1, (0,)),
+        Fault("drain", 2.95, (1,)),
+        Fault("heal", 3.0, (0,)),
+    ]
+    assert simulate(10170260, plan=plan, faults=faults, mode="liveness").violations == []
