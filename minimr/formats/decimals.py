@@ -39,11 +39,11 @@ NEWLINE, COMMA, BLANK, COLON, POINT, EXPONENT, OTHER = (1 << bit for bit in rang
 GAP_BYTES_MAX = 8
 """The longest gap that is looked at: blanks and line ends, perhaps a comma, a sign."""
 
-PIECE_BYTES = 192 << 10
+PIECE_BYTES = 384 << 10
 """How much text to take at a time: what is made of it stays in the processor's cache."""
 
-WHOLE_DIGITS_MAX = 18
-WHOLE_UNKNOWN = np.uint64((1 << 64) - 1)
+COUNT_DIGITS_MAX = 18
+COUNT_UNKNOWN = np.uint64((1 << 64) - 1)
 DIGITS_MAX = 19  # are sure to fit 64 bits
 FAR_SCALE = 9999  # stands for all that is further
 EXACT_MANTISSA = np.uint64(1 << 53)
@@ -87,23 +87,25 @@ class Grammar:
     """Which gaps a format allows, as sets of classes.
 
     `follows` says for the class before a run which classes may stand before the next one; `signed`
-    holds the classes after which a sign may stand. Text begins as if after a NEWLINE.
+    holds the classes after which a sign may stand, `counts` those after which a number is but a
+    count, of one run. Text begins as if after a NEWLINE.
     """
 
     follows: dict[int, int]
     signed: int
+    counts: int = 0
 
 
 @dataclass(frozen=True)
 class Numbers:
-    """The n numbers of a text, in its order."""
+    """The n numbers of a text, in its order, and the c counts between them."""
 
     before: Bytes
     """(n,) the class of the gap before each: NEWLINE, COMMA, BLANK or COLON."""
     values: Floats
     """(n,), all finite."""
-    wholes: Words
-    """(n,) the digits before the point alone; WHOLE_UNKNOWN for more than 18 of them."""
+    counts: Words
+    """(c,); COUNT_UNKNOWN for those of more than 18 digits."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ def read_numbers(data: bytes, grammar: Grammar, extended: bool = HAS_EXTENDED) -
     """
     text = _BEFORE + data + _AFTER
     runs = _find_runs(np.frombuffer(text, np.uint8), grammar)
-    return None if runs is None else _assembled(text, runs, extended)
+    return None if runs is None else _assembled(text, runs, grammar.counts, extended)
 
 
 def cut_at_newlines(data: bytes, start: int) -> Iterator[tuple[int, bytes]]:
@@ -150,8 +152,9 @@ def cut_at_newlines(data: bytes, start: int) -> Iterator[tuple[int, bytes]]:
 
 def _find_runs(buffer: Bytes, grammar: Grammar) -> _Runs | None:
     is_digit = (buffer - np.uint8(ord("0"))) < 10
-    edges = np.flatnonzero(is_digit[1:] != is_digit[:-1])
-    edges += 1
+    is_edge = np.zeros(len(buffer), bool)
+    np.not_equal(is_digit[1:], is_digit[:-1], out=is_edge[1:])
+    edges = np.flatnonzero(is_edge)
     gaps, starts, ends = edges[1:-1:2].copy(), edges[2::2].copy(), edges[3::2].copy()
     before = _CLASSES.take(buffer.take(gaps))
     signs = np.zeros(len(starts), np.uint64)
@@ -193,7 +196,8 @@ def _obey(before: Bytes, before_signs: Bytes, grammar: Grammar) -> bool:
 
 
 def _values_of_runs(buffer: Bytes, ends: Ints, lengths: Ints) -> Words:
-    words = np.ndarray((len(buffer) - 7,), "<u8", buffer, 0, (1,))  # one that starts at every byte
+    # One that starts at every byte; copied, for every `take` would copy words that overlap.
+    words = np.ndarray((len(buffer) - 7,), "<u8", buffer, 0, (1,)).copy()
     values = _eight_digits(words, ends, lengths)
     for done in range(8, min(int(lengths.max()), DIGITS_MAX), 8):
         long = np.flatnonzero(lengths > done)
@@ -221,9 +225,10 @@ def _eight_digits(words: Words, ends: Ints, lengths: Ints) -> Words:
 # Numbers made of them.
 
 
-def _assembled(text: bytes, runs: _Runs, extended: bool) -> Numbers | None:
+def _assembled(text: bytes, runs: _Runs, counts: int, extended: bool) -> Numbers | None:
     """Join the runs of each number, and round."""
-    first = np.flatnonzero(runs.before[:-1] < POINT)  # the run of each number's whole part
+    starts = runs.before[:-1]
+    first = np.flatnonzero(starts & np.uint8((POINT - 1) & ~counts) != 0)  # of each number
     second = first + 1
     wholes, lengths = runs.values.take(first), runs.lengths.take(first)
     has_fraction = runs.before.take(second) == POINT
@@ -237,15 +242,27 @@ def _assembled(text: bytes, runs: _Runs, extended: bool) -> Numbers | None:
     doubles, hard = _doubles(mantissas, scales, fits, extended)
     doubles.view(np.uint64)[:] |= runs.signs.take(first)
     if len(hard):
-        ends = runs.ends[np.append(first, len(runs.ends) - 1)[hard + 1] - 1]
-        starts = runs.ends[first[hard]] - lengths[hard] - 1  # a sign, or what else is before it
-        tokens = [text[i:j] for i, j in zip(starts.tolist(), ends.tolist(), strict=True)]
-        doubles[hard] = [float(token.lstrip(_SEPARATORS)) for token in tokens]
+        doubles[hard] = _by_float(text, runs, first[hard])
         if not np.isfinite(doubles[hard]).all():
             return None
-    if lengths.max(initial=0) > WHOLE_DIGITS_MAX:
-        wholes[lengths > WHOLE_DIGITS_MAX] = WHOLE_UNKNOWN
-    return Numbers(runs.before.take(first), doubles, wholes)
+    return Numbers(runs.before.take(first), doubles, _counts(runs, starts & np.uint8(counts) != 0))
+
+
+def _by_float(text: bytes, runs: _Runs, first: Ints) -> list[float]:
+    """The numbers that begin with these runs."""
+    last = first + (runs.before[first + 1] == POINT)
+    last += runs.before[last + 1] == EXPONENT
+    starts = runs.ends[first] - runs.lengths[first] - 1  # a sign, or what else is before it
+    spans = zip(starts.tolist(), runs.ends[last].tolist(), strict=True)
+    return [float(text[start:end].lstrip(_SEPARATORS)) for start, end in spans]
+
+
+def _counts(runs: _Runs, are_counts: Flags) -> Words:
+    at = np.flatnonzero(are_counts)
+    counts, lengths = runs.values.take(at), runs.lengths.take(at)
+    if lengths.max(initial=0) > COUNT_DIGITS_MAX:
+        counts[lengths > COUNT_DIGITS_MAX] = COUNT_UNKNOWN
+    return counts
 
 
 def _fit_a_word(wholes: Words, lengths: Ints, fraction_lengths: Ints) -> Flags:

@@ -218,6 +218,7 @@ GRAMMAR = Grammar(
         EXPONENT: BLANK | NEWLINE,
     },
     signed=NEWLINE | COLON | EXPONENT,
+    counts=BLANK,
 )
 _COMMENT = re.compile(rb"#[^\n]*")
 _QID = re.compile(rb"^([ \t\r]*\S+[ \t\r]+)qid:\d+(?!\S)", re.MULTILINE)
@@ -227,19 +228,17 @@ def _parse_regular(data: bytes) -> _Rows | None:
     """Return the rows of some whole lines, or None if anything in them needs `_parse_lines`."""
     if b"#" in data:
         data = _COMMENT.sub(b"", data)
-    if b"qid" in data:
+    if b"q" in data and b"qid" in data:  # One character is found ten times as fast as three.
         data = _QID.sub(rb"\1", data)
     numbers = read_numbers(data, GRAMMAR)
     if numbers is None:
         return None
     labels = np.flatnonzero(numbers.before == NEWLINE)
-    at = np.flatnonzero(numbers.before == BLANK)
-    indices = numbers.wholes.take(at)
-    lengths = (np.diff(labels, append=len(numbers.before)) - 1) >> 1
-    if not _indices_rise(indices, lengths):
+    lengths = np.diff(labels, append=len(numbers.before)) - 1
+    if not _indices_rise(numbers.counts, lengths):
         return None
-    values = numbers.values.take(at + 1)
-    return _Rows(numbers.values.take(labels), lengths, indices.astype(np.int64), values)
+    values = numbers.values.take(np.flatnonzero(numbers.before == COLON))
+    return _Rows(numbers.values.take(labels), lengths, numbers.counts.astype(np.int64), values)
 
 
 def _indices_rise(indices: npt.NDArray[np.uint64], lengths: Ints) -> bool:

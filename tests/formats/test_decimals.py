@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from minimr.formats.decimals import (
     BLANK,
     COMMA,
+    COUNT_UNKNOWN,
     EXPONENT,
     NEWLINE,
     POINT,
-    WHOLE_UNKNOWN,
     Grammar,
     cut_at_newlines,
     read_numbers,
@@ -104,12 +104,30 @@ def test_powers_of_ten_at_the_edge_of_what_is_exact(exponent):
     )
 
 
-def test_what_stands_before_each_number_and_its_whole_part():
+def test_what_stands_before_each_number():
     found = read_numbers(b"12.5,-3\r\n\n 400 5e1 , 1234567890123456789.5\n", GRAMMAR)
     assert found is not None
     assert found.before.tolist() == [NEWLINE, COMMA, NEWLINE, BLANK, COMMA]
     assert found.values.tolist() == [12.5, -3, 400, 50, 1234567890123456789.5]
-    assert found.wholes.tolist() == [12, 3, 400, 5, WHOLE_UNKNOWN]
+    assert found.counts.tolist() == []
+
+
+def test_counts_are_apart_from_the_numbers():
+    counting = Grammar({NEWLINE: BEHIND, BLANK: COMMA, COMMA: BEHIND, POINT: BLANK}, START, BLANK)
+    found = read_numbers(b"-1.5 7,2.25 123456789012345678,-4 1234567890123456789,5", counting)
+    assert found is not None
+    assert found.before.tolist() == [NEWLINE, COMMA, COMMA, COMMA]
+    assert found.values.tolist() == [-1.5, 2.25, -4, 5]
+    assert found.counts.tolist() == [7, 123456789012345678, COUNT_UNKNOWN]
+
+
+def test_numbers_that_float_reads_may_be_followed_by_counts():
+    counting = Grammar({NEWLINE: BEHIND, BLANK: COMMA, COMMA: BEHIND, POINT: BEHIND}, START, BLANK)
+    hard = "0." + "123456789" * 4
+    found = read_numbers(f"{hard} 7,1 8,{hard} 9,2".encode(), counting)
+    assert found is not None
+    assert found.values.tolist() == [float(hard), 1, float(hard), 2]
+    assert found.counts.tolist() == [7, 8, 9]
 
 
 @pytest.mark.parametrize(
@@ -126,7 +144,7 @@ def test_what_is_not_plain_is_refused(text):
 def test_no_numbers(text):
     found = read_numbers(text.encode(), GRAMMAR)
     assert found is not None
-    assert (len(found.before), len(found.values), len(found.wholes)) == (0, 0, 0)
+    assert (len(found.before), len(found.values), len(found.counts)) == (0, 0, 0)
 
 
 def test_a_sign_stands_only_where_the_grammar_has_it():
