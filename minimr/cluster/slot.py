@@ -19,6 +19,7 @@ from minimr.cluster import messages as m
 from minimr.cluster.connection import Connection
 from minimr.cluster.fetch import Fetcher, FetchError, Source
 from minimr.cluster.gang_task import GangSpec, MemberTask, reason_of
+from minimr.cluster.heap import keep_freed_memory
 from minimr.cluster.inlined import unpack_inlined
 from minimr.cluster.limits import limit_memory
 from minimr.cluster.partitions import Partitions
@@ -309,5 +310,6 @@ def capture_prints() -> None:
 def slot_main(sock: socket.socket, token: bytes, directory: Path, memory_bytes: int) -> None:
     """The life of a slot, from fork to the end of its connection."""
     limit_memory(memory_bytes)
+    keep_freed_memory()
     capture_prints()
     Slot(sock, token, directory).run()
