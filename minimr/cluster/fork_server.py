@@ -136,7 +136,10 @@ class ForkServer:
             self._serials.pop(pid, None)
 
     def _take_request(self) -> bool:
-        data, descriptors, _, _ = socket.recv_fds(self._sock, REQUEST.size, DESCRIPTORS_MAX)
+        try:
+            data, descriptors, _, _ = socket.recv_fds(self._sock, REQUEST.size, DESCRIPTORS_MAX)
+        except ConnectionError:
+            return False  # The asker is gone, and had not read all reports.
         if len(data) < REQUEST.size:
             return False
         order, serial = REQUEST.unpack(data)
