@@ -4,6 +4,7 @@ import json
 import os
 import signal
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +15,9 @@ import pytest
 import minimr as mr
 from minimr.cluster.client import Watched
 from minimr.jobs.wordcount import WordCount
+from minimr.observe.checks import judged
 from minimr.observe.log import read_log
+from tests.cluster.gated import Gate, wait_at
 
 BOOKS = Path(__file__).resolve().parents[2] / "shared" / "data" / "books"
 
@@ -243,6 +246,16 @@ class Endless(mr.Job):
         yield from ()
 
 
+class Gated(mr.Job):
+    gate: str
+
+    def map_block(self, block):
+        wait_at(self.gate)
+        yield "rows", len(block)
+
+    reduce = mr.Sum()
+
+
 class Odd(mr.Job):
     """A derived dataset: every other row."""
 
@@ -381,6 +394,26 @@ class TestLogsOfRounds:
         assert told.count("worker_lost") == 1
         assert "output_lost" in told
         assert told[-1] == "round_done"
+
+    def test_a_worker_that_is_lost_during_two_rounds_at_once(self, logged, numbers, tmp_path):
+        gate = Gate(tmp_path / "gate")
+        with (
+            logged.load(numbers, "libsvm", partitions=4) as dataset,
+            ThreadPoolExecutor(2) as pool,
+        ):
+            rounds = [pool.submit(dataset.round, Gated(gate=gate.path)) for _ in range(2)]
+            running = []
+            while len(running) < 2 or not gate.waiting():
+                assert not any(each.done() for each in rounds)
+                running = [job for job in logged.status()["jobs"] if job["name"] == "Gated"]
+            os.kill(logged.worker_pids[0], signal.SIGKILL)
+            gate.open()
+            assert [each.result(60) for each in rounds] == [[("rows", 100)]] * 2
+        lines = list(read_log(logged.log))
+        told = [json.dumps({**line, "t": 0.0}, sort_keys=True) for line in lines]
+        assert len(set(told)) == len(told)
+        assert [line["event"] for line in lines].count("worker_lost") == 1
+        assert judged(lines).violations == ()
 
     def test_without_a_file_they_lie_at_the_default_place(self, home, numbers):
         with mr.Cluster(1) as cluster:

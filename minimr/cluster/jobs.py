@@ -2,7 +2,8 @@
 
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import chain, count
+from operator import itemgetter
 from typing import Any
 
 from minimr.cluster.job_log import JobLog
@@ -75,15 +76,28 @@ class JobEntry:
         if self.file is not None:
             self.file.add(line)
 
+    @property
+    def shares_a_log(self) -> bool:
+        """It runs, and is told into one log with all that its owner does with datasets."""
+        return self.plan.kind != "job" and self.ended is None
+
+    def worth_a_story(self, ended: Ended) -> bool:
+        return self.eventful or not ended.ok
+
+    def tell_so_far(self) -> list[dict[str, Any]]:
+        """Its log, which is not told again. What is still to come is told in full, too."""
+        self._tell_untold()
+        lines, self.log, self.eventful = list(self.log), KeptLog(), True
+        return lines
+
     def told(self, ended: Ended) -> list[dict[str, Any]]:
         """A round for its watchers, who hear of it when it is over: its log if that tells them
         something, else one line, after those that are not about it. Rounds are many, short and
         mostly alike."""
-        if self.untold and not self.eventful and ended.ok:
-            self.untold = self.untold[-1:]
+        if self.worth_a_story(ended):
+            return self.tell_so_far()
+        self.untold = self.untold[-1:]
         self._tell_untold()
-        if self.eventful or not ended.ok:
-            return list(self.log)
         others = [line for line in self.log if line["job"] is None]
         done = self.log.last
         line = {
@@ -150,7 +164,8 @@ class JobBook:
         """Whose log the line belongs to: its job's, or if it names none, that of all that run.
 
         When a loaded dataset loses a partition and makes it again, that is part of the story of the
-        round or gang that waits for it, or else of the next one.
+        round or gang that waits for it, or else of the next one. Where several share a log the
+        first of them has the line.
         """
         job = line["job"]
         if job is None:
@@ -162,10 +177,25 @@ class JobBook:
             over = (entry for entry in self.running() if self._stands_on(entry, job))
             entries = [self.entries[job], *over]
             owners = {self.entries[job].owner}
-        hear = {each.owner for each in entries if each.plan.kind != "job" and each.ended is None}
-        for owner in owners - hear:
+        first: dict[Any, JobEntry] = {}
+        for each in entries:
+            if each.shares_a_log:
+                first.setdefault(each.owner, each)
+        for owner in owners - first.keys():
             self._between[owner].append(line)
-        return entries
+        return [each for each in entries if not each.shares_a_log or each is first[each.owner]]
+
+    def story(self, entry: JobEntry, ended: Ended) -> list[dict[str, Any]]:
+        """What a round tells when it is over. If that is a story, its owner's rounds that run at
+        the same time tell theirs up to now: together, in order, and nothing twice."""
+        if not entry.worth_a_story(ended):
+            return entry.told(ended)
+        together = [
+            entry,
+            *(e for e in self.running() if e.plan.kind == "round" and e.owner == entry.owner),
+        ]
+        lines = chain.from_iterable(each.tell_so_far() for each in together)
+        return sorted(lines, key=itemgetter("t"))
 
     def _stands_on(self, entry: JobEntry, dataset: str) -> bool:
         """Is the job a round over this dataset, or over one that was derived from it?"""

@@ -153,7 +153,7 @@ class Performer:
     def _tell_end(self, entry: JobEntry, ended: m.Ended) -> None:
         for peer, wants_events in entry.watchers.items():
             if entry.plan.kind == "round" and not wants_events:
-                for line in entry.told(ended):
+                for line in self._book.story(entry, ended):
                     self._outboxes.tell_event(peer, ended.job, line)
             self._outboxes.tell(peer, ended)
             if entry.plan.kind != "load":

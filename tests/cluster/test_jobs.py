@@ -9,6 +9,7 @@ from minimr.cluster.messages import Ended, Submit
 from minimr.cluster.wire import Blob
 from minimr.runners.cluster import submission
 from minimr.runners.request import new_request
+from minimr.scheduler.actions import Record
 
 
 def submit(kind="round", source=None, maps=8):
@@ -61,9 +62,14 @@ def play(book, entry, *more):
     for event in ("attempt_started", *more, "attempt_done"):
         record(book, event, job, 1.5)
     record(book, "job_done", job, 2.0, seconds=1.0)
-    told = entry.told(ended(job))
+    return [line["event"] for line in end(book, entry)]
+
+
+def end(book, entry):
+    """How a round that is over is told."""
+    job = entry.plan.job
     book.end(entry, ended(job))
-    return [line["event"] for line in told]
+    return book.story(entry, ended(job))
 
 
 def test_a_round_that_went_well_is_one_line(book):
@@ -115,8 +121,42 @@ def test_a_partition_that_is_made_again_belongs_to_the_round_that_waits_for_it(b
     assert list(over_second.log) == [line]
     assert list(over_first.log) == []
     record(book, "attempt_started", "data-1", task="load-0")
-    assert [len(entry.log) for entry in (over_first, over_second)] == [1, 2]
-    assert len(play(book, over_first)) == 5
+    assert [len(entry.log) for entry in (over_first, over_second)] == [1, 1]
+    assert len(play(book, over_first)) == 6
+
+
+def test_rounds_at_the_same_time_tell_one_story_in_order_and_once(book, datasets):
+    first, second, third = (book.add(submit(source="data-1")) for _ in range(3))
+    lines = [
+        record(book, "attempt_started", first.plan.job, 1.0),
+        record(book, "attempt_started", second.plan.job, 2.0),
+        record(book, "worker_lost", None, 3.0, worker="worker-1"),
+        record(book, "output_lost", "data-1", 4.0, task="load-0"),
+        record(book, "attempt_failed", second.plan.job, 5.0),
+        record(book, "attempt_failed", first.plan.job, 6.0),
+    ]
+    third.note_later(7.0, Record("job_submitted", third.plan.job, {}))
+    lines.append({"t": 7.0, "event": "job_submitted", "job": third.plan.job})
+    assert end(book, second) == lines
+    rest = [record(book, "job_done", each.plan.job, 8.0, seconds=1.0) for each in (first, third)]
+    assert [*end(book, first), *end(book, third)] == rest
+
+
+def test_a_round_that_went_well_is_one_line_beside_others(book, datasets):
+    troubled, well = (book.add(submit(source="data-1")) for _ in range(2))
+    record(book, "worker_lost", None, worker="worker-1")
+    assert play(book, well) == ["round_done"]
+    assert play(book, troubled)[0] == "worker_lost"
+
+
+def test_rounds_of_two_clients_at_the_same_time_tell_a_story_each(book):
+    rounds = []
+    for owner in ("one", "another"):
+        loaded = book.add(submit("load"), owner)
+        book.end(loaded, ended(loaded.plan.job))
+        rounds.append(book.add(submit(source=loaded.plan.job), owner))
+    line = record(book, "worker_lost", None, worker="worker-1")
+    assert [end(book, each) for each in rounds] == [[line], [line]]
 
 
 def test_what_happens_between_two_rounds_belongs_to_the_next(book, datasets):
