@@ -1,7 +1,6 @@
 """Births and deaths, as the asker of a fork server hears of them, and what is left: nothing."""
 
 import os
-import select
 import signal
 import socket
 import sys
@@ -12,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from minimr.cluster.fork_server import ONE_THREAD, Born, Died, Forks, ForkServer
+from tests.cluster.processes import PATIENCE_S, has_children, heard, wait_for
 
-PATIENCE_S = 30
 KILLED = "killed by signal 9 (Killed)"
 
 
@@ -96,24 +95,6 @@ def start():
     finally:
         for server in servers:
             server.clean_up()
-
-
-def wait_for(file):
-    assert select.select([file], [], [], PATIENCE_S)[0], "nothing is heard"
-
-
-def heard(pipe):
-    """What is said next; nothing if nobody is left who could say anything."""
-    wait_for(pipe)
-    return pipe.read(100)
-
-
-def has_children():
-    try:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return False
-    return True
 
 
 def sleep_for_ever(_descriptors):
