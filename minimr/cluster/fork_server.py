@@ -13,6 +13,7 @@ import selectors
 import signal
 import socket
 import struct
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -157,6 +158,8 @@ class ForkServer:
         if pid == 0:
             try:
                 self._be_born(descriptors)
+            except Exception:
+                traceback.print_exc()
             finally:
                 os._exit(70)
         os.setpgid(pid, pid)

@@ -31,7 +31,7 @@ class Server:
                 server.kill_all()
                 os._exit(has_children())
             finally:
-                os._exit(70)
+                os._exit(1)
         theirs.close()
         self._end, self._killed = os.pidfd_open(self.pid), False
 
@@ -316,8 +316,16 @@ def test_some_modules_are_imported_when_a_child_has_died(start, monkeypatch):
     assert statuses == ["0", "1"]
 
 
-def test_a_child_that_raises_is_no_second_fork_server(start, capfd):
+def test_a_child_that_raises_says_so_and_is_no_second_fork_server(start, capfd):
     server = start(lambda _: 1 / 0)
+    server.spawn(1)
+    assert isinstance(server.report(), Born)
+    assert server.report() == Died(1, "left with exit status 70")
+    assert "ZeroDivisionError" in capfd.readouterr().err
+
+
+def test_a_child_that_comes_to_its_end_is_no_second_fork_server(start):
+    server = start(lambda _: None)
     server.spawn(1)
     assert isinstance(server.report(), Born)
     assert server.report() == Died(1, "left with exit status 70")
