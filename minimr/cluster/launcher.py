@@ -65,7 +65,7 @@ class LocalWorkers:
         """Of the workers that live; those that are being born are waited for."""
         with self._changed:
             self._changed.wait_for(lambda: self._closing or all(self._pids.values()))
-            return list(self._pids.values())
+            return [*filter(None, self._pids.values())]
 
     def dismiss(self) -> None:
         """Tell every worker to leave; none is replaced from now on."""
