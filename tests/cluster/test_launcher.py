@@ -2,38 +2,19 @@
 
 import os
 import queue
-import select
 import signal
-import socket
-import subprocess
-import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 import minimr as mr
 from minimr.cluster import coordinator, launcher, local
-from minimr.cluster.launcher import environment
 from minimr.errors import UsageError
+from tests.cluster.processes import PATIENCE_S, wait_for
 
 pytestmark = pytest.mark.slow
-
-
-def test_when_its_launcher_is_gone_the_fork_server_leaves_with_the_directory(tmp_path):
-    base = tmp_path / "base"
-    base.mkdir()
-    command = [sys.executable, "-P", "-m", "minimr.cluster.worker_process"]
-    command += ["--address", str(base / "none.json"), "--base", str(base)]
-    ours, theirs = socket.socketpair()
-    with (
-        theirs,
-        subprocess.Popen(
-            command, stdin=theirs.fileno(), stderr=subprocess.PIPE, env=environment()
-        ) as server,
-    ):
-        ours.close()
-        theirs.close()
-        assert server.communicate(timeout=60)[1] == b""
-    assert (server.returncode, base.exists()) == (0, False)
 
 
 def test_without_a_coordinator_no_worker_stays(tmp_path, monkeypatch):
@@ -73,7 +54,9 @@ def test_who_is_killed_is_replaced(tmp_path, whom):
         os.kill(workers._server.pid if whom != "a worker" else min(before), signal.SIGKILL)
         with workers._changed:
             gone = before if whom != "a worker" else {min(before)}
-            assert workers._changed.wait_for(lambda: gone.isdisjoint(workers._pids.values()), 60)
+            assert workers._changed.wait_for(
+                lambda: gone.isdisjoint(workers._pids.values()), PATIENCE_S
+            )
         assert len(set(workers.pids) - before) == len(gone)
         assert list(cluster.run(Lines, [str(text)])) == [("one line", 1)]
 
@@ -82,12 +65,83 @@ def test_when_none_stays_alive_somebody_hears_why(tmp_path, capfd):
     told = queue.Queue()
     workers = launcher.LocalWorkers(tmp_path / "none.json", tmp_path, count=2)
     workers.join(told.put)
-    assert told.get(timeout=60) == (
+    assert told.get(timeout=PATIENCE_S) == (
         "no worker stays alive: 8 were replaced, and the last one left with exit status 3; see its "
         "messages above"
     )
     workers.close()
     assert capfd.readouterr().err.count("none.json") == 10
+
+
+@pytest.fixture
+def workers(tmp_path):
+    """Two that find no coordinator, whose fork server is killed at the end at the latest."""
+    each = launcher.LocalWorkers(tmp_path / "none.json", tmp_path, count=2)
+    yield each
+    if each._server.poll() is None:
+        each._server.kill()
+        each._server.wait()
+    each._forks.sock.close()
+
+
+@pytest.fixture
+def pool():
+    with ThreadPoolExecutor(1) as each:
+        yield each
+
+
+def test_a_terminal_reaches_neither_their_signals_nor_their_words(workers):
+    pid = workers._server.pid
+    assert os.getsid(pid) == pid
+    assert Path(f"/proc/{pid}/fd/1").readlink() == Path(os.devnull)
+
+
+def test_a_fork_server_that_is_dead_at_once_is_replaced(workers, capfd):
+    workers._server.kill()
+    wait_for(pidfd := os.pidfd_open(workers._server.pid))
+    os.close(pidfd)
+    told = queue.Queue()
+    workers.join(told.put)
+    assert "8 were replaced" in told.get(timeout=PATIENCE_S)
+    workers.close()
+    assert capfd.readouterr().err.count("none.json") == 8
+
+
+def test_who_is_not_born_yet_is_not_killed(workers, pool, monkeypatch):
+    """Its process id is not known, and 0 would be ourselves."""
+
+    def kill(pid, number, really=os.kill):
+        assert pid > 0
+        really(pid, number)
+
+    monkeypatch.setattr(launcher, "LEAVE_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(os, "kill", kill)
+    workers._server.send_signal(signal.SIGSTOP)
+    workers.join()
+    pool.submit(workers.close).result(PATIENCE_S)
+    assert workers._server.returncode == -signal.SIGKILL
+
+
+def test_who_waits_for_a_birth_waits_no_longer_when_all_are_dismissed(workers, pool, monkeypatch):
+    waiting = threading.Event()
+
+    def wait_for_birth(predicate, really=workers._changed.wait_for):
+        waiting.set()
+        return really(predicate)
+
+    monkeypatch.setattr(workers._changed, "wait_for", wait_for_birth)
+    workers._server.send_signal(signal.SIGSTOP)
+    workers.join()
+    asked = pool.submit(lambda: workers.pids)
+    assert waiting.wait(PATIENCE_S)
+    workers.dismiss()
+    try:
+        assert asked.result(PATIENCE_S) == []
+    finally:
+        with workers._changed:
+            workers._pids.clear()
+            workers._changed.notify_all()
+        workers._server.kill()
 
 
 def test_who_does_not_leave_in_time_is_killed(monkeypatch):
@@ -98,6 +152,6 @@ def test_who_does_not_leave_in_time_is_killed(monkeypatch):
     signal.pidfd_send_signal(stopped, signal.SIGSTOP)
     cluster.close()
     for pidfd in (stopped, other):
-        assert select.select([pidfd], [], [], 60)[0]
+        wait_for(pidfd)
         os.close(pidfd)
     assert not base.exists()

@@ -1,0 +1,172 @@
+"""The process that bears a machine's workers, and the worker's own: when they leave, and how."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+import minimr as mr
+from minimr.cluster import messages as m
+from minimr.cluster.address import write_address
+from minimr.cluster.coordinator import Coordinator
+from minimr.cluster.fork_server import Born, Died, Forks
+from minimr.cluster.launcher import environment
+from tests.cluster.processes import PATIENCE_S, wait_for
+
+pytestmark = pytest.mark.slow
+
+
+class Machine:
+    """The process, with us as the launcher, and what its workers say on stderr."""
+
+    def __init__(self, address, base):
+        command = [sys.executable, "-P", "-m", "minimr.cluster.worker_process"]
+        command += ["--address", str(address), "--base", str(base)]
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self.process = subprocess.Popen(
+                command, stdin=theirs.fileno(), stderr=subprocess.PIPE, env=environment()
+            )
+        self.forks, self.workers = Forks(ours), []
+
+    def bear(self, count):
+        """Workers, as descriptors of their processes, and their ids."""
+        pids = []
+        for serial in range(count):
+            self.forks.spawn(serial)
+            report = self.report()
+            assert isinstance(report, Born)
+            pids.append(report.pid)
+            self.workers.append(os.pidfd_open(report.pid))
+        return pids
+
+    def report(self):
+        wait_for(self.forks.sock)
+        return self.forks.read_report()
+
+    def let_go(self):
+        self.forks.sock.close()
+
+    def end(self):
+        """Its exit status, and what was said; all have closed their stderr."""
+        said = self.process.communicate(timeout=PATIENCE_S)[1]
+        return self.process.returncode, said.decode()
+
+    def clean_up(self):
+        self.let_go()
+        for pidfd in self.workers:
+            if not reaped(pidfd):
+                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            os.close(pidfd)
+        self.process.kill()
+        self.process.wait()
+        self.process.stderr.close()
+
+
+def reaped(pidfd):
+    try:
+        signal.pidfd_send_signal(pidfd, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+@pytest.fixture
+def address(tmp_path):
+    return tmp_path / "cluster.json"
+
+
+@pytest.fixture
+def base(tmp_path):
+    (tmp_path / "base").mkdir()
+    return tmp_path / "base"
+
+
+@pytest.fixture
+def machine(address, base):
+    each = Machine(address, base)
+    yield each
+    each.clean_up()
+
+
+@pytest.fixture
+def cluster(address):
+    coordinator = Coordinator()
+    write_address(address, coordinator.address(os.getpid()))
+    coordinator.start()
+    with mr.Cluster(address=address) as each:
+        yield each
+    coordinator.stop()
+
+
+def await_workers(cluster, count):
+    cluster._client.ask(m.AwaitWorkers(cluster._client.next_request(), count))
+
+
+def test_when_its_launcher_is_gone_it_leaves_with_the_directory(machine, base):
+    machine.let_go()
+    assert machine.end() == (0, "")
+    assert not base.exists()
+
+
+def test_it_leaves_when_all_its_workers_have_left(machine, cluster, base):
+    slow, _ = machine.bear(2)
+    await_workers(cluster, 2)
+    assert len(list(base.glob("minimr-worker-*"))) == 2
+    os.kill(slow, signal.SIGSTOP)
+    machine.let_go()
+    wait_for(machine.workers[1])
+    give_up_at = time.monotonic() + PATIENCE_S
+    while not reaped(machine.workers[1]):
+        assert time.monotonic() < give_up_at, "nobody looks after the dead"
+    assert machine.process.poll() is None
+    assert base.exists()
+    os.kill(slow, signal.SIGCONT)
+    assert machine.end() == (0, "")
+    assert reaped(machine.workers[0])
+    assert not base.exists()
+
+
+def test_its_launcher_hears_that_it_was_killed_though_a_worker_stays(machine, cluster):
+    (worker,) = machine.bear(1)
+    await_workers(cluster, 1)
+    os.kill(worker, signal.SIGSTOP)
+    machine.process.kill()
+    assert machine.report() is None
+    os.kill(worker, signal.SIGCONT)
+    wait_for(machine.workers[0])
+
+
+@pytest.mark.parametrize("order", [signal.SIGTERM, signal.SIGHUP])
+def test_a_worker_leaves_in_peace_when_told_and_ctrl_c_tells_it_nothing(machine, cluster, order):
+    (worker,) = machine.bear(1)
+    await_workers(cluster, 1)
+    os.kill(worker, signal.SIGINT)
+    os.kill(worker, order)
+    assert machine.report() == Died(0, "left with exit status 0")
+
+
+def test_what_fails_when_the_launcher_is_gone_is_no_news(machine, address):
+    """Here it is the connection file, which the worker begins to read before and ends after."""
+    os.mkfifo(address)
+    machine.bear(1)
+    machine.process.kill()
+    machine.process.wait()
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(address.write_text, "no connection file").result(PATIENCE_S)
+    assert machine.end() == (-signal.SIGKILL, "")
+
+
+def test_what_a_worker_did_not_expect_is_told(machine, cluster, base):
+    base.rmdir()
+    machine.bear(1)
+    assert machine.report() == Died(0, "left with exit status 70")
+    machine.let_go()
+    status, said = machine.end()
+    assert status == 0
+    assert f"No such file or directory: '{base}/minimr-worker-" in said
