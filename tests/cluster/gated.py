@@ -83,6 +83,11 @@ def _crash():
     os.kill(os.getpid(), signal.SIGSEGV)
 
 
+def _close_and_stay():
+    os.closerange(3, 1000)
+    signal.pause()
+
+
 DEEDS = {
     "raise": _raise,
     "exit": lambda: sys.exit(3),
@@ -90,4 +95,5 @@ DEEDS = {
     "crash": _crash,
     "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "close everything": lambda: os.closerange(3, 1000),
+    "close everything and stay": _close_and_stay,
 }

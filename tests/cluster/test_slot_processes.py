@@ -1,0 +1,134 @@
+"""What a worker does with its slots' processes: hear them to the end, and keep nothing of them."""
+
+import os
+
+import pytest
+
+import minimr as mr
+from minimr.cluster import messages as m
+from minimr.cluster.connection import Connection
+from minimr.cluster.loop import Loop
+from minimr.cluster.places import scratch_path
+from minimr.cluster.slot_processes import PRINTED_BYTES_MAX, SlotProcesses
+from tests.cluster.gated import Misbehaves
+from tests.cluster.processes import descriptors
+from tests.cluster.running import Running
+
+NUMBER, PID, KILLED = 4, 77, "killed by signal 9 (Killed)"
+
+
+class Nursery:
+    """Bears slots that are nothing but their end of the socket; who is killed is only noted."""
+
+    def __init__(self):
+        self.slots, self.killed, self.forks = [], [], self
+        self.is_there = True
+
+    def spawn(self, _serial, sock, _output):
+        self.slots.append(Connection(sock.dup()))
+
+    def kill(self, serial):
+        if not self.is_there:
+            raise BrokenPipeError
+        self.killed.append(serial)
+
+
+@pytest.fixture
+def nursery():
+    each = Nursery()
+    yield each
+    for slot in each.slots:
+        slot.close()
+
+
+@pytest.fixture
+def said():
+    return []
+
+
+@pytest.fixture
+def loop():
+    each = Loop(lambda _: None, lambda: None)
+    yield each
+    each.close()
+
+
+@pytest.fixture
+def processes(nursery, loop, said, tmp_path):
+    each = one_slot(nursery, loop, said, tmp_path)
+    yield each
+    if each.living:
+        each.exited(1, KILLED)
+
+
+def one_slot(nursery, loop, said, directory):
+    """With the number NUMBER and the serial 1, which has begun."""
+    processes = SlotProcesses(nursery, loop, directory, lambda *message: said.append(message))
+    processes.spawn(NUMBER)
+    processes.living[NUMBER].pid = PID
+    scratch_path(directory, PID).mkdir(parents=True)
+    return processes
+
+
+def test_the_last_answers_of_a_slot_count(processes, nursery, said):
+    nursery.slots[0].send([m.Hello(PID)])
+    assert processes.exited(1, KILLED).text == f"the slot process was {KILLED}"
+    assert said == [(NUMBER, m.Hello(PID))]
+
+
+def test_a_slot_that_died_leaves_no_descriptor_and_no_file(nursery, loop, said, tmp_path):
+    """Though something that it started and that cannot be found has its socket, too."""
+    before = descriptors()
+    one_slot(nursery, loop, said, tmp_path).exited(1, KILLED)
+    with pytest.raises(EOFError):
+        nursery.slots[0].receive()
+    nursery.slots.pop().close()
+    assert descriptors() == before
+    assert [path for path in tmp_path.rglob("*") if path.name != "scratch"] == []
+
+
+def test_only_the_end_of_what_a_slot_printed_is_told(processes):
+    os.write(processes.living[NUMBER].output, b"a" + b"b" * PRINTED_BYTES_MAX)
+    assert processes.exited(1, KILLED).text.endswith("its last words:\n" + "b" * PRINTED_BYTES_MAX)
+
+
+def test_what_is_printed_after_a_cut_begins_at_the_start(processes):
+    output = processes.living[NUMBER].output
+    os.write(output, b"told already")
+    os.ftruncate(output, 0)
+    os.write(output, b"new")
+    assert processes.exited(1, KILLED).text.endswith("its last words:\nnew")
+
+
+def test_a_job_that_is_over_is_forgotten_by_the_slots_that_knew_it(processes, nursery):
+    slot = processes.living[NUMBER]
+    slot.cargo, slot.told = {"job-1", "job-2"}, {"job-1": 3, "job-2": 1}
+    for _ in range(2):
+        processes.forget("job-1")
+    processes.flush()
+    processes.flush()
+    slot.connection.close()
+    assert nursery.slots[0].receive() == [m.Forget("job-1")]
+    with pytest.raises(EOFError):
+        nursery.slots[0].receive()
+    assert (slot.cargo, slot.told) == ({"job-2"}, {"job-2": 1})
+
+
+@pytest.mark.parametrize("nursery_is_there", [True, False])
+def test_a_slot_that_says_no_more_is_killed_if_there_is_who_can(
+    processes, nursery, nursery_is_there
+):
+    nursery.is_there = nursery_is_there
+    nursery.slots[0].shut()
+    processes.living[NUMBER].connection.receive()
+    assert nursery.killed == [1] * nursery_is_there
+
+
+@pytest.mark.slow
+def test_a_job_that_closes_its_slots_socket_and_stays_fails(tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("one\n")
+    with mr.Cluster(1) as cluster:
+        job = Running(cluster, Misbehaves(deed="close everything and stay"), text, tmp_path / "out")
+        with pytest.raises(mr.JobFailed, match="killed by signal 9"):
+            job.finish()
