@@ -161,36 +161,22 @@ def new_request(
     is for each slot; `compress` names the codec of spills and shuffled segments: none, zlib, or
     zstd.
     """
-    _check_skips(skip_bad_records)
-    _check_memory(memory_bytes)
-    if compress != NONE:
-        compressor(compress)
+    _check_limits(skip_bad_records, memory_bytes, compress)
     instance = job_of(job, options)
     output_format = output_format or instance.output_format
     encoder(output_format)
     check_encoding(encoding, errors)
     splits = plan_splits(inputs)
     _check_inputs(instance, splits)
-    sampler = "total_order" if instance.total_order else "balance_keys" if balance_keys else None
-    _check_partition(instance, sampler)
+    sampler = _sampler(instance, balance_keys)
     if split_hot_keys:
         _check_splittable(instance)
-    partitions = reducers or instance.default_reducers or reducers_for(splits, memory_bytes)
-    if partitions < 1:
-        raise UsageError(f"a job needs at least one reducer, not {partitions}")
-    temporary = TemporaryPlace() if output is None else None
-    final = None if output is None else Path(output).resolve()
-    target = temporary.path / "result" if temporary else Path(output or "")
-    staging = committer.prepare(target, secrets.token_hex(4), overwrite)
-    # Without an output the pairs stay with Python, so they keep their types.
-    output_format = output_format if final else "msgpack"
     spec = JobSpec(
-        partitions=partitions,
+        partitions=_partitions(reducers, instance, splits, memory_bytes),
         options=instance.options(),
         format=instance.input_format,
         encoding=encoding,
         errors=errors,
-        output=files_output(staging, output_format),
         memory_bytes=memory_bytes,
         inline_bytes=min(INLINE_BYTES, INLINE_TOTAL_BYTES // len(_packs(splits, pack))),
         skip_max=skip_bad_records,
@@ -198,21 +184,30 @@ def new_request(
         profiles=profiles,
         compress=compress,
     )
-    request = Request(
-        instance,
-        splits,
-        spec,
-        staging,
-        final,
-        output_format,
-        overwrite,
-        temporary,
-        backups=backups,
-        pack=pack,
-    )
+    request = _with_place(instance, splits, spec, output, output_format, overwrite)
+    request.backups, request.pack = backups, pack
     if sampler is not None:
         request.sample()
     return request
+
+
+def _with_place(
+    job: Job,
+    splits: list[Split],
+    spec: JobSpec,
+    output: str | os.PathLike[str] | None,
+    output_format: str,
+    overwrite: bool,
+) -> Request:
+    """A request whose result has a place, and a staging directory for what will be the result."""
+    temporary = TemporaryPlace() if output is None else None
+    final = None if output is None else Path(output).resolve()
+    target = temporary.path / "result" if temporary else Path(output or "")
+    staging = committer.prepare(target, secrets.token_hex(4), overwrite)
+    # Without an output the pairs stay with Python, so they keep their types.
+    output_format = output_format if final else "msgpack"
+    spec = replace(spec, output=files_output(staging, output_format))
+    return Request(job, splits, spec, staging, final, output_format, overwrite, temporary)
 
 
 def log_beside(path: str | os.PathLike[str]) -> Path:
@@ -230,20 +225,39 @@ def reducers_for(splits: Sequence[Split], memory_bytes: int = MEMORY_BYTES) -> i
     return max(REDUCERS_MIN, min(REDUCERS_MAX, -(-total // bytes_per_reducer)))
 
 
-def _check_skips(skip_bad_records: int) -> None:
+def _partitions(reducers: int | None, job: Job, splits: Sequence[Split], memory_bytes: int) -> int:
+    """As many as were asked for, or as the job says, or as its input needs."""
+    partitions = reducers or job.default_reducers or reducers_for(splits, memory_bytes)
+    if partitions < 1:
+        raise UsageError(f"a job needs at least one reducer, not {partitions}")
+    return partitions
+
+
+def _sampler(job: Job, balance_keys: bool) -> str | None:
+    """What asks for a sample of the inputs, if anything does: it chooses the partitions, and only
+    one can say which partition a key belongs to."""
+    sampler = "total_order" if job.total_order else "balance_keys" if balance_keys else None
+    if sampler is not None and type(job).partition is not Job.partition:
+        raise UsageError(
+            f"{type(job).__name__} has a partition of its own and {sampler}, which chooses the "
+            "partitions; leave one of them out"
+        )
+    return sampler
+
+
+def _check_limits(skip_bad_records: int, memory_bytes: int, compress: str) -> None:
     if not 0 <= skip_bad_records <= SKIP_MAX:
         raise UsageError(
             f"a job may skip from 0 to {SKIP_MAX:,} bad records, not {skip_bad_records:,}; "
             "let map leave out what is bad in every file"
         )
-
-
-def _check_memory(memory_bytes: int) -> None:
     if memory_bytes < MEMORY_BYTES_MIN:
         raise UsageError(
             f"a slot needs a memory of at least {MEMORY_BYTES_MIN:,} bytes, not {memory_bytes:,}; "
             "64MB is enough for most jobs"
         )
+    if compress != NONE:
+        compressor(compress)
 
 
 def _check_inputs(job: Job, splits: Sequence[Split]) -> None:
@@ -251,15 +265,6 @@ def _check_inputs(job: Job, splits: Sequence[Split]) -> None:
     reader = input_format(job.input_format)
     for path in dict.fromkeys(split.path for split in splits):
         reader.check(path)
-
-
-def _check_partition(job: Job, sampler: str | None) -> None:
-    """Only one can say which partition a key belongs to; `sampler` is what asks for a sample."""
-    if sampler is not None and type(job).partition is not Job.partition:
-        raise UsageError(
-            f"{type(job).__name__} has a partition of its own and {sampler}, which chooses the "
-            "partitions; leave one of them out"
-        )
 
 
 def _check_splittable(job: Job) -> None:
