@@ -145,16 +145,12 @@ def train(
     Raises ArgumentError for an argument or data that does not fit, Diverged when the descent leaves
     the finite numbers.
     """
-    if isinstance(schedule, str):
-        schedule = Schedule(schedule, step)
-    if not isinstance(penalty, Penalty):
-        penalty = find_penalty(penalty, strength, l1_ratio)
     unfitted = Problem(
         model,
         features=0,
-        penalty=penalty,
+        schedule=Schedule(schedule, step) if isinstance(schedule, str) else schedule,
+        penalty=_penalty(penalty, strength, l1_ratio),
         optimizer=Optimizer(optimizer) if isinstance(optimizer, str) else optimizer,
-        schedule=schedule,
         iterations=whole_number("iterations", iterations),
         batches=_batches(seed, fraction, batch_rows),
         tolerance=number("tolerance", tolerance, lambda v: 0 <= v <= 1, "in [0, 1]"),
@@ -162,11 +158,7 @@ def train(
     )
     distribute = find_strategy(strategy)
     problem = fitted_to(unfitted, data)
-    if start is None:
-        begin = model.start(problem.features, problem.batches.seed)
-    else:
-        begin = start_vector("start", start, problem.size, "parameters")
-    trace = descend(problem, data, begin, distribute, on_step)
+    trace = descend(problem, data, _beginning(problem, start), distribute, on_step)
     return Trained(model, problem.features, **vars(trace))
 
 
@@ -182,6 +174,17 @@ def descend(
         return strategy(problem, data, start, on_step)
     except NotFinite as failure:
         raise Diverged(advice(failure, problem, data)) from None
+
+
+def _penalty(kind: str | Penalty | None, strength: float, l1_ratio: float) -> Penalty:
+    return kind if isinstance(kind, Penalty) else find_penalty(kind, strength, l1_ratio)
+
+
+def _beginning(problem: Problem, start: npt.ArrayLike | None) -> Vector:
+    """The parameters (size,) that the descent begins with."""
+    if start is None:
+        return problem.model.start(problem.features, problem.batches.seed)
+    return start_vector("start", start, problem.size, "parameters")
 
 
 def _batches(seed: int, fraction: float, rows: int | None) -> Batches:
