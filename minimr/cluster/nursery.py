@@ -11,6 +11,7 @@ import os
 import shutil
 import socket
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,6 +39,8 @@ class Nursery:
                 ours.close()
                 _keep(theirs, slot_main, directory)
                 status = 0
+            except Exception:
+                traceback.print_exc()
             finally:
                 os._exit(status)
         theirs.close()
@@ -58,9 +61,11 @@ def _keep(sock: socket.socket, slot_main: SlotMain, directory: Path) -> None:
     os.setpgid(0, 0)
     name_process("nursery")
     server = ForkServer(sock, lambda given: _become_slot(slot_main, *given), late=PRELOAD_LATER)
-    server.run(PRELOAD)
-    server.kill_all()
-    shutil.rmtree(directory, ignore_errors=True)
+    try:
+        server.run(PRELOAD)
+    finally:
+        server.kill_all()
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _become_slot(slot_main: SlotMain, slot_descriptor: int, output: int) -> None:

@@ -3,7 +3,7 @@
 import os
 import select
 
-PATIENCE_S = 30
+PATIENCE_S = 60
 
 
 def wait_for(file):

@@ -28,6 +28,7 @@ def test_without_a_coordinator_no_worker_stays(tmp_path, monkeypatch):
     def refuse():
         raise UsageError("no port is free")
 
+    monkeypatch.setattr(launcher, "LEAVE_TIMEOUT_S", PATIENCE_S)  # It loads its code first.
     monkeypatch.setattr(local, "LocalWorkers", Workers)
     monkeypatch.setattr(coordinator, "Coordinator", refuse)
     monkeypatch.setattr(local.tempfile, "tempdir", str(tmp_path))
@@ -81,6 +82,8 @@ def workers(tmp_path):
     if each._server.poll() is None:
         each._server.kill()
         each._server.wait()
+    if each._watcher is not None:
+        each._watcher.join(PATIENCE_S)
     each._forks.sock.close()
 
 

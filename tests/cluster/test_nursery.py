@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import pytest
 
-from minimr.cluster.fork_server import Born
+from minimr.cluster.fork_server import Born, Died
 from minimr.cluster.nursery import Nursery
 from tests.cluster.processes import descriptors, has_children, heard, wait_for
 
@@ -56,11 +56,11 @@ def start():
         worker.clean_up()
 
 
-def bear(nursery, directory):
+def bear(nursery, directory, serial=1):
     """A new slot; returns our end of its socket, and what it prints into."""
     ours, theirs = socket.socketpair()
-    output = os.open(directory / "output", os.O_RDWR | os.O_CREAT)
-    nursery.spawn(1, theirs, output)
+    output = os.open(directory / f"output-{serial}", os.O_RDWR | os.O_CREAT)
+    nursery.spawn(serial, theirs, output)
     theirs.close()
     return ours, output
 
@@ -107,6 +107,29 @@ def test_a_worker_that_closes_it_keeps_no_process_no_descriptor_no_directory(sta
     worker = start(work)
     said = b"".join(iter(lambda: heard(worker.pipe), b""))
     assert said.removeprefix(b"hello") == b"(0, False, False)"
+
+
+def test_a_nursery_that_fails_says_so_and_takes_its_slots_along(
+    start, directory, monkeypatch, capfd
+):
+    """It may be that the system gives it no more processes, or as here that an import fails."""
+    monkeypatch.setattr("minimr.cluster.nursery.PRELOAD_LATER", ("no_such_module",))
+
+    def work(said):
+        nursery = Nursery(lambda _: stay(said), directory)
+        _kept = bear(nursery, directory, 1), bear(nursery, directory, 2)
+        assert [type(report(nursery)) for _ in range(2)] == [Born, Born]
+        nursery.forks.kill(1)
+        assert isinstance(report(nursery), Died)
+        nursery.spawn(3, *_kept[0])
+        assert report(nursery) is None
+        os._exit(0)
+
+    worker = start(work)
+    while heard(worker.pipe):
+        pass  # Until the slots are gone, too.
+    assert not directory.exists()
+    assert "no_such_module" in capfd.readouterr().err
 
 
 def test_a_worker_hears_that_its_nursery_was_killed(start, directory):
