@@ -128,7 +128,7 @@ class ForkServer:
     def kill_all(self) -> None:
         """Every child, with all that it started."""
         for pid in self._serials:
-            _kill_group(pid)
+            kill_group(pid)
         self.wait_for_all()
 
     def wait_for_all(self) -> None:
@@ -148,7 +148,7 @@ class ForkServer:
             self._fork(serial, descriptors)
         else:
             for pid in [pid for pid, each in self._serials.items() if each == serial]:
-                _kill_group(pid)
+                kill_group(pid)
         return True
 
     def _fork(self, serial: int, descriptors: list[int]) -> None:
@@ -184,7 +184,7 @@ class ForkServer:
                 return
             if (serial := self._serials.pop(pid, None)) is not None:
                 self._bereaved = True
-                _kill_group(pid)  # What the child started must not outlive it.
+                kill_group(pid)  # What the child started must not outlive it.
                 self._report(DIED, serial, status)
 
     def _report(self, what: bytes, serial: int, value: int) -> None:
@@ -200,7 +200,8 @@ def _preload(names: Sequence[str]) -> None:
     gc.freeze()  # Keeps the pages that the children share with us unwritten.
 
 
-def _kill_group(pid: int) -> None:
+def kill_group(pid: int) -> None:
+    """A child with all that it started."""
     try:
         os.killpg(pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):

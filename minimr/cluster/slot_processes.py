@@ -15,6 +15,7 @@ from typing import Any
 
 from minimr.cluster import messages as m
 from minimr.cluster.channel import Channel
+from minimr.cluster.fork_server import kill_group
 from minimr.cluster.loop import Loop
 from minimr.cluster.nursery import Nursery
 from minimr.cluster.places import scratch_path
@@ -71,6 +72,12 @@ class SlotProcesses:
 
     def kill(self, number: int) -> None:
         self._nursery.forks.kill(self.living[number].serial)
+
+    def kill_orphans(self) -> None:
+        """The nursery is dead, and who runs user code would not notice that nobody listens."""
+        for process in self.living.values():
+            if process.pid:
+                kill_group(process.pid)
 
     def exited(self, serial: int, text: str) -> SlotDied:
         """The nursery says that a process is no more; return what is known of its end."""

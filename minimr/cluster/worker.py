@@ -180,6 +180,7 @@ class Worker:
     def _read_nursery(self, _events: int) -> bool:
         match report := self._nursery.forks.read_report():
             case None:
+                self._processes.kill_orphans()
                 self._handle(Leave("the nursery process died; this worker ends"))
             case Died(serial, text):
                 self._perform(self._machine.handle(self._processes.exited(serial, text)))

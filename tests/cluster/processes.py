@@ -2,6 +2,7 @@
 
 import os
 import select
+from pathlib import Path
 
 PATIENCE_S = 60
 
@@ -29,3 +30,18 @@ def has_children():
 def descriptors(pid="self"):
     """How many files a process has open."""
     return len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208
+
+
+def name_of(pid):
+    return Path(f"/proc/{pid}/comm").read_text().strip()
+
+
+def child_of(pid):
+    """The process id of the only one."""
+    children = [
+        child
+        for task in Path(f"/proc/{pid}/task").iterdir()
+        for child in (task / "children").read_text().split()
+    ]
+    (only,) = children
+    return int(only)

@@ -1,10 +1,9 @@
 """Who looks with `ps` sees which process is which."""
 
-from pathlib import Path
-
 import pytest
 
 import minimr as mr
+from tests.cluster.processes import child_of, name_of
 
 pytestmark = pytest.mark.slow
 
@@ -12,20 +11,6 @@ pytestmark = pytest.mark.slow
 class Lines(mr.Job):
     def map(self, offset, line):
         yield line, 1
-
-
-def name_of(pid):
-    return Path(f"/proc/{pid}/comm").read_text().strip()
-
-
-def child_of(pid):
-    children = [
-        child
-        for task in Path(f"/proc/{pid}/task").iterdir()
-        for child in (task / "children").read_text().split()
-    ]
-    (only,) = children
-    return int(only)
 
 
 def test_a_worker_its_nursery_and_its_slot(tmp_path):

@@ -1,6 +1,7 @@
 """What a worker does with its slots' processes: hear them to the end, and keep nothing of them."""
 
 import os
+import signal
 
 import pytest
 
@@ -10,8 +11,8 @@ from minimr.cluster.connection import Connection
 from minimr.cluster.loop import Loop
 from minimr.cluster.places import scratch_path
 from minimr.cluster.slot_processes import PRINTED_BYTES_MAX, SlotProcesses
-from tests.cluster.gated import Misbehaves
-from tests.cluster.processes import descriptors
+from tests.cluster.gated import Gate, GatedCount, Misbehaves
+from tests.cluster.processes import child_of, descriptors, wait_for
 from tests.cluster.running import Running
 
 NUMBER, PID, KILLED = 4, 77, "killed by signal 9 (Killed)"
@@ -124,11 +125,31 @@ def test_a_slot_that_says_no_more_is_killed_if_there_is_who_can(
     assert nursery.killed == [1] * nursery_is_there
 
 
+@pytest.fixture
+def text(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text("one\n")
+    return path
+
+
 @pytest.mark.slow
-def test_a_job_that_closes_its_slots_socket_and_stays_fails(tmp_path):
-    text = tmp_path / "text.txt"
-    text.write_text("one\n")
+def test_a_job_that_closes_its_slots_socket_and_stays_fails(text, tmp_path):
     with mr.Cluster(1) as cluster:
         job = Running(cluster, Misbehaves(deed="close everything and stay"), text, tmp_path / "out")
         with pytest.raises(mr.JobFailed, match="killed by signal 9"):
             job.finish()
+
+
+@pytest.mark.slow
+def test_a_slot_that_runs_user_code_does_not_outlive_a_nursery_that_is_killed(text, tmp_path):
+    gate = Gate(tmp_path / "gate")
+    with mr.Cluster(1) as cluster:
+        job = Running(cluster, GatedCount(gate=gate.path, at="reduce"), text, tmp_path / "out")
+        job.wait_for(event="attempt_started", stage="reduce")
+        nursery = child_of(*cluster.worker_pids)
+        slot = os.pidfd_open(child_of(nursery))
+        os.kill(nursery, signal.SIGKILL)
+        wait_for(slot)
+        os.close(slot)
+        gate.open()
+        job.finish()
