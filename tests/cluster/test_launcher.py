@@ -110,7 +110,7 @@ def test_a_fork_server_that_is_dead_at_once_is_replaced(workers, capfd):
     assert capfd.readouterr().err.count("none.json") == 8
 
 
-def test_who_is_not_born_yet_is_not_killed(workers, pool, monkeypatch):
+def test_who_is_not_born_yet_is_not_killed(pool, workers, monkeypatch):
     """Its process id is not known, and 0 would be ourselves."""
 
     def kill(pid, number, really=os.kill):
@@ -125,7 +125,7 @@ def test_who_is_not_born_yet_is_not_killed(workers, pool, monkeypatch):
     assert workers._server.returncode == -signal.SIGKILL
 
 
-def test_who_waits_for_a_birth_waits_no_longer_when_all_are_dismissed(workers, pool, monkeypatch):
+def test_who_waits_for_a_birth_waits_no_longer_when_all_are_dismissed(pool, workers, monkeypatch):
     waiting = threading.Event()
 
     def wait_for_birth(predicate, really=workers._changed.wait_for):
