@@ -125,6 +125,17 @@ def test_a_slot_that_says_no_more_is_killed_if_there_is_who_can(
     assert nursery.killed == [1] * nursery_is_there
 
 
+def test_without_a_nursery_who_has_said_its_process_id_is_killed(processes, monkeypatch):
+    """Who has not, runs no user code; and 0 would be the worker itself."""
+    killed = []
+    monkeypatch.setattr(os, "killpg", lambda *who: killed.append(who))
+    processes.living[NUMBER].pid = 0
+    processes.kill_orphans()
+    processes.living[NUMBER].pid = PID
+    processes.kill_orphans()
+    assert killed == [(PID, signal.SIGKILL)]
+
+
 @pytest.fixture
 def text(tmp_path):
     path = tmp_path / "text.txt"
