@@ -12,6 +12,7 @@ import ast
 import hashlib
 import sys
 import sysconfig
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -68,13 +69,16 @@ class Code:
 
 
 _packed: "WeakKeyDictionary[type, Code]" = WeakKeyDictionary()
+# Python 3.11's ast.parse now and then raises SystemError where two threads are in it.
+_packing = threading.RLock()
 
 
 def pack(job_class: type) -> Code:
     """The code of a Job class, read once. Raises UsageError if it cannot travel."""
-    if job_class not in _packed:
-        _packed[job_class] = _pack(job_class)
-    return _packed[job_class]
+    with _packing:
+        if job_class not in _packed:
+            _packed[job_class] = _pack(job_class)
+        return _packed[job_class]
 
 
 def _pack(job_class: type) -> Code:
