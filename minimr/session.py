@@ -7,6 +7,7 @@ is only being loaded for its job class inside a slot (see `minimr.source.load`).
 import atexit
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any, TypeVar
 
 from minimr.cluster import messages as m
 from minimr.cluster.address import default_address_file, read_address
-from minimr.cluster.client import Client, OnEvents, Watched
+from minimr.cluster.client import Client, Lines, OnEvents, Watched
 from minimr.cluster.come_back import come_back
 from minimr.cluster.local import LocalCluster
 from minimr.cluster.standing import serve_coordinator, serve_worker, start_detached, stop
@@ -128,6 +129,7 @@ class Cluster:
         self._on_event = on_event
         self._story = None if log is None else Story(on_event, Path(log))
         self._story_lock = threading.Lock()
+        self._arrived: Lines = deque()
         self._local: LocalCluster | None = None
         self._address_file = None if address is None else Path(address)
         self._workers = workers if address is None else 1
@@ -272,12 +274,15 @@ class Cluster:
         """Submit something of a dataset, wait for the end, and pass its events on."""
         with self._story_lock:
             self._story = self._story or Story(self._on_event, name="rounds")
-        add = self._story.add
-        watched = self._client.submit(submission)
+        story, arrived = self._story, self._arrived
+        watched = self._client.submit(submission, arrived)
         try:
-            return self._cancel_if_interrupted(watched, lambda: self._wait(watched, add))
+            # Whichever thread hears of events adds all that have arrived: they stay in order.
+            return self._cancel_if_interrupted(
+                watched, lambda: self._wait(watched, lambda *_: story.take(arrived))
+            )
         except JobFailed as error:
-            self._story.point_out(error)
+            story.point_out(error)
             raise
 
     def _cancel_if_interrupted(self, watched: Watched, wait: Callable[[], Waited]) -> Waited:

@@ -8,6 +8,7 @@ seconds it takes the coordinator for gone.
 import socket
 import struct
 import threading
+from collections import deque
 from collections.abc import Callable
 from itertools import count
 from queue import SimpleQueue
@@ -22,6 +23,7 @@ from minimr.errors import JobCancelled, JobFailed, NoCoordinator, ProtocolError,
 
 OnEvents = Callable[..., object]
 """Called with lines of the event log, as many as came together."""
+Lines = deque[dict[str, Any]]
 Answer = m.Reply | m.Events | m.Ended | None
 SILENCE = struct.pack("ll", 1, 0)  # One second, as the kernel's timeout for receiving.
 SILENCES_MAX = 10
@@ -70,9 +72,10 @@ class Client:
         _value(answer)
         return lines
 
-    def submit(self, request: m.Submit) -> "Watched":
-        """Start a job. With `request.watch`, `Watched.wait` gives its end."""
-        return Watched(self, self._send(request))
+    def submit(self, request: m.Submit, arrived: "Lines | None" = None) -> "Watched":
+        """Start a job. With `request.watch`, `Watched.wait` gives its end. Its events go into
+        `arrived`, too, in the order in which they come, and those of other jobs with it."""
+        return Watched(self, self._send(request, None if arrived is None else _Noting(arrived)))
 
     def watch(self, job: str) -> "Watched":
         """Follow a job that somebody submitted earlier."""
@@ -143,6 +146,18 @@ class Client:
                     queue = None
         if queue is not None and isinstance(message, m.Reply | m.Events | m.Ended):
             queue.put(message)
+
+
+class _Noting(SimpleQueue[Answer]):
+    """Answers to one who waits, beside others who wait, too."""
+
+    def __init__(self, arrived: Lines) -> None:
+        self._arrived = arrived
+
+    def put(self, item: Answer, block: bool = True, timeout: float | None = None) -> None:
+        if isinstance(item, m.Events):
+            self._arrived.extend(item.lines)
+        super().put(item, block, timeout)
 
 
 class Watched:

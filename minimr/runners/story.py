@@ -7,6 +7,7 @@ has its log written by the coordinator (`minimr/cluster/job_log.py`).
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -51,9 +52,13 @@ class Story:
 
     def add(self, *events: dict[str, Any]) -> None:
         """Events that came together reach the log with one write."""
+        self.take(deque(events))
+
+    def take(self, arrived: deque[dict[str, Any]]) -> None:
+        """Add what has arrived; whoever shares it with other threads finds its order in the log."""
         with self._lock:
             self._first_at = self._first_at or time.monotonic()
-            placed = [self._timeline.place(event) for event in events]
+            placed = [self._timeline.place(arrived.popleft()) for _ in range(len(arrived))]
             problem = self._write(placed)
         for event in placed:
             self._on_event(event)

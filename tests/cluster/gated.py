@@ -20,6 +20,12 @@ class Gate:
     def open(self):
         self._file.close()
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.open()
+
     def waiting(self):
         """How many processes have come to the gate so far."""
         return len(list(Path(self.path).parent.glob(f"{Path(self.path).name}.*")))
