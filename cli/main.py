@@ -3,7 +3,9 @@
 Exit codes: 0 done, 1 failed, 2 the request was wrong, 3 no coordinator answers, 130 interrupted.
 """
 
+import atexit
 import errno
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -79,6 +81,8 @@ class Application(click.Group):
     def main(  # type: ignore[override]
         self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
     ) -> NoReturn:
+        # At exit, Python looks for garbage among all that was ever imported: 13 ms for nothing.
+        atexit.register(gc.freeze)
         given = list(sys.argv[1:] if args is None else args)
         arguments, wants_traceback = take_traceback_flag(given or ["--help"])
         extra["standalone_mode"] = False

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -77,8 +78,12 @@ class LocalWorkers:
     def close(self) -> None:
         """Wait until all have left; who does not leave in time is killed."""
         self.dismiss()
+        deadline = time.monotonic() + LEAVE_TIMEOUT_S
+        if self._watcher is not None:
+            # It sees the end of the socket at once; `wait` with a time limit looks now and then.
+            self._watcher.join(LEAVE_TIMEOUT_S)
         try:
-            self._server.wait(LEAVE_TIMEOUT_S)
+            self._server.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
             self._kill_all()
         if self._watcher is not None:
@@ -115,7 +120,9 @@ class LocalWorkers:
             report = self._forks.read_report()
             with self._changed:
                 if self._closing:
-                    return
+                    if report is None:
+                        return
+                    continue
                 match report:
                     case Born(serial, pid):
                         self._pids[serial] = pid

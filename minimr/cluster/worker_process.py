@@ -15,6 +15,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 from minimr.cluster.address import read_address
 from minimr.cluster.fork_server import ForkServer
@@ -97,6 +98,7 @@ def main() -> None:
     os.close(held)
     server.wait_for_all()
     shutil.rmtree(options.base, ignore_errors=True)
+    _leave(0)
 
 
 def _work(options: argparse.Namespace, lifeline: int) -> None:
@@ -118,7 +120,11 @@ def _work(options: argparse.Namespace, lifeline: int) -> None:
             print(f"worker: {error}", file=sys.stderr)
             status = error.exit_code
         # Else the launcher let go of us first; what failed then is no news.
-    # All is cleaned up; to take an interpreter apart, too, takes longer than a small job.
+    _leave(status)
+
+
+def _leave(status: int) -> NoReturn:
+    """All is cleaned up; to take an interpreter apart, too, takes longer than a small job."""
     sys.stderr.flush()
     os._exit(status)
 
