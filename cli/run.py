@@ -1,5 +1,6 @@
 """`minimr run`: run one job and wait for its result."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -58,11 +59,13 @@ def run(job: str, as_json: bool, profile: bool, **request: Any) -> None:
     check_request(request, as_json)
     if profile:
         request["profile"] = profile_beside(request["output"])
+    from minimr.cluster.ahead import forked_ahead
     from minimr.session import run as run_job
 
-    job_class, options = read_job(job)
-    with progress() as shown:
-        result = run_job(job_class, on_event=shown.on_event, options=options, **request)
+    with forked_ahead() if needs_workers(request) else nullcontext():
+        job_class, options = read_job(job)
+        with progress() as shown:
+            result = run_job(job_class, on_event=shown.on_event, options=options, **request)
     if request["output"] is None:
         print_result(result, request["output_format"] or job_class.output_format)
         say_skipped(result)
@@ -83,6 +86,10 @@ def profile_beside(output: str | None) -> Path:
     if output is None:
         raise UsageError("--profile writes OUT.pstats beside the result: give -o OUT")
     return Path(f"{output}.pstats")
+
+
+def needs_workers(request: dict[str, Any]) -> bool:
+    return request["runner"] == "cluster" and request["address"] is None
 
 
 def check_request(request: dict[str, Any], as_json: bool) -> None:

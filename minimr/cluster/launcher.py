@@ -1,9 +1,10 @@
 """Worker processes on this machine: started together, watched, replaced, and never left behind.
 
 They are forked by one process, which is started before there is a coordinator, since it needs a
-while to load its code (`worker_process.py`). It holds a socket to us. When we go, in whatever way,
-the socket ends; its workers leave, and so does it. It has a session of its own, so that Ctrl-C in
-the terminal reaches only the process that can decide what to do about it.
+while to load its code (`worker_process.py`), or waits for us already (`ahead.py`). It holds a
+socket to us. When we go, in whatever way, the socket ends; its workers leave, and so does it. It
+has a session of its own, so that Ctrl-C in the terminal reaches only the process that can decide
+what to do about it.
 """
 
 import os
@@ -13,9 +14,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 import minimr
 from minimr.cluster.fork_server import Born, Died, Forks
@@ -25,6 +27,34 @@ REPLACEMENTS_MAX = 8
 LEAVE_TIMEOUT_S = 5.0
 # What slots may need, too.
 SHARED_MODULES = ("numpy",)
+
+
+class Server(Protocol):
+    """The process that forks; a Popen is one."""
+
+    pid: int
+
+    def wait(self, timeout_s: float | None = None, /) -> object:
+        """Wait for its end. Raises subprocess.TimeoutExpired."""
+
+    def kill(self) -> None:
+        """End it at once."""
+
+
+class WaitingServer(Server, Protocol):
+    """One that was started before anybody knew its arguments."""
+
+    sock: socket.socket
+
+    def begin(self, arguments: Sequence[str]) -> None:
+        """Tell it."""
+
+    def close(self) -> None:
+        """It is not needed."""
+
+
+waiting: list[WaitingServer] = []
+"""Whoever starts workers takes one of these, if there is one."""
 
 
 class LocalWorkers:
@@ -38,11 +68,10 @@ class LocalWorkers:
         slots: int = 1,
         progress_timeout_s: float = PROGRESS_TIMEOUT_S,
     ) -> None:
-        command = [sys.executable, "-P", "-m", "minimr.cluster.worker_process"]
-        command += ["--address", str(address_file), "--base", str(base)]
-        command += ["--slots", str(slots), "--slots-here", str(count * slots)]
-        command += ["--progress-timeout", str(progress_timeout_s)]
-        self._command = [*command, "--import", *_shared_modules(count * slots)]
+        arguments = ["--address", str(address_file), "--base", str(base)]
+        arguments += ["--slots", str(slots), "--slots-here", str(count * slots)]
+        arguments += ["--progress-timeout", str(progress_timeout_s)]
+        self._arguments = [*arguments, "--import", *_shared_modules(count * slots)]
         self._count = count
         self._changed = threading.Condition()
         self._serial = 0
@@ -98,10 +127,17 @@ class LocalWorkers:
         self._server.wait()
 
     def _start_server(self) -> None:
+        self._server: Server
+        if waiting:
+            ahead = waiting.pop()
+            ahead.begin(self._arguments)
+            self._server, self._forks = ahead, Forks(ahead.sock)
+            return
         ours, theirs = socket.socketpair()
+        command = [sys.executable, "-P", "-m", "minimr.cluster.worker_process"]
         with theirs:
             self._server = subprocess.Popen(
-                self._command,
+                [*command, *self._arguments],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 env=environment(),
@@ -159,6 +195,10 @@ def _shared_modules(slots: int) -> list[str]:
 
 def environment() -> dict[str, str]:
     """Workers import the minimr that we are, installed or not."""
-    here = str(Path(minimr.__file__).resolve().parent.parent)
-    before = os.environ.get("PYTHONPATH")
+    here, before = home(), os.environ.get("PYTHONPATH")
     return {**os.environ, "PYTHONPATH": f"{here}{os.pathsep}{before}" if before else here}
+
+
+def home() -> str:
+    """The folder that holds minimr."""
+    return str(Path(minimr.__file__).resolve().parent.parent)

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
@@ -25,6 +26,8 @@ from minimr.cluster.process_name import name_process
 from minimr.cluster.worker import Worker
 from minimr.errors import MinimrError
 from minimr.scheduler.policy import PROGRESS_TIMEOUT_S
+
+STDIN = 0
 
 
 def make_directory(base: Path | None) -> Path:
@@ -84,9 +87,9 @@ def main() -> None:
     parser.add_argument("--import", dest="modules", nargs="*", default=[])
     options = parser.parse_args()
     name_process("forks")
-    asker = socket.socket(fileno=os.dup(sys.stdin.fileno()))
+    asker = socket.socket(fileno=os.dup(STDIN))
     nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, sys.stdin.fileno())
+    os.dup2(nothing, STDIN)
     lifeline, held = os.pipe()
 
     def become_worker(_: list[int]) -> None:
@@ -99,6 +102,12 @@ def main() -> None:
     server.wait_for_all()
     shutil.rmtree(options.base, ignore_errors=True)
     _leave(0)
+
+
+def preload() -> None:
+    """Load already what a worker and its slots need."""
+    for name in PRELOAD:
+        import_module(name)
 
 
 def _work(options: argparse.Namespace, lifeline: int) -> None:
