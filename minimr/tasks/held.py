@@ -41,6 +41,9 @@ from minimr.tasks.sizes import (
 
 SAMPLE_EVERY = 16
 """Entries of which one is measured."""
+TRIED_MAX = 256
+"""Keys with which a combiner is given a chance: if it shortens no list of theirs, it gets no
+others."""
 FLAT = (int, float, bool)
 """Types of states that do not grow as values are added (or by a few bytes)."""
 EQUAL_IS_SAME = (str, bytes)
@@ -132,12 +135,19 @@ class Lists:
         if self._combine is None or not (self._aggregate is None or after_exact):
             return
         every, measure = (1, exact_size_of) if self.largest_bytes else (SAMPLE_EVERY, size_of)
-        sampled, sampled_bytes = 0, 0
+        sampled, sampled_bytes, tried, useful = 0, 0, 0, 0
         with self._position.during("combine"):
             for number, (key, values) in enumerate(self._lists.items()):
-                if len(values) > 1 and (self._aggregate is None or exact(self._aggregate, values)):
+                if (
+                    len(values) > 1
+                    and (useful or tried < TRIED_MAX)
+                    and (self._aggregate is None or exact(self._aggregate, values))
+                ):
                     self._position.key = key
-                    values = self._lists[key] = self._combine(key, values)
+                    combined = self._combine(key, values)
+                    tried += 1
+                    useful += len(combined) < len(values)
+                    values = self._lists[key] = combined
                 if number % every == 0:
                     sampled += 1
                     sampled_bytes += GROUP_BYTES + size_of(key) + measure(values)
