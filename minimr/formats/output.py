@@ -19,6 +19,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from json.encoder import encode_basestring
 from os import fsync
 from pathlib import Path
 from types import TracebackType
@@ -277,6 +278,8 @@ def _text_of(value: Any) -> bytes:
         return bytes(value)
     if kind is int or kind is float:
         return repr(value).encode("ascii")
+    if kind is list and value and type(value[0]) is str:
+        return _json_of_texts(value)
     return _json_of(value)
 
 
@@ -297,6 +300,14 @@ def _json_of(value: Any) -> bytes:
     except UnicodeEncodeError:
         # Lone surrogates have no UTF-8, but JSON has escapes for them.
         return _ASCII_JSON.encode(value).encode("ascii")
+
+
+def _json_of_texts(texts: list[Any]) -> bytes:
+    """A list that begins with a text: an index is full of those, and most hold nothing else."""
+    try:
+        return f"[{', '.join(map(encode_basestring, texts))}]".encode()
+    except (TypeError, UnicodeEncodeError):
+        return _json_of(texts)
 
 
 def _holds(value: Any, character: str, byte: bytes) -> bool:

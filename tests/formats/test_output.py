@@ -38,6 +38,9 @@ def write(path: Path, output_format: str, pairs: list) -> PartInfo:
         (("a", 1, None), [1, "ä"], '["a", 1, null]\t[1, "ä"]\n'.encode()),
         ("k", {"b": 1, "a": [2.5]}, b'k\t{"b": 1, "a": [2.5]}\n'),
         ("k", ["tab\t", "line\n"], b'k\t["tab\\t", "line\\n"]\n'),
+        ("k", ["a", 1, ["b"], None], b'k\t["a", 1, ["b"], null]\n'),
+        ("k", ['"', "\\", "\0\x1f\x7f"], b'k\t["\\"", "\\\\", "\\u0000\\u001f\x7f"]\n'),
+        ("k", [], b"k\t[]\n"),
         ("k", ["\udcff", "ä"], b'k\t["\\udcff", "\\u00e4"]\n'),
         ("k", np.array([[1.5, 2.0]]), b"k\t[[1.5, 2.0]]\n"),
         ("k", np.float64(0.1), b"k\t0.1\n"),
@@ -70,6 +73,7 @@ def test_msgpack_is_readable_by_any_msgpack(key, value):
     ("output_format", "key", "value", "reason"),
     [
         ("text", "k", {1, 2}, "set has no form in JSON"),
+        ("text", "k", ["text", b"raw"], "bytes has no form in JSON"),
         ("text", "k", [b"raw"], "bytes has no form in JSON"),
         ("text", "\ud800", 1, "surrogates not allowed"),
         ("jsonl", b"raw", 1, "bytes has no form in JSON"),
