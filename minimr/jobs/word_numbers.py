@@ -53,7 +53,8 @@ def has_space_beyond_ascii(text: bytes) -> bool:
     (leads,) = np.nonzero(data >= LEAD_BYTES_FROM)
     two = data[leads].astype(np.uint32) << 8 | data[leads + 1]
     three = two << 8 | data[leads + 2]
-    return bool(np.isin(two, SPACES).any() or np.isin(three, SPACES).any())
+    # One after the other: `np.isin` loads numpy.ma, which takes each process 6 ms.
+    return any(((two == space) | (three == space)).any() for space in SPACES)
 
 
 def _pieces(text: bytes) -> Iterator[bytes]:
