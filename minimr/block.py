@@ -81,6 +81,10 @@ class Block:
         return Block({name: np.concatenate([block[name] for block in blocks]) for name in names})
 
 
+LONG_BYTES = 1 << 20
+"""A line of that size is worth some care, so that it is not copied more often than need be."""
+
+
 @dataclass(frozen=True)
 class TextBlock:
     """Whole lines of one file: `data` as they stand there, starting at byte `offset`."""
@@ -98,8 +102,26 @@ class TextBlock:
         except UnicodeDecodeError as error:
             raise self._undecodable(self.offset, error) from error
 
+    @property
+    def is_long_line(self) -> bool:
+        """Tell whether the block is one line of LONG_BYTES or more."""
+        size_bytes = len(self.data)
+        return size_bytes >= LONG_BYTES and self.data.find(b"\n") in (-1, size_bytes - 1)
+
     def lines(self) -> Iterator[tuple[int, str]]:
-        """Yield (byte offset in the file, line without its end)."""
+        """Return what yields (byte offset in the file, line without its end).
+
+        A long line is decoded without copies in between, and its bytes are held no longer.
+        """
+        if not self.is_long_line:
+            return self._lines()
+        line = memoryview(self.data)[: len(self.data) - self.data.endswith(b"\n")]
+        try:
+            return iter([(self.offset, str(line, self.encoding, self.errors))])
+        except UnicodeDecodeError as error:
+            raise self._undecodable(self.offset, error) from error
+
+    def _lines(self) -> Iterator[tuple[int, str]]:
         offset = self.offset
         lines = self.data.split(b"\n")
         if not lines[-1]:

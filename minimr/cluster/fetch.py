@@ -28,7 +28,7 @@ from minimr.cluster.places import output_path
 from minimr.errors import CorruptData, ProtocolError
 from minimr.scheduler.state import AttemptId
 from minimr.shuffle.pairs import StoredPairs
-from minimr.shuffle.segments import MapOutputFile
+from minimr.shuffle.segments import Blocks, MapOutputFile
 from minimr.tasks.failure import InputLost
 
 TRIES = 2
@@ -154,7 +154,8 @@ class Fetcher:
         path = output_path(self._directory, attempt)
         try:
             sound_segment(path, errand.partition)
-            segments[index] = _guard(MapOutputFile(path).read_segment(errand.partition), attempt)
+            found = MapOutputFile(path).read_segment(errand.partition)
+            segments[index] = Blocks(_guard(found, attempt), found.sizes)
         except CorruptData:
             errand.gone.append(attempt)
 

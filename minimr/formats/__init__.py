@@ -33,7 +33,7 @@ class InputFormat:
     record_reader: str | None
     block_reader: str
     decodes: bool = False
-    """Whether the readers take `encoding`, `errors` and `line_bytes_max`."""
+    """Whether the readers take `encoding`, `errors` and `memory_bytes`."""
     width: int | None = None
     takes_label: bool = False
     label: str = ""
@@ -43,7 +43,7 @@ class InputFormat:
     def read_records(self, split: Any, **text: Any) -> Iterator[tuple[Any, Any]]:
         """The split's (key, value) pairs; UsageError when the format has no records.
 
-        `text` may give an encoding, errors and line_bytes_max, which count where text is read.
+        `text` may give an encoding, errors and memory_bytes, which count where text is read.
         """
         if self.record_reader is None:
             raise UsageError(

@@ -14,11 +14,13 @@ import numpy as np
 from minimr.formats.output import MULTILINE, SIZED, TABBED
 from minimr.shuffle.byte_strings import ByteStrings
 from minimr.shuffle.codec import Buffer
-from minimr.shuffle.columns import Column, cut, is_array, items
+from minimr.shuffle.columns import Column, cut, is_array, item, items, size_bytes
 from minimr.shuffle.strings import cut as bytes_between
 
 PIECE_BYTES = 1 << 20
 PIECE_RECORDS = 1 << 14
+LARGE_BYTES = 8 << 20
+"""So many records take less, unless some are large."""
 SURROGATE_LEAD = 0xED
 """The first byte of every lone surrogate in UTF-8, which text output undoes, and of few others."""
 
@@ -78,8 +80,24 @@ def _lines(keys: Column, values: Column) -> Iterator[Buffer]:
     columns = [keys] if isinstance(values, list) else [keys, values]
     line = b"\t".join(map(_form, columns)) + b"\n"
     for start in range(0, len(keys), PIECE_RECORDS):
-        cells = [_cells(cut(column, start, start + PIECE_RECORDS)) for column in columns]
+        pieces = [cut(column, start, start + PIECE_RECORDS) for column in columns]
+        if sum(map(size_bytes, pieces)) > LARGE_BYTES:
+            yield from _large_lines(pieces)
+            continue
+        cells = list(map(_cells, pieces))
         yield line * len(cells[0]) % tuple(chain.from_iterable(zip(*cells, strict=True)))
+
+
+def _large_lines(columns: list[Column]) -> Iterator[Buffer]:
+    """Yield the lines cell by cell: strings from where they lie, without a copy."""
+    ends = [b"\t"] * (len(columns) - 1) + [b"\n"]
+    for number in range(len(columns[0])):
+        for column, end in zip(columns, ends, strict=True):
+            if isinstance(column, ByteStrings):
+                yield column.slice(number, number + 1).compact()[0].data
+            else:
+                yield _form(column) % item(column, number)
+            yield end
 
 
 def _form(column: Column) -> bytes:
@@ -101,15 +119,20 @@ def _kinds(column: Column) -> frozenset[str]:
 
 
 def _kinds_of_strings(column: ByteStrings) -> frozenset[str]:
-    content = column.rows if column.rows is not None else column.compact()[0]
-    if column.text and (content == SURROGATE_LEAD).any():
+    content = column.compact()[0]
+    if column.text and _holds(content, SURROGATE_LEAD):
         return frozenset()
     marks = [
         mark
         for mark, byte in ((TABBED, ord("\t")), (MULTILINE, ord("\n")))
-        if (content == byte).any()
+        if _holds(content, byte)
     ]
     return frozenset(["str" if column.text else "bytes", *marks])
+
+
+def _holds(content: Any, byte: int) -> bool:
+    steps = range(0, len(content), PIECE_BYTES)
+    return any((content[start : start + PIECE_BYTES] == byte).any() for start in steps)
 
 
 def _cells(column: Column) -> list[Any]:

@@ -10,9 +10,9 @@ which `str.splitlines` would cut. Bytes that are not valid in the encoding becom
 escapes (PEP 383), which the output writer turns back into the same bytes.
 
 Lines travel in blocks of about one MiB, cut after the last line end that was read. A longer line
-is collected in pieces and joined once, so that its cost stays linear. A line that is longer than a
-task's memory is an error as soon as that much of it was read: whoever works on it needs several
-times its size.
+is collected in pieces and joined once, so that its cost stays linear; it travels alone, and nobody
+here holds what was passed on. A line that is longer than a task can take is an error as soon as
+that much of it was read: whoever works on it needs several times its size.
 """
 
 import codecs
@@ -20,13 +20,14 @@ import gzip
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import accumulate, chain, count
+from itertools import accumulate, chain, count, pairwise, starmap
 from operator import add
 from typing import BinaryIO, cast
 
 from minimr.block import TextBlock
 from minimr.errors import BadRecord, MinimrError, UsageError
 from minimr.formats.splits import WHOLE_FILE, Split
+from minimr.shuffle.passes import record_bytes_max, too_large
 
 # The same whatever the memory, for what a job makes of a block may depend on where it ends.
 BLOCK_BYTES = 2 << 20
@@ -34,19 +35,21 @@ LINES_BYTES = 1 << 20
 # Past the split's end only the rest of one line is wanted, so read in smaller steps there.
 LINE_REST_BYTES = 64 << 10
 NO_END = 1 << 62
+COUNTED_BYTES_MAX = 1 << 30
+"""Of a line that is too long it is counted how long it is, but not for ever."""
 
 
 def read_text(
     split: Split,
     encoding: str = "utf-8",
     errors: str = "surrogateescape",
-    line_bytes_max: int = NO_END,
+    memory_bytes: int = NO_END,
 ) -> Iterator[tuple[int, str]]:
     """(byte offset, line without its line end) for every line that starts in the split.
 
     In a .gz file offsets count decompressed bytes. Raises as `read_text_blocks` does.
     """
-    blocks = read_text_blocks(split, encoding, errors, LINES_BYTES, line_bytes_max)
+    blocks = read_text_blocks(split, encoding, errors, LINES_BYTES, memory_bytes)
     return chain.from_iterable(map(_lines if _is_utf8(encoding) else TextBlock.lines, blocks))
 
 
@@ -62,6 +65,8 @@ def _lines(block: TextBlock) -> Iterator[tuple[int, str]]:
 
     That holds for UTF-8, where a line end is never part of another character, whatever is invalid.
     """
+    if block.is_long_line:
+        return block.lines()
     try:
         text = block.data.decode("utf-8", block.errors)
     except UnicodeDecodeError:
@@ -80,32 +85,37 @@ def read_text_blocks(
     encoding: str = "utf-8",
     errors: str = "surrogateescape",
     block_bytes: int = BLOCK_BYTES,
-    line_bytes_max: int = NO_END,
+    memory_bytes: int = NO_END,
 ) -> Iterator[TextBlock]:
     """The split's lines in blocks of whole lines, about 2 MiB each (one line may be longer).
 
     Raises UsageError for an encoding that cannot be used, BadRecord for a damaged .gz file, a file
-    that shrank since it was cut or a line over `line_bytes_max`, MinimrError when the file cannot
-    be read; a block raises BadRecord when `errors` is "strict" and it holds invalid bytes.
+    that shrank since it was cut or a line that is too large for a task of `memory_bytes`,
+    MinimrError when the file cannot be read; a block raises BadRecord when `errors` is "strict" and
+    it holds invalid bytes.
     """
     check_encoding(encoding, errors)
-    for offset, data in read_whole_lines(split, block_bytes, line_bytes_max):
-        yield TextBlock(data, offset, split.path, encoding, errors)
+
+    def block(offset: int, data: bytes) -> TextBlock:
+        return TextBlock(data, offset, split.path, encoding, errors)
+
+    # A loop's variable would hold a block while the next one is read.
+    yield from starmap(block, read_whole_lines(split, block_bytes, memory_bytes))
 
 
 def read_whole_lines(
-    split: Split, block_bytes: int = BLOCK_BYTES, line_bytes_max: int = NO_END
+    split: Split, block_bytes: int = BLOCK_BYTES, memory_bytes: int = NO_END
 ) -> Iterator[tuple[int, bytes]]:
     """(byte offset, about `block_bytes` of whole lines) in order; together they are the split."""
     with _open(split) as stream:
         if split.length == WHOLE_FILE:
-            yield from _cut_at_line_ends(stream, 0, NO_END, block_bytes, line_bytes_max)
+            yield from _cut_at_line_ends(stream, 0, NO_END, block_bytes, memory_bytes)
             return
         end = split.offset + split.length
         start = _first_line_start(stream, split.offset, end)
         if start is not None:
             stream.seek(start)
-            yield from _cut_at_line_ends(stream, start, end, block_bytes, line_bytes_max)
+            yield from _cut_at_line_ends(stream, start, end, block_bytes, memory_bytes)
 
 
 def check_encoding(encoding: str, errors: str) -> None:
@@ -142,7 +152,7 @@ def _first_line_start(stream: BinaryIO, start: int, end: int) -> int | None:
 
 
 def _cut_at_line_ends(
-    stream: BinaryIO, start: int, end: int, block_bytes: int, line_bytes_max: int
+    stream: BinaryIO, start: int, end: int, block_bytes: int, memory_bytes: int
 ) -> Iterator[tuple[int, bytes]]:
     """Blocks of whole lines from `start`, where a line begins, to the end of the line that holds
     byte `end - 1`.
@@ -158,20 +168,34 @@ def _cut_at_line_ends(
         position = after
         if not cut:
             pieces.append(chunk)
-            if position - start > max(line_bytes_max, block_bytes):  # So much is held anyway.
-                raise _too_long(stream.name, start, line_bytes_max)
+            # As much as a block is held anyway.
+            if position - start > max(record_bytes_max(memory_bytes), block_bytes):
+                pieces.clear()
+                raise _too_long(stream, start, position - start, memory_bytes)
             continue
-        pieces.append(chunk[:cut])
-        data = b"".join(pieces)
-        yield start, data
+        cuts = (chunk.find(b"\n") + 1, cut) if _are_long(pieces, block_bytes) else (cut,)
+        for begin, upto in pairwise((0, *cuts)):
+            pieces.append(chunk[begin:upto])
+            if length := sum(map(len, pieces)):
+                yield start, _emptied(pieces)
+                start += length
         if after >= end:
             return
-        start += len(data)
         pieces = [chunk[cut:]]
     if position < end != NO_END:
         raise _shrank(stream.name)
     if any(pieces):
         yield start, b"".join(pieces)
+
+
+def _are_long(pieces: list[bytes], block_bytes: int) -> bool:
+    return len(pieces) > 1 and sum(map(len, pieces)) >= block_bytes
+
+
+def _emptied(pieces: list[bytes]) -> bytes:
+    data = b"".join(pieces)
+    pieces.clear()
+    return data
 
 
 def _bytes_to_read(bytes_to_end: int, block_bytes: int) -> int:
@@ -196,11 +220,23 @@ def _open(split: Split) -> Iterator[BinaryIO]:
         raise MinimrError(f"Cannot read the input {split.path}: {error.strerror}.") from error
 
 
-def _too_long(path: str, start: int, line_bytes_max: int) -> BadRecord:
+def _too_long(stream: BinaryIO, start: int, read_bytes: int, memory_bytes: int) -> BadRecord:
+    line_bytes, is_whole = _rest_of_line(stream, read_bytes)
+    what = too_large(memory_bytes, line_bytes, more=not is_whole)
     return BadRecord(
-        f"The line at {path}:{start} is longer than a task's memory of {line_bytes_max:,} bytes. "
-        "Allow several times its size (--memory), or cut the file into shorter lines."
+        f"The line at {stream.name}:{start} {what}, or cut the file into shorter lines."
     )
+
+
+def _rest_of_line(stream: BinaryIO, read_bytes: int) -> tuple[int, bool]:
+    """Return how long a line is of which so much was read, and whether that is all of it."""
+    while read_bytes < COUNTED_BYTES_MAX:
+        chunk = stream.read(BLOCK_BYTES)
+        end = chunk.find(b"\n")
+        if end >= 0 or not chunk:
+            return read_bytes + max(0, end), True
+        read_bytes += len(chunk)
+    return read_bytes, False
 
 
 def _shrank(path: str) -> BadRecord:

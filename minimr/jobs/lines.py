@@ -10,6 +10,9 @@ def column_of_lines(block: mr.TextBlock) -> mr.ByteStrings:
     if not _is_kept_as_it_is(block):
         return mr.ByteStrings.of([line for _, line in block.lines()])
     data = np.frombuffer(block.data, np.uint8)
+    if block.is_long_line:
+        end = len(data) - block.data.endswith(b"\n")
+        return mr.ByteStrings(data, np.array([0, end]), text=True)
     ends = np.flatnonzero(data == ord("\n"))
     if len(data) and (not len(ends) or ends[-1] != len(data) - 1):
         ends = np.append(ends, len(data))
@@ -22,6 +25,8 @@ def _is_kept_as_it_is(block: mr.TextBlock) -> bool:
     """Tell whether the block's bytes are the UTF-8 of its text."""
     if block.encoding != "utf-8":
         return False  # some keep ASCII as it is, and some do not
+    if block.data.isascii():
+        return True
     try:
         block.data.decode("utf-8")
     except UnicodeDecodeError:

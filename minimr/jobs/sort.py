@@ -23,6 +23,8 @@ from minimr.jobs.lines import column_of_lines
 NO_NUMBER = float("-inf")
 DESCENDING = bytes(254 - min(byte, 254) for byte in range(256))
 AFTER_ALL = b"\xff"
+LARGE_BYTES = 1 << 18
+"""Lines of such a size are not copied as often as they come."""
 
 
 class Sort(mr.Job):
@@ -57,14 +59,19 @@ class Sort(mr.Job):
         for line in lines:
             yield key if self._by_line else line, None
 
-    def reduce_block(self, groups: mr.Groups) -> mr.Pairs:
+    def reduce_block(self, groups: mr.Groups) -> Iterator[mr.Pairs]:
         lines = groups.values
-        if self._by_line:
-            import numpy as np
+        if not self._by_line:
+            yield mr.Pairs(lines, [None] * len(lines))
+            return
+        import numpy as np
 
-            counts = np.diff(groups.starts, append=len(lines))
-            lines = groups.keys.take(np.repeat(np.arange(len(groups)), counts))
-        return mr.Pairs(lines, [None] * len(lines))
+        counts = np.diff(groups.starts, append=len(lines))
+        numbers = np.repeat(np.arange(len(groups)), counts)
+        step = 1 if groups.keys.nbytes > LARGE_BYTES * len(groups) else max(1, len(numbers))
+        for start in range(0, len(numbers), step):
+            part = groups.keys.take(numbers[start : start + step])
+            yield mr.Pairs(part, [None] * len(part))
 
     def key_of(self, line: str) -> Any:
         """What the line is sorted by: the line itself, unless an option says otherwise."""

@@ -17,13 +17,52 @@ import numpy as np
 import numpy.typing as npt
 
 from minimr.errors import UsageError
-from minimr.shuffle.strings import cut
+from minimr.shuffle.strings import LARGE_BYTES, cut, cut_large
 
 Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
 
 GATHER_BYTES = 1 << 20
 """How many bytes of strings are picked at once: an index of 8 bytes stands for each of them."""
+
+
+LONG_BYTES = 1 << 16
+"""From here on an item is looked at where it lies."""
+
+
+class LongItem:
+    """An item of ByteStrings that is compared without a copy of it, also with a bytes or a str."""
+
+    __slots__ = ("_data",)
+
+    def __init__(self, data: memoryview) -> None:
+        self._data = data
+
+    def __lt__(self, other: Any) -> bool:
+        return _compared(self._data, _data_of(other)) < 0
+
+    def __gt__(self, other: Any) -> bool:
+        return _compared(self._data, _data_of(other)) > 0
+
+    def __eq__(self, other: object) -> bool:
+        return _compared(self._data, _data_of(other)) == 0
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _data_of(item: Any) -> memoryview:
+    if isinstance(item, LongItem):
+        return item._data
+    return memoryview(item.encode("utf-8", "surrogatepass") if isinstance(item, str) else item)
+
+
+def _compared(left: memoryview, right: memoryview) -> int:
+    """Return a number that is negative, zero or positive as left is less, equal or greater."""
+    for start in range(0, min(len(left), len(right)), LONG_BYTES):
+        ours, theirs = (bytes(each[start : start + LONG_BYTES]) for each in (left, right))
+        if ours != theirs:
+            return -1 if ours < theirs else 1
+    return len(left) - len(right)
 
 
 class ByteStrings:
@@ -109,15 +148,30 @@ class ByteStrings:
             return np.full(len(self.rows), self.rows.shape[1], np.int64)
         return np.diff(self.offsets)
 
+    def comparable(self, index: int) -> Any:
+        """Return what compares as the item (0 <= `index` < n) does: itself, unless it is long."""
+        if not self._is_long(index):
+            return self[index]
+        if self.rows is not None:
+            return LongItem(np.ascontiguousarray(self.rows[index]).data)
+        return LongItem(self.buffer[self.offsets[index] : self.offsets[index + 1]].data)
+
+    def _is_long(self, index: int) -> bool:
+        if self.rows is not None:
+            return bool(self.rows.shape[1] >= LONG_BYTES)
+        return bool(self.offsets[index + 1] - self.offsets[index] >= LONG_BYTES)
+
     def tolist(self) -> list[Any]:
         """Return the items as Python's bytes or str."""
         if self.rows is not None:
             width, data = self.rows.shape[1], self.rows.tobytes()
             bounds = list(range(0, len(data) + 1, width)) if width else [0] * (len(self.rows) + 1)
         else:
-            first = int(self.offsets[0])
-            data = self.buffer[first : self.offsets[-1]].tobytes()
-            bounds = (self.offsets - first).tolist()
+            buffer, offsets = self.compact()
+            bounds = offsets.tolist()
+            if len(buffer) >= LARGE_BYTES:
+                return cut_large(buffer.data, bounds, self.text)
+            data = buffer.tobytes()
         return cut(data, bounds, self.text)
 
     def slice(self, start: int, end: int) -> "ByteStrings":
@@ -130,6 +184,8 @@ class ByteStrings:
         """Return the items at these indices, or those that a boolean mask picks."""
         if indices.dtype == np.bool_:
             indices = np.flatnonzero(indices)
+        if len(indices) == 1 and self._is_long(index := int(indices[0]) % len(self)):
+            return self.slice(index, index + 1)
         if self.rows is not None:
             return ByteStrings.fixed(_take_rows(self.rows, indices), text=self.text)
         starts = self.offsets[indices]

@@ -50,6 +50,11 @@ reads one level less where the innermost is a list or dict, and the decoder make
 MAPS = frozenset([*range(0x80, 0x90), 0xDE, 0xDF])
 """The first bytes that a dict may have in msgpack."""
 
+STR_32, BYTES_32 = 0xDB, 0xC6
+"""What stands before the length of a large string in msgpack."""
+LARGE_BYTES = 1 << 16
+"""From here on msgpack writes a string's length as 32 bits."""
+
 DIMENSIONS_MAX = 32
 ALIGNMENT_BYTES = 64
 """Buffers of a dumped value start at multiples of this, so that mapped arrays are aligned."""
@@ -81,17 +86,43 @@ def dumps(value: Any) -> bytes:
     Layout: u32 length of the head, the head, u32 number of buffers, a u64 length for each, then
     the buffers, each after padding. Raises TypeError for what cannot be encoded.
     """
+    return b"".join(dump_parts(value))
+
+
+def dump_parts(value: Any) -> list[Buffer]:
+    """Return what `dumps` does as parts, the buffers among them uncopied."""
     head, buffers = pack(value)
     parts: list[Buffer] = [_U32.pack(len(head)), head, _U32.pack(len(buffers))]
     if not buffers:
-        return b"".join(parts)
+        return parts
     parts.append(struct.pack(f"<{len(buffers)}Q", *(buffer.nbytes for buffer in buffers)))
     position = 8 + len(head) + 8 * len(buffers)
     for buffer in buffers:
         padding = -position % ALIGNMENT_BYTES
         parts += [bytes(padding), buffer]
         position += padding + buffer.nbytes
-    return b"".join(parts)
+    return parts
+
+
+def dump_strings(strings: list[str] | list[bytes]) -> list[Buffer]:
+    """Return what `dumps` makes of a list of str, or of bytes, as parts.
+
+    msgpack would copy a large one three times; here only a str's own bytes are made.
+    """
+    if not any(len(each) >= LARGE_BYTES for each in strings):
+        return [dumps(strings)]
+    packer = msgpack.Packer(unicode_errors="surrogatepass")
+    parts: list[Buffer] = [packer.pack_array_header(len(strings))]
+    for each in strings:
+        if len(each) < LARGE_BYTES:
+            parts.append(packer.pack(each))
+            continue
+        kind = STR_32 if isinstance(each, str) else BYTES_32
+        data = each.encode("utf-8", "surrogatepass") if isinstance(each, str) else each
+        if len(data) >= 1 << 32:
+            raise TypeError(f"a string of {len(data):,} bytes is longer than 4 GiB")
+        parts += [struct.pack(">BI", kind, len(data)), data]
+    return [_U32.pack(sum(map(len, parts))), *parts, _U32.pack(0)]
 
 
 def loads(data: Any) -> Any:

@@ -34,6 +34,7 @@ Ints = npt.NDArray[np.int64]
 
 INT64_MAX = (1 << 63) - 1
 POINTER_BYTES = 8
+EXAMPLE_BYTES = 1_000
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,11 @@ def item(column: Column, index: int) -> Any:
     return column[index].item() if is_array(column) else column[index]
 
 
+def comparable(column: Column, index: int) -> Any:
+    """Return what compares as the item does, without a copy of a long one."""
+    return column.comparable(index) if isinstance(column, ByteStrings) else item(column, index)
+
+
 def items(column: Column) -> list[Any]:
     """Return the items as Python objects, rows as arrays."""
     if isinstance(column, np.ndarray):
@@ -82,19 +88,45 @@ def items(column: Column) -> list[Any]:
     return column if isinstance(column, list) else column.tolist()
 
 
+def example(column: Column) -> Any:
+    """Return the first item, or if that is long, one that is like it: its beginning."""
+    if isinstance(column, ByteStrings) and column.rows is None:
+        start, end = column.offsets[:2].tolist()
+        if end - start > EXAMPLE_BYTES:
+            data = column.buffer[start : start + EXAMPLE_BYTES].tobytes()
+            return data.decode("utf-8", "replace") if column.text else data
+    return item(column, 0)
+
+
+def row_bytes(column: Column) -> Ints | None:
+    """Return how much memory each item takes, (n,) int64, or None if all take the same."""
+    if isinstance(column, np.ndarray):
+        return None
+    if isinstance(column, ByteStrings):
+        return column.lengths() + POINTER_BYTES if column.rows is None else None
+    if isinstance(column, Tuples):
+        each = [sizes for sizes in map(row_bytes, column.places) if sizes is not None]
+        return np.sum(each, axis=0, dtype=np.int64) if each else None
+    return np.fromiter(map(_deep_size, column), np.int64, len(column))
+
+
 def size_bytes(column: Column) -> int:
-    """Return how much memory the items take; a list's are estimated from its first and last."""
+    """Return how much memory the items take; what a list's hold is judged by its first and last."""
     if isinstance(column, Tuples):
         return sum(map(size_bytes, column.places))
     if isinstance(column, list):
-        ends = column[:1] + column[-1:]
-        return len(column) * (POINTER_BYTES + max(map(_deep_size, ends), default=0))
+        inner = max(map(_inner_size, column[:1] + column[-1:]), default=0)
+        return len(column) * (POINTER_BYTES + inner) + sum(map(getsizeof, column))
     return column.nbytes
 
 
 def _deep_size(value: Any) -> int:
+    return getsizeof(value) + _inner_size(value)
+
+
+def _inner_size(value: Any) -> int:
     inner = value[:1] if type(value) in (list, tuple) else ()
-    return getsizeof(value) + sum(len(value) * _deep_size(each) for each in inner)
+    return sum(len(value) * _deep_size(each) for each in inner)
 
 
 def take(column: Column, indices: Array) -> Column:
@@ -167,11 +199,15 @@ def order(keys: Column) -> Ints:
 
 def count_below(sorted_keys: Column, key: Any) -> int:
     """Return how many of the keys are less than `key`, which is of their kind."""
+    if len(sorted_keys) == 1:
+        return int(_ranked(comparable(sorted_keys, 0)) < _ranked(key))
     return bisect_left(sorted_keys, (key,), key=_ranked)
 
 
 def count_upto(sorted_keys: Column, key: Any) -> int:
     """Return how many of the keys are not greater than `key`."""
+    if len(sorted_keys) == 1:
+        return int(not _ranked(key) < _ranked(comparable(sorted_keys, 0)))
     return bisect_right(sorted_keys, (key,), key=_ranked)
 
 
@@ -320,4 +356,4 @@ def kind_of(keys: Column) -> str | None:
     """Return the kind of a column of keys (see minimr/keys.py), or None if it is empty."""
     if not len(keys):
         return None
-    return key_kind(item(keys, 0))
+    return key_kind(example(keys))

@@ -80,6 +80,12 @@ def measure(frame: Buffer) -> tuple[int, int]:
     return FRAME_BYTES + stored_bytes + -stored_bytes % 8, records
 
 
+def raw_bytes(frame: Buffer) -> int:
+    """Return the size in bytes of the pair-block that a frame says it stands for."""
+    size_bytes: int = _FIELDS.unpack_from(frame, _PREFIX.size)[4]
+    return size_bytes
+
+
 def unframed(frame: memoryview) -> bytes:
     """Return the pair-block of a whole frame, which `measure` has passed. Raises CorruptData."""
     _, crc = _PREFIX.unpack_from(frame)
@@ -149,6 +155,7 @@ class Compressing:
             self.raw_bytes += len(block)
             self.stored_bytes += len(stored)
             yield partition, stored
+            del block, stored  # the next ones need the room
 
     def segments(self, partitions: int) -> list[tuple[int, int]]:
         """Return length and checksum of each partition's pairs: the same whatever compressed them.

@@ -14,10 +14,10 @@ from minimr.block import Groups
 from minimr.shuffle.columns import (
     Column,
     Tuples,
+    comparable,
     concat,
     count_upto,
     cut,
-    item,
     size_bytes,
     starts,
     take,
@@ -41,16 +41,18 @@ class LongGroup:
 def whole_groups(chunks: Iterator[Chunk], memory_bytes: int) -> Iterator[Groups | LongGroup]:
     """Yield all groups of the chunks in order of key, many at a time."""
     chunk = next(chunks, None)
-    while chunk is not None:
+    while chunk is not None:  # Nothing of a chunk may stay here when the next one is asked for.
         begins = starts(chunk.keys)
         end = int(begins[-1]) if chunk.open else len(chunk.keys)
         if end:
             begins = begins[begins < end]
             yield _groups(take(chunk.keys, begins), cut(chunk.values, 0, end), begins)
         if not chunk.open:
+            del chunk
             chunk = next(chunks, None)
             continue
         tail = _Tail(chunk, end, chunks)
+        del chunk
         yield _one_group(tail, memory_bytes)
         for _ in tail.pieces:  # whatever was left unread lies before the next key
             pass
@@ -72,8 +74,14 @@ def _one_group(tail: "_Tail", memory_bytes: int) -> Groups | LongGroup:
         pieces.append(piece)
         held_bytes += size_bytes(piece)
         if held_bytes * COPIES > memory_bytes:
-            return LongGroup(tail.keys, chain(pieces, tail.pieces))
+            del piece
+            return LongGroup(tail.keys, chain(_emptied(pieces), tail.pieces))
     return _groups(tail.keys, concat(pieces), np.zeros(1, np.int64))
+
+
+def _emptied(pieces: list[Column]) -> Iterator[Column]:
+    while pieces:
+        yield pieces.pop(0)
 
 
 class _Tail:
@@ -89,7 +97,8 @@ class _Tail:
 
     def _pieces(self, first: Column, chunks: Iterator[Chunk]) -> Iterator[Column]:
         yield first
-        key = item(self.keys, 0)
+        del first
+        key = comparable(self.keys, 0)
         for chunk in chunks:
             end, count = count_upto(chunk.keys, key), len(chunk.keys)
             if end:
@@ -98,3 +107,4 @@ class _Tail:
                 rest = cut(chunk.keys, end, count), cut(chunk.values, end, count)
                 self.rest = Chunk(*rest, chunk.open)
                 return
+            del chunk  # the next one needs the room

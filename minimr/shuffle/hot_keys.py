@@ -13,18 +13,34 @@ batch has less than 1/KEPT_MAX of the batch's pairs, so no count is too small by
 
 import heapq
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 from minimr.keys import preview
+from minimr.shuffle.partition import stable_hash
 
 Group = tuple[Any, list[Any]]
 
 KEPT_MAX = 32
 HOT_SHARE = 1 / 16
 LARGE_GROUP = 32
+LONG_KEY = 10_000
+"""Characters of a key that is known by its preview and its hash: nobody needs it whole."""
 HOT_PAIRS_MIN = 1_000
 """Below that nobody waits for a key, whatever its share."""
+
+
+@dataclass(frozen=True)
+class _LongKey:
+    """Stands for a key that would take much memory."""
+
+    shown: str
+    number: int
+
+
+def _shown(key: Any) -> str:
+    return key.shown if isinstance(key, _LongKey) else preview(key)
 
 
 class HotKeys:
@@ -47,6 +63,8 @@ class HotKeys:
         self._pairs += pairs
         largest = heapq.nlargest(KEPT_MAX, groups, key=lambda group: group[1])
         for key, count in largest:
+            if type(key) in (str, bytes) and len(key) > LONG_KEY:
+                key = _LongKey(preview(key), stable_hash(key))
             self._counts[key] = self._counts.get(key, 0) + count
 
     def counting(self, groups: Iterable[Group]) -> Iterator[Group]:
@@ -83,4 +101,4 @@ class HotKeys:
         least = max(HOT_PAIRS_MIN, self._pairs * (HOT_SHARE - 1 / KEPT_MAX))
         hot = [(key, count) for key, count in self._counts.items() if count >= least]
         hot.sort(key=lambda item: -item[1])
-        return [{"key": preview(key), "pairs": count} for key, count in hot]
+        return [{"key": _shown(key), "pairs": count} for key, count in hot]

@@ -66,12 +66,13 @@ def _values_of(key: Any, heap: list[Run], runs: Sequence[Iterator[Run]]) -> Iter
     """Yield the values of the least key, advancing the heap past it."""
     while heap and heap[0][0] == key:
         _, number, values = heap[0]
+        yield from values
+        values.clear()  # before a block is loaded in their place
         following = next(runs[number], None)
         if following is None:
             heapq.heappop(heap)
         else:
             heapq.heapreplace(heap, following)
-        yield from values
 
 
 def _runs(number: int, segment: Iterator[Pairs]) -> Iterator[Run]:
@@ -85,6 +86,7 @@ def _runs(number: int, segment: Iterator[Pairs]) -> Iterator[Run]:
                 end += 1
             yield key, number, values[start:end]
             start = end
+        keys, values, key = [], [], None  # the next block needs the room
 
 
 class _KindCheck:
@@ -92,17 +94,17 @@ class _KindCheck:
 
     def __init__(self) -> None:
         self.kind: str | None = None
-        self.example: Any = None
+        self.example = ""
 
     def check(self, block: Pairs) -> Pairs:
         if block[0]:
             key = block[0][0]
             kind = key_kind(key)
             if self.kind is None:
-                self.kind, self.example = kind, key
+                self.kind, self.example = kind, preview(key)
             elif kind != self.kind:
                 raise BadRecord(
-                    f"Keys of two kinds meet in one job: {preview(self.example)} ({self.kind}) and "
+                    f"Keys of two kinds meet in one job: {self.example} ({self.kind}) and "
                     f"{preview(key)} ({kind}). Make map yield one kind of key."
                 )
         return block

@@ -11,28 +11,40 @@ ends with it is *open*. Its values follow in chunks of that key alone, run by ru
 are.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from minimr.errors import BadRecord
 from minimr.keys import preview
 from minimr.shuffle.columns import (
     Column,
+    comparable,
     concat,
     count_below,
     count_upto,
     cut,
-    item,
+    example,
     kind_of,
     least,
     order,
+    row_bytes,
     size_bytes,
     take,
 )  # fmt: skip
 from minimr.shuffle.pairs import RECORDS_MAX
 
 KeysAndValues = tuple[Column, Column]
+Ints = npt.NDArray[np.int64]
+
+HUGE_BYTES = 1 << 20
+UNEVEN = 4
+"""A block may be so many times as large as it should be before its rows are measured one by one."""
 
 
 @dataclass(frozen=True)
@@ -92,15 +104,21 @@ class _Run:
 
     def __init__(self, blocks: Iterable[KeysAndValues]) -> None:
         self._blocks = iter(blocks)
+        self.keys: Column = []
+        self.values: Column = []
+        self.last: Any = None
         self.load()
 
     def load(self) -> None:
-        """Load the next block that is not empty."""
+        """Load the next block that is not empty; the one before is let go first."""
+        self._clear()
         for keys, values in self._blocks:
             if len(keys):
                 self.keys, self.values = keys, values
-                self.last = item(keys, len(keys) - 1)
+                self.last = comparable(keys, len(keys) - 1)
                 return
+
+    def _clear(self) -> None:
         self.keys, self.values, self.last = [], [], None
 
     def take_below(self, bound: Any) -> KeysAndValues:
@@ -113,6 +131,10 @@ class _Run:
 
     def _take(self, end: int) -> KeysAndValues:
         count = len(self.keys)
+        if end == count:
+            taken = self.keys, self.values
+            self._clear()
+            return taken
         taken = cut(self.keys, 0, end), cut(self.values, 0, end)
         self.keys, self.values = cut(self.keys, end, count), cut(self.values, end, count)
         return taken
@@ -121,7 +143,7 @@ class _Run:
         """Load the next block if this one is used up; tell whether it begins with the key."""
         if not len(self.keys):
             self.load()
-        return len(self.keys) > 0 and bool(item(self.keys, 0) == key)
+        return len(self.keys) > 0 and bool(comparable(self.keys, 0) == key)
 
 
 def _merge_streams(runs: Sequence[Iterable[KeysAndValues]]) -> Iterator[Chunk]:
@@ -131,13 +153,13 @@ def _merge_streams(runs: Sequence[Iterable[KeysAndValues]]) -> Iterator[Chunk]:
         below = [run.take_below(bound) for run in live]
         below = [part for part in below if len(part[0])]
         equal = [run.take_upto(bound) for run in live]
-        more = [run.goes_on_with(bound) for run in live]
-        if not any(more):
-            yield _sorted_with(below, equal)
-        else:
+        if any(map(_is_huge, equal)) or any(run.goes_on_with(bound) for run in live):
             if below:
                 yield _sorted(below)
-            yield from _one_key(bound, live, equal)
+            yield from _one_key(bound, live, deque(_taken_out_of(equal)))
+        else:
+            yield _sorted_with(below, equal)
+        del below, equal
         live = [run for run in live if len(run.keys)]
 
 
@@ -150,11 +172,32 @@ def _sorted_with(below: list[KeysAndValues], equal: list[KeysAndValues]) -> Chun
     return Chunk(*_joined(equal))
 
 
-def _one_key(key: Any, runs: list[_Run], taken: list[KeysAndValues]) -> Iterator[Chunk]:
-    """Yield all pairs of one key in the order of the runs, given what was taken of each already."""
-    for run, (keys, values) in zip(runs, taken, strict=True):
-        if len(keys):
-            yield Chunk(keys, values, open=True)
+def _taken_out_of(parts: list[KeysAndValues]) -> list[KeysAndValues]:
+    """Return the parts as another list, of which alone it depends how long they are there."""
+    taken = parts[:]
+    parts.clear()
+    return taken
+
+
+def _is_huge(part: KeysAndValues) -> bool:
+    """Tell whether a part is one pair that is too large to be copied without need."""
+    return len(part[0]) == 1 and _bytes_of(part) >= HUGE_BYTES
+
+
+def _bytes_of(part: KeysAndValues) -> int:
+    return size_bytes(part[0]) + size_bytes(part[1])
+
+
+def _one_key(key: Any, runs: list[_Run], taken: deque[KeysAndValues]) -> Iterator[Chunk]:
+    """Yield all pairs of one key in the order of the runs, given what was taken of each already.
+
+    A run's next block is loaded when its part is yielded and gone.
+    """
+    for run in runs:
+        if len(taken[0][0]):
+            yield Chunk(*taken.popleft(), open=True)
+        else:
+            taken.popleft()
         while run.goes_on_with(key):
             yield Chunk(*run.take_upto(key), open=True)
 
@@ -165,24 +208,73 @@ def rows_per_block(keys: Column, values: Column, block_bytes: int) -> int:
     return max(1, min(RECORDS_MAX, block_bytes // max(1, row_bytes)))
 
 
+def pair_bytes(keys: Column, values: Column) -> Ints | None:
+    """Return how much memory each pair takes, (n,) int64, or None if all take the same."""
+    key_bytes, value_bytes = row_bytes(keys), row_bytes(values)
+    if key_bytes is None and value_bytes is None:
+        return None
+    if key_bytes is None:
+        key_bytes = np.full(len(keys), size_bytes(keys) // len(keys))
+    if value_bytes is None:
+        value_bytes = np.full(len(keys), size_bytes(values) // len(keys))
+    return key_bytes + value_bytes
+
+
+Cuts = Callable[[int, int], Iterator[tuple[int, int]]]
+"""From the start and the end of a stretch of pairs to those of its blocks."""
+
+
+def block_cuts(keys: Column, values: Column, block_bytes: int, places: Ints | None = None) -> Cuts:
+    """Return what cuts pairs, in the order of `places`, into blocks of about `block_bytes`.
+
+    Where some are much larger than most, a block ends before it becomes too large.
+    """
+    rows = rows_per_block(keys, values, block_bytes)
+    sizes = pair_bytes(keys, values) if rows < len(keys) else None
+    if sizes is not None and int(sizes.max()) * rows > UNEVEN * block_bytes:
+        ends = np.cumsum(sizes if places is None else sizes[places])
+        return partial(_cuts_by_size, ends, block_bytes)
+    return lambda start, end: ((first, min(first + rows, end)) for first in range(start, end, rows))
+
+
+def _cuts_by_size(ends: Ints, block_bytes: int, start: int, end: int) -> Iterator[tuple[int, int]]:
+    while start < end:
+        limit = (int(ends[start - 1]) if start else 0) + block_bytes
+        upto = max(start + 1, int(np.searchsorted(ends, limit, side="right")))
+        upto = min(end, upto, start + RECORDS_MAX)
+        yield start, upto
+        start = upto
+
+
 def in_blocks(parts: Iterable[KeysAndValues], block_bytes: int) -> Iterator[KeysAndValues]:
     """Join and cut columns so that each of them fills a block; the last may be smaller."""
     waiting: list[KeysAndValues] = []
     count = 0
     for part in parts:
+        if _is_huge(part):
+            if count:
+                yield _joined(waiting)
+            waiting, count = [], 0
+            yield part
+            del part  # the next one needs the room
+            continue
         waiting.append(part)
         count += len(part[0])
         rows = rows_per_block(*part, block_bytes)
         if count < rows:
             continue
-        keys, values = _joined(waiting)
-        whole = count - count % rows
-        for start in range(0, whole, rows):
-            yield cut(keys, start, start + rows), cut(values, start, start + rows)
-        waiting = [(cut(keys, whole, count), cut(values, whole, count))]
-        count -= whole
+        joined = _joined(waiting)
+        blocks = [_cut(joined, *each) for each in block_cuts(*joined, block_bytes)(0, count)]
+        is_full = len(blocks[-1][0]) >= rows or _bytes_of(blocks[-1]) >= block_bytes
+        waiting = [] if is_full else [blocks.pop()]
+        count = sum(len(block[0]) for block in waiting)
+        yield from blocks
     if count:
         yield _joined(waiting)
+
+
+def _cut(part: KeysAndValues, start: int, end: int) -> KeysAndValues:
+    return cut(part[0], start, end), cut(part[1], start, end)
 
 
 def _joined(parts: Sequence[KeysAndValues]) -> KeysAndValues:
@@ -202,7 +294,7 @@ class _OneKind:
             if self.kind is not None:
                 raise BadRecord(
                     f"Keys of two kinds meet in one job: {preview(self.example)} ({self.kind}) and "
-                    f"{preview(item(block[0], 0))} ({kind}). Make map yield one kind of key."
+                    f"{preview(example(block[0]))} ({kind}). Make map yield one kind of key."
                 )
-            self.kind, self.example = kind, item(block[0], 0)
+            self.kind, self.example = kind, example(block[0])
         return block

@@ -15,8 +15,8 @@ from typing import Any
 
 from minimr.errors import CorruptData, DiskFull, MinimrError
 from minimr.shuffle.codec import Buffer
-from minimr.shuffle.pairs import StoredPairs
-from minimr.shuffle.segments import read_segment_stream
+from minimr.shuffle.pairs import StoredPairs, block_sizes
+from minimr.shuffle.segments import Blocks, read_segment_stream
 
 
 @dataclass(slots=True)
@@ -60,12 +60,20 @@ class NamelessFile:
                 f"Cannot store {what} in {self._directory}: {error.strerror}.{advice}"
             ) from None
 
-    def read(self, offset: int, size_bytes: int) -> Iterator[StoredPairs]:
-        """Yield the pairs of the blocks that lie there.
+    def read(self, offset: int, size_bytes: int) -> Blocks:
+        """Return the pairs of the blocks that lie there.
 
         Raises MinimrError for damage: what was whole when it was written can only have been spoiled
         by this machine's own disk.
         """
+
+        def read_at(position: int, count: int) -> bytes:
+            assert self.descriptor is not None, "a stretch is read after the task's end"
+            return os.pread(self.descriptor, count, offset + position)
+
+        return Blocks(self._read(offset, size_bytes), lambda: block_sizes(read_at, size_bytes))
+
+    def _read(self, offset: int, size_bytes: int) -> Iterator[StoredPairs]:
         # The stream is all that the reader asks of a file.
         stream: Any = _Stretch(self, offset, size_bytes)
         try:

@@ -24,6 +24,7 @@ from minimr.shuffle.codec import Buffer
 from minimr.shuffle.joined_crc import joined_crc
 from minimr.shuffle.stored_columns import (
     TYPED,
+    Parts,
     decode_column,
     decode_list,
     encode_column,
@@ -39,6 +40,7 @@ RECORDS_MAX = 65_536
 """Records per block when they are small."""
 BLOCK_BYTES = 1 << 20
 """About how large a block should be when its records are not small; one record may exceed it."""
+LARGE_BYTES = 1 << 20
 SMALL_BYTES = 1 << 16
 """Of blocks up to this size a checksum is found sooner by a pass over them."""
 
@@ -91,8 +93,14 @@ class StoredPairs:
         """
         if self._lists is not None:
             return self._lists
-        keys = decode_column(*self._keys, self.records)
-        values = decode_column(*self._values, self.records)
+        (key_kind, key_data), (value_kind, value_data) = self._keys, self._values
+        # A small column that is a view of the block would keep the large one alive.
+        if len(key_data) >= LARGE_BYTES > len(value_data):
+            value_data = memoryview(bytes(value_data))
+        if len(value_data) >= LARGE_BYTES > len(key_data):
+            key_data = memoryview(bytes(key_data))
+        keys = decode_column(key_kind, key_data, self.records)
+        values = decode_column(value_kind, value_data, self.records)
         self._check(keys, values)
         return keys, values
 
@@ -149,10 +157,11 @@ def encode_columns(keys: "Column", values: "Column") -> bytes:
     return _block(len(keys), stored_keys, stored_values)
 
 
-def _block(records: int, keys: tuple[int, Buffer], values: tuple[int, Buffer]) -> bytes:
-    (key_kind, key_data), (value_kind, value_data) = keys, values
-    fields = _FIELDS.pack(VERSION, key_kind, value_kind, records, len(key_data), len(value_data))
-    parts = [fields, key_data, _padding(key_data), value_data, _padding(value_data)]
+def _block(records: int, keys: tuple[int, Parts], values: tuple[int, Parts]) -> bytes:
+    (key_kind, key_parts), (value_kind, value_parts) = keys, values
+    key_bytes, value_bytes = sum(map(len, key_parts)), sum(map(len, value_parts))
+    fields = _FIELDS.pack(VERSION, key_kind, value_kind, records, key_bytes, value_bytes)
+    parts = [fields, *key_parts, _padding(key_bytes), *value_parts, _padding(value_bytes)]
     crc = 0
     for part in parts:
         crc = zlib.crc32(part, crc)
@@ -221,7 +230,12 @@ def block_records(block: Buffer) -> int:
     return _measure(block)[1]
 
 
-def crc_with_block(crc: int, block: bytes) -> int:
+def raw_bytes(block: Buffer) -> int:
+    """Return how long a block is that was made just now, or was before it was compressed."""
+    return compression.raw_bytes(block) if block[:4] == compression.MAGIC else len(block)
+
+
+def crc_with_block(crc: int, block: Buffer) -> int:
     """Return the checksum of bytes, whose own is `crc`, and of a block behind them.
 
     The block, compressed or not, must be sound, made or opened just now: its own checksum saves a
@@ -245,14 +259,38 @@ def split_blocks(data: Buffer) -> Iterator[memoryview]:
         rest = rest[size_bytes:]
 
 
-def read_blocks(read: Callable[[int], bytes]) -> Iterator[bytes]:
+def read_blocks(read: Callable[[int], bytes]) -> Iterator[Buffer]:
     """Read blocks until the end of a stream whose `read(n)` gives n bytes, or fewer at the end.
 
     Raises CorruptData if the stream ends within a block.
     """
     while header := read(HEADER_BYTES):
         size_bytes, _ = _measure(header)
-        yield b"".join([header, *_pieces(read, size_bytes - HEADER_BYTES)])
+        yield _read_whole(read, header, size_bytes)
+
+
+def block_sizes(read_at: Callable[[int, int], Buffer], size_bytes: int) -> Iterator[int]:
+    """Yield the `raw_bytes` of each block of a concatenation of so many bytes, from the headers.
+
+    `read_at(position, n)` must give n bytes. Raises CorruptData.
+    """
+    position = 0
+    while position < size_bytes:
+        header = read_at(position, HEADER_BYTES)
+        stored_bytes, _ = _measure(header)
+        yield compression.raw_bytes(header) if header[:4] == compression.MAGIC else stored_bytes
+        position += stored_bytes
+
+
+def _read_whole(read: Callable[[int], bytes], header: bytes, size_bytes: int) -> Buffer:
+    """Return a block with that header; a large one grows where it is, without a second copy."""
+    pieces = _pieces(read, size_bytes - HEADER_BYTES)
+    if size_bytes <= BLOCK_BYTES:
+        return b"".join([header, *pieces])
+    block = bytearray(header)
+    for piece in pieces:
+        block += piece
+    return memoryview(block).toreadonly()
 
 
 def _pieces(read: Callable[[int], bytes], size_bytes: int) -> Iterator[bytes]:
@@ -289,8 +327,8 @@ def _padded(size_bytes: int) -> int:
     return size_bytes + -size_bytes % 8
 
 
-def _padding(data: Buffer) -> bytes:
-    return bytes(-len(data) % 8)
+def _padding(size_bytes: int) -> bytes:
+    return bytes(-size_bytes % 8)
 
 
 def _unencodable(keys: list[Any], values: list[Any]) -> BadRecord:

@@ -9,9 +9,12 @@ and 63 stay as they are.
 
 FAN_IN = 64
 """Runs that are merged at once if memory allows; each costs a block."""
-FAN_IN_MIN = 4
+FAN_IN_MIN = 2
 BLOCK_BYTES_MAX = 1 << 20
 BLOCK_BYTES_MIN = 4096
+RECORD_COPIES = 5
+SPARE_BYTES = 48 << 20
+"""A task may take so much beside its memory: where that is small, for the copies of a record."""
 BLOCK_SHARE = 48
 """A block takes at most this part of the memory, so that 16 runs can be merged at once."""
 
@@ -34,12 +37,31 @@ def next_pass(runs: int, fan_in: int = FAN_IN) -> list[range]:
     return groups
 
 
-def fan_in_for(memory_bytes: int, block_bytes: int) -> int:
+def fan_in_for(memory_bytes: int, block_bytes: int, largest_bytes: int = 0) -> int:
     """Return how many runs, of blocks of `block_bytes`, may be merged at once within the memory.
 
-    A block that is being merged counts thrice: as it was read, joined to others, and sorted.
+    A block that is being merged counts thrice: as it was read, joined to others, and sorted. The
+    largest of all, of `largest_bytes`, is one record, which is neither joined nor sorted.
     """
+    block_bytes = max(block_bytes, largest_bytes // 2)
     return max(FAN_IN_MIN, min(FAN_IN, memory_bytes // (3 * block_bytes)))
+
+
+def record_bytes_max(memory_bytes: int) -> int:
+    """Return how large a record may be: a merge and what follows it hold so many copies of one."""
+    few_copies = min(memory_bytes, (memory_bytes + SPARE_BYTES) // RECORD_COPIES)
+    return max(few_copies, BLOCK_BYTES_MAX)
+
+
+def too_large(memory_bytes: int, record_bytes: int, more: bool = False) -> str:
+    """Return what to tell of a record that is larger, or with `more` even larger than that."""
+    needed_bytes = max(record_bytes, RECORD_COPIES * record_bytes - SPARE_BYTES)
+    needed = f"{'over ' if more else ''}{-(-needed_bytes // 1_000_000)}MB"
+    return (
+        f"takes {'over ' if more else ''}{record_bytes:,} bytes, and a task with a memory of "
+        f"{memory_bytes:,} bytes can take {record_bytes_max(memory_bytes):,}. Allow it "
+        f"{needed} (--memory)"
+    )
 
 
 def block_bytes_for(memory_bytes: int) -> int:

@@ -15,8 +15,9 @@ temporary name, and a rename makes the file appear whole or not at all.
 import os
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
-from dataclasses import astuple, dataclass
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -27,8 +28,10 @@ from minimr.shuffle.codec import Buffer
 from minimr.shuffle.pairs import (
     StoredPairs,
     block_records,
+    block_sizes,
     crc_with_block,
     open_block,
+    raw_bytes,
     read_blocks,
     split_blocks,
 )  # fmt: skip
@@ -60,6 +63,8 @@ class MapOutputIndex:
     """The segments of one file, by partition."""
 
     segments: tuple[Segment, ...]
+    largest_block: int = field(default=0, compare=False)
+    """Bytes of the largest block, uncompressed; known to whoever wrote the file."""
 
     @property
     def size_bytes(self) -> int:
@@ -72,6 +77,25 @@ class MapOutputIndex:
         return sum(segment.records for segment in self.segments)
 
 
+class Blocks(Iterator[StoredPairs]):
+    """The pairs of a segment, block by block; `sizes` looks up how large all blocks are."""
+
+    def __init__(self, blocks: Iterator[StoredPairs], sizes: Callable[[], Iterable[int]]) -> None:
+        self._blocks = blocks
+        self.sizes = sizes
+
+    def __next__(self) -> StoredPairs:
+        return next(self._blocks)
+
+    def largest_bytes(self) -> int:
+        """Return the size of the largest block, uncompressed; of damaged ones, any number."""
+        largest = 0
+        with suppress(CorruptData, OSError):  # Whoever reads the blocks will say so.
+            for size_bytes in self.sizes():
+                largest = max(largest, size_bytes)
+        return largest
+
+
 def write_map_output(
     path: Path, partitions: int, blocks: Iterable[tuple[int, bytes]]
 ) -> MapOutputIndex:
@@ -80,6 +104,7 @@ def write_map_output(
     Raises MinimrError if the file cannot be written; nothing is left at `path` then.
     """
     segments: list[Segment] = []
+    largest_block = 0
     with WholeFile(path, "map output") as file:
         file.write(MAGIC)
         for partition, block in blocks:
@@ -88,11 +113,13 @@ def write_map_output(
                 raise ValueError(f"partition {partition} comes after {len(segments) - 1}")
             segments[partition].add(block)
             file.write(block)
+            largest_block = max(largest_block, raw_bytes(block))
+            del block  # the next one needs the room
         _open_segments(segments, partitions, file.position)
         data = msgpack.packb([astuple(segment) for segment in segments])
         file.write(data)
         file.write(FOOTER.pack(len(data), zlib.crc32(data), END_MAGIC))
-    return MapOutputIndex(tuple(segments))
+    return MapOutputIndex(tuple(segments), largest_block)
 
 
 def _open_segments(segments: list[Segment], count: int, position: int) -> None:
@@ -113,20 +140,32 @@ class MapOutputFile:
         segment = self.index.segments[partition]
         return segment.offset, segment.length
 
-    def read_segment(self, partition: int) -> Iterator[StoredPairs]:
-        """Yield the keys and values of a segment, block by block, the checksums verified."""
+    def read_segment(self, partition: int) -> Blocks:
+        """Return the keys and values of a segment, block by block, the checksums verified."""
+        return Blocks(self._read_segment(partition), lambda: self._block_sizes(partition))
+
+    def _block_sizes(self, partition: int) -> Iterator[int]:
+        start, length = self.segment_range(partition)
+        with self.path.open("rb", buffering=0) as file:
+
+            def read_at(position: int, size_bytes: int) -> bytes:
+                return os.pread(file.fileno(), size_bytes, start + position)
+
+            yield from block_sizes(read_at, length)
+
+    def _read_segment(self, partition: int) -> Iterator[StoredPairs]:
         segment = self.index.segments[partition]
         position, end, crc = segment.offset, segment.offset + segment.length, 0
         while position < end:
-            block, pairs = self._read_block(partition, position, end)
+            block, *pairs = self._read_block(partition, position, end)
             position += len(block)
             crc = crc_with_block(crc, block)
             del block  # the pairs let its bytes go when they are decoded
-            yield pairs
+            yield pairs.pop()  # so that they are not held here
         if crc != segment.crc:
             raise self._corrupt(f"segment {partition}: the checksum does not match")
 
-    def _read_block(self, partition: int, position: int, end: int) -> tuple[bytes, StoredPairs]:
+    def _read_block(self, partition: int, position: int, end: int) -> tuple[Buffer, StoredPairs]:
         """Open the file for one block: a merge reads more segments than a process may open."""
         try:
             with self.path.open("rb") as file:
@@ -192,9 +231,13 @@ class _Limited:
         return data
 
 
-def read_segment_bytes(data: Buffer) -> Iterator[StoredPairs]:
-    """Yield the keys and values of a segment that is in memory. Raises CorruptData."""
-    return map(open_block, split_blocks(data))
+def read_segment_bytes(data: Buffer) -> Blocks:
+    """Return the keys and values of a segment that is in memory. Raises CorruptData."""
+
+    def read_at(position: int, size_bytes: int) -> Buffer:
+        return memoryview(data)[position : position + size_bytes]
+
+    return Blocks(map(open_block, split_blocks(data)), lambda: block_sizes(read_at, len(data)))
 
 
 def read_segment_stream(file: BinaryIO) -> Iterator[StoredPairs]:

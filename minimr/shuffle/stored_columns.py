@@ -23,7 +23,6 @@ import struct
 import sys
 from array import array
 from collections import defaultdict
-from collections.abc import Iterable
 from itertools import accumulate, chain, count
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +41,8 @@ TYPED = frozenset((INTS, FLOATS, BOOLS, STRINGS, FIXED))
 PLACES_MAX = 255
 TUPLE_DEPTH_MAX = 4
 STRING_BYTES_MAX = (1 << 32) - 1
+WITH_LARGE_MAX = 1 << 14
+"""In a longer list of strings no large one is looked for: such a block has small ones only."""
 REPEATED_MIN = 16
 """Fewer strings are not worth a look."""
 LOOKED_AT = 1024
@@ -52,27 +53,33 @@ _STRINGS = struct.Struct("<B7x")
 _FIXED = struct.Struct("<B3xI")
 
 
-def encode_list(column: list[Any], depth: int = 0) -> tuple[int, bytes]:
+Parts = list[Buffer]
+"""Bytes that are to be joined once, when all of a block are there."""
+
+
+def encode_list(column: list[Any], depth: int = 0) -> tuple[int, Parts]:
     """Return the kind and the bytes of a list. Raises TypeError for what cannot be encoded."""
     kinds = set(map(type, column))
     if kinds == {int}:
         try:
-            return INTS, _little_endian(array("q", column)).tobytes()
+            return INTS, [_little_endian(array("q", column)).tobytes()]
         except OverflowError:
             pass  # an int of more than 64 bits: the codec takes it
     if kinds == {float}:
-        return FLOATS, _little_endian(array("d", column)).tobytes()
+        return FLOATS, [_little_endian(array("d", column)).tobytes()]
     if kinds == {tuple} and depth < TUPLE_DEPTH_MAX:
         lengths = set(map(len, column))
         if len(lengths) == 1 and 0 < min(lengths) <= PLACES_MAX:
             places = zip(*column, strict=True)
             return TUPLES, _join_places([encode_list(list(each), depth + 1) for each in places])
     if kinds == {str} and (repeated := _encode_repeated(column)) is not None:
-        return REPEATED, repeated
-    return CODEC, codec.dumps(column)
+        return REPEATED, [repeated]
+    if kinds in ({str}, {bytes}) and len(column) <= WITH_LARGE_MAX:
+        return CODEC, codec.dump_strings(column)
+    return CODEC, [codec.dumps(column)]
 
 
-def encode_column(column: "Column") -> tuple[int, Buffer]:
+def encode_column(column: "Column") -> tuple[int, Parts]:
     """Return the kind and the bytes of a column. Raises TypeError for what cannot be encoded."""
     if isinstance(column, list):
         return encode_list(column)
@@ -147,19 +154,19 @@ def decode_column(kind: int, data: memoryview, records: int, depth: int = 0) -> 
     return _rows(data, records) if kind == ROWS else decode_list(kind, data, records, depth)
 
 
-def _encode_array(column: Any) -> tuple[int, Buffer]:
+def _encode_array(column: Any) -> tuple[int, Parts]:
     import numpy as np
 
     if column.ndim > 1:
         if not column.size:
             return encode_list(list(column))
-        return ROWS, codec.dumps(column)
+        return ROWS, codec.dump_parts(column)
     kind = {np.int64: INTS, np.float64: FLOATS, np.bool_: BOOLS}[column.dtype.type]
     stored = column.astype(column.dtype.newbyteorder("<"), copy=False)
-    return kind, np.ascontiguousarray(stored).data.cast("B")
+    return kind, [np.ascontiguousarray(stored).data.cast("B")]
 
 
-def _encode_strings(column: "ByteStrings") -> tuple[int, Buffer]:
+def _encode_strings(column: "ByteStrings") -> tuple[int, Parts]:
     import numpy as np
 
     lengths = column.lengths()
@@ -167,11 +174,10 @@ def _encode_strings(column: "ByteStrings") -> tuple[int, Buffer]:
         raise TypeError(f"a string of {int(lengths.max()):,} bytes is longer than 4 GiB")
     if column.rows is not None and column.width:
         rows = np.ascontiguousarray(column.rows).data.cast("B")
-        return FIXED, _FIXED.pack(column.text, column.width) + rows
+        return FIXED, [_FIXED.pack(column.text, column.width), rows]
     buffer, _ = column.compact()
     sizes = lengths.astype("<u4").tobytes()
-    parts: list[Buffer] = [_STRINGS.pack(column.text), sizes, bytes(-len(sizes) % 8), buffer.data]
-    return STRINGS, b"".join(parts)
+    return STRINGS, [_STRINGS.pack(column.text), sizes, bytes(-len(sizes) % 8), buffer.data]
 
 
 def _encode_repeated(column: list[str]) -> bytes | None:
@@ -203,10 +209,10 @@ def _repeated(data: memoryview, records: int) -> list[Any]:
         raise CorruptData("A column of repeated strings lacks some of them.") from None
 
 
-def _join_places(places: Iterable[tuple[int, Buffer]]) -> bytes:
-    places = list(places)
-    parts = chain.from_iterable((_PLACE.pack(kind, len(data)), data) for kind, data in places)
-    return b"".join([bytes([len(places)]), *parts])
+def _join_places(places: list[tuple[int, Parts]]) -> Parts:
+    heads = (_PLACE.pack(kind, sum(map(len, parts))) for kind, parts in places)
+    each = zip(heads, (parts for _, parts in places), strict=True)
+    return [bytes([len(places)]), *chain.from_iterable((head, *parts) for head, parts in each)]
 
 
 def _cut_places(data: memoryview) -> list[tuple[int, memoryview]]:
@@ -250,9 +256,11 @@ def _cut_fixed(data: memoryview, records: int) -> tuple[bool, int, memoryview]:
 
 
 def _cut(content: memoryview, bounds: list[int], text: bool) -> list[Any]:
-    from minimr.shuffle.strings import cut
+    from minimr.shuffle.strings import LARGE_BYTES, cut, cut_large
 
     try:
+        if len(content) >= LARGE_BYTES:
+            return cut_large(content, bounds, text)
         return cut(bytes(content), bounds, text)
     except UnicodeDecodeError as error:
         raise CorruptData(f"A column of text does not decode: {error}") from error

@@ -12,13 +12,21 @@ from pathlib import Path
 from typing import Any
 
 from minimr.aggregates import Aggregate
+from minimr.errors import BadRecord
 from minimr.job import Job
+from minimr.keys import preview
 from minimr.shuffle.compression import NONE, compressed
 from minimr.shuffle.hot_keys import HotKeys
 from minimr.shuffle.merge import Group, merge
 from minimr.shuffle.pairs import BLOCK_BYTES, RECORDS_MAX, encode_groups
 from minimr.shuffle.partition import checked_partition, partitions_of
-from minimr.shuffle.passes import block_bytes_for, fan_in_for, next_pass
+from minimr.shuffle.passes import (
+    block_bytes_for,
+    fan_in_for,
+    next_pass,
+    record_bytes_max,
+    too_large,
+)
 from minimr.shuffle.range_partition import range_partitions
 from minimr.shuffle.secondary_sort import by_group
 from minimr.shuffle.segments import MapOutputFile, write_map_output
@@ -107,8 +115,12 @@ class Collector:
             last_bytes = size_of(last[0]) + size_of(last[1])
             self._record_bytes = max(1, last_bytes, self._record_bytes * 7 // 8)
         self._largest_bytes = max(self._largest_bytes, self._held.largest_bytes)
+        if self._largest_bytes > record_bytes_max(self._memory_bytes):
+            what = too_large(self._memory_bytes, self._largest_bytes)
+            raise BadRecord(f"The pair of the key {preview(last[0])} {what}.")
         self._values_since_combining += values
-        full = self._held.size_bytes > self._memory_bytes
+        most_bytes = self._memory_bytes - self._largest_bytes  # there may be one more like it
+        full = self._held.size_bytes > max(most_bytes, self._memory_bytes // 2)
         if full or self._values_since_combining >= max(COMBINE_EVERY, len(self._held)):
             self._held.shrink(self._exact)
             self._values_since_combining = 0
@@ -136,9 +148,13 @@ class Collector:
             groups: Iterator[tuple[Any, list[Any]]] = ((key, held.pop(key)) for key in keys)
             if self._combine is None:
                 groups = self.hot.counting(groups)
-            for block in self._encoded(groups):
-                self._position.watcher.tick()
-                yield partition, block
+            yield from self._ticking(partition, groups)
+
+    def _ticking(self, partition: int, groups: Iterable[tuple[Any, list[Any]]]) -> PartitionBlocks:
+        for block in self._encoded(groups):
+            self._position.watcher.tick()
+            yield partition, block
+            del block  # the next one needs the room
 
     def _by_partition(self, keys: Iterable[Any]) -> list[list[Any]]:
         if self._partitions == 1 and type(self._job).partition is Job.partition:
@@ -176,9 +192,7 @@ class Collector:
             merged = merge([file.read_segment(partition) for file in files], in_memory=False)
             anyhow = last and not self._job.splits_hot_keys
             groups = self._combined(merged) if anyhow else self._shrunk(merged)
-            for block in self._encoded(groups):
-                self._position.watcher.tick()
-                yield partition, block
+            yield from self._ticking(partition, groups)
 
     def _combined(self, groups: Iterable[Group]) -> Iterator[tuple[Any, list[Any]]]:
         """Yield the values of each key as lists: combined, or in pieces that fit a block."""

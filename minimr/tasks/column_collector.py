@@ -14,6 +14,7 @@ Memory: sorting needs the buffer twice, joined, and some numbers of 8 bytes for 
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from minimr.shuffle.columns import (
     as_keys,
     concat,
     cut,
-    item,
+    example,
     items,
     order,
     size_bytes,
@@ -41,18 +42,25 @@ from minimr.shuffle.columns import (
     take,
 )  # fmt: skip
 from minimr.shuffle.compression import NONE, compressed
-from minimr.shuffle.hot_keys import KEPT_MAX, HotKeys
+from minimr.shuffle.hot_keys import KEPT_MAX, LARGE_GROUP, HotKeys
 from minimr.shuffle.merge_columns import (
     Chunk,
     KeysAndValues,
+    block_cuts,
     in_blocks,
     merge_columns,
-    rows_per_block,
+    pair_bytes,
 )
 from minimr.shuffle.order import field, order_of_fields
-from minimr.shuffle.pairs import encode_columns
+from minimr.shuffle.pairs import StoredPairs, encode_columns
 from minimr.shuffle.partition import checked_partition, column_partitions
-from minimr.shuffle.passes import block_bytes_for, fan_in_for, next_pass
+from minimr.shuffle.passes import (
+    block_bytes_for,
+    fan_in_for,
+    next_pass,
+    record_bytes_max,
+    too_large,
+)
 from minimr.shuffle.range_partition import range_borders
 from minimr.shuffle.secondary_sort import groups_of
 from minimr.shuffle.segments import MapOutputFile, write_map_output
@@ -91,6 +99,9 @@ class _Sorted:
     def part(self, start: int, end: int) -> KeysAndValues:
         if self.places is None:
             return cut(self.keys, start, end), cut(self.values, start, end)
+        if end - start == 1:  # perhaps a huge one, so do not copy it
+            place = int(self.places[start])
+            return cut(self.keys, place, place + 1), cut(self.values, place, place + 1)
         places = self.places[start:end]
         return take(self.keys, places), take(self.values, places)
 
@@ -125,6 +136,7 @@ class ColumnCollector:
         self._only_exact = job.splits_hot_keys
         self._spills: list[Path] = []
         self._spills_made = 0
+        self._largest_block = 0
         self._by_group = job.secondary_sort
         self.hot = HotKeys()
 
@@ -136,10 +148,9 @@ class ColumnCollector:
                     f"map_block yielded {preview(pairs)} after Pairs; a job yields either Pairs "
                     "or single pairs, never both."
                 )
-            keys, values = as_keys(pairs.keys), as_column(pairs.values, "values")
-            if len(keys):
-                self._gate.admit(item(keys, 0))
-                self._take(keys, values)
+            if len(pairs):
+                self._take(as_keys(pairs.keys), as_column(pairs.values, "values"))
+            del pairs  # or they would be there while the next ones are made
             self._position.watcher.tick()
 
     def blocks(self) -> PartitionBlocks:
@@ -158,9 +169,11 @@ class ColumnCollector:
 
     def _take(self, keys: Column, values: Column) -> None:
         """Buffer columns, in pieces if they are larger than the memory."""
+        self._gate.admit(example(keys))
         if self._fold is not None:
             values = self._fold.lift(values)
             self._exact = self._exact and self._fold.is_exact(values)
+        self._check_sizes(keys, values)
         row_bytes = _held_bytes(keys, values) // len(keys)
         step = max(1, self._memory_bytes // row_bytes)
         for start in range(0, len(keys), step):
@@ -171,8 +184,25 @@ class ColumnCollector:
             self._held.append(piece)
             self._held_bytes += added_bytes
             self._rows_since_combining += len(piece[0])
+            del piece
+            if self._held_bytes > self._memory_bytes:  # a single row is larger
+                self._make_room(0)
             if self._rows_since_combining >= max(COMBINE_ROWS, 2 * self._combined_rows):
                 self._combine()
+
+    def _check_sizes(self, keys: Column, values: Column) -> None:
+        """Raise BadRecord if a pair is larger than the memory allows."""
+        most_bytes = record_bytes_max(self._memory_bytes)
+        both_bytes = size_bytes(keys) + size_bytes(values)
+        if both_bytes <= most_bytes:
+            return
+        sizes = pair_bytes(keys, values)
+        largest = 0 if sizes is None else int(np.argmax(sizes))
+        largest_bytes = both_bytes // len(keys) if sizes is None else int(sizes[largest])
+        if largest_bytes > most_bytes:
+            key = preview(example(cut(keys, largest, largest + 1)))
+            what = too_large(self._memory_bytes, largest_bytes)
+            raise BadRecord(f"The pair of the key {key} {what}.")
 
     def _make_room(self, needed_bytes: int) -> None:
         """Combine; spill if that does not free at least a half."""
@@ -219,11 +249,13 @@ class ColumnCollector:
         if self._may_combine() and len(keys):
             keys, values = self._folded(keys, values)
             ordered = keys
+        elif len(keys) == 1:
+            ordered = keys
         else:
             places = order(keys)
             ordered = take(keys, places)
-            if self._fold is None:
-                _count_groups(self._routed_by(ordered), self.hot)
+        if self._fold is None:
+            _count_groups(self._routed_by(ordered), self.hot)
         by_partition, borders = self._borders(self._routed_by(ordered))
         if by_partition is not None:
             places = by_partition if places is None else places[by_partition]
@@ -234,12 +266,12 @@ class ColumnCollector:
         return groups_of(keys) if self._by_group else keys
 
     def _encoded(self, pairs: _Sorted) -> PartitionBlocks:
-        rows = rows_per_block(pairs.keys, pairs.values, self._block_bytes)
+        cuts = block_cuts(pairs.keys, pairs.values, self._block_bytes, pairs.places)
         for partition in range(self._partitions):
             end = pairs.borders[partition + 1]
-            for start in range(pairs.borders[partition], end, rows):
+            for start, upto in cuts(pairs.borders[partition], end):
                 self._position.watcher.tick()
-                yield partition, encode_columns(*pairs.part(start, min(start + rows, end)))
+                yield partition, encode_columns(*pairs.part(start, upto))
 
     def _spill(self) -> None:
         if self._held:
@@ -248,14 +280,15 @@ class ColumnCollector:
 
     def _write_spill(self, blocks: PartitionBlocks) -> Path:
         path = self._directory / f"spill-{self._spills_made:04}"
-        write_map_output(path, self._partitions, compressed(blocks, self._compress))
+        written = write_map_output(path, self._partitions, compressed(blocks, self._compress))
+        self._largest_block = max(self._largest_block, written.largest_block)
         self._spills_made += 1
         self._spills.append(path)
         return path
 
     def _few_enough(self) -> list[Path]:
         """Merge neighbouring spills into longer ones until one merge can take them all."""
-        fan_in = fan_in_for(self._memory_bytes, self._block_bytes)
+        fan_in = fan_in_for(self._memory_bytes, self._block_bytes, self._largest_block)
         fold = self._fold if self._exact else None
         runs = list(self._spills)
         while len(runs) > fan_in:
@@ -276,13 +309,12 @@ class ColumnCollector:
         """Yield what the runs hold, each partition merged and, by a fold, combined."""
         files = [MapOutputFile(path) for path in runs]
         for partition in range(self._partitions):
-            columns = [
-                (block.columns() for block in file.read_segment(partition)) for file in files
-            ]
+            columns = [map(StoredPairs.columns, file.read_segment(partition)) for file in files]
             chunks = merge_columns(columns, in_memory=False)
-            for keys, values in in_blocks(_states(chunks, fold), self._block_bytes):
+            for pair in in_blocks(_states(chunks, fold), self._block_bytes):
                 self._position.watcher.tick()
-                yield partition, encode_columns(keys, values)
+                yield partition, encode_columns(*pair)
+                del pair  # the next ones need the room
 
 
 def _held_bytes(keys: Column, values: Column) -> int:
@@ -294,7 +326,7 @@ def _held_bytes(keys: Column, values: Column) -> int:
 
 def _states(chunks: Iterator[Chunk], fold: Fold | None) -> Iterator[KeysAndValues]:
     if fold is None:
-        return ((chunk.keys, chunk.values) for chunk in chunks)
+        return map(attrgetter("keys", "values"), chunks)
     return fold.chunks(chunks)
 
 
@@ -303,6 +335,7 @@ def _count_groups(keys: Column, hot: HotKeys) -> None:
     begins = starts(keys)
     lengths = np.diff(begins, append=len(keys))
     longest = np.sort(np.argsort(lengths, kind="stable")[-KEPT_MAX:])
+    longest = longest[lengths[longest] >= LARGE_GROUP]
     hot.add(
         zip(items(take(keys, begins[longest])), lengths[longest].tolist(), strict=True), len(keys)
     )

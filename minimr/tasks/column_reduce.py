@@ -23,6 +23,7 @@ from minimr.shuffle.columns import (
     as_keys,
     concat,
     cut,
+    example,
     is_array,
     item,
     items,
@@ -59,8 +60,9 @@ def reduced_columns(
     for keys, values in _reduced(job, chunks, position, memory_bytes):
         position.watcher.tick()
         if len(keys):
-            gate.admit(item(keys, 0))
+            gate.admit(example(keys))
             yield keys, values
+        del keys, values  # the next ones need the room
 
 
 def _changes_nothing(job: Job) -> bool:
@@ -99,6 +101,7 @@ def _unchanged(chunks: Chunks) -> Iterator[KeysAndValues]:
             keys = _firsts_repeated(keys, last)
             last = cut(keys, len(keys) - 1, len(keys))
         yield keys, chunk.values
+        del keys, chunk  # the next ones need the room
 
 
 def _firsts_repeated(keys: Column, last: Column | None) -> Column:
@@ -120,8 +123,10 @@ def _by_block(
             position.key = NO_KEY
         else:
             made = job.reduce_block(groups)
+            del groups
             for pairs in [made] if isinstance(made, Pairs) else as_iterable(made, "reduce_block"):
                 yield _checked(pairs)
+            made = pairs = None  # the next ones need the room
 
 
 def _checked(pairs: Any) -> KeysAndValues:

@@ -6,10 +6,11 @@ and rides inside the completion message, for a round of an iterative job must no
 """
 
 import zlib
+from collections import deque
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from minimr.shuffle.segments import write_map_output
 from minimr.tasks.collector import Collector, PartitionBlocks
 from minimr.tasks.failure import Position, position_of, reporting
 from minimr.tasks.keep import keep
+from minimr.tasks.reduce_input import first
 from minimr.tasks.skip import skipper_of
 from minimr.tasks.source import emitted, open_source
 from minimr.tasks.spec import MapResult, MapTask
@@ -73,9 +75,10 @@ def _collector_for(
 
     Should the other kind follow, it is an error in either. numpy is loaded for Pairs alone.
     """
-    first = list(islice(yielded, 1))
-    everything = chain(first, yielded)
-    if not (first and isinstance(first[0], Pairs)):
+    looked_at = deque(islice(yielded, 1))
+    are_pairs = any(isinstance(each, Pairs) for each in looked_at)
+    everything = first(looked_at, yielded)
+    if not are_pairs:
         return Collector, everything
     from minimr.tasks.column_collector import ColumnCollector
 
@@ -86,13 +89,14 @@ def _store(
     job: Job, task: MapTask, blocks: PartitionBlocks, directory: Path, position: Position
 ) -> MapResult:
     """Hold the blocks as long as they are few; write a file once they are too many."""
-    held: list[tuple[int, bytes]] = []
+    held: deque[tuple[int, bytes]] = deque()
     held_bytes = 0
     for item in blocks:
         held.append(item)
         held_bytes += len(item[1])
         if held_bytes > task.inline_bytes:
-            everything = chain(held, blocks)
+            del item
+            everything = first(held, blocks)
             return _store_in_file(job, task, everything, directory / OUTPUT_NAME, position)
     segments = [b""] * task.partitions
     for partition, block in held:

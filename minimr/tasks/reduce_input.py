@@ -13,18 +13,22 @@ for memory, or for one merge. What was loaded goes first.
 import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
+from operator import attrgetter, itemgetter
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
 from minimr.shuffle.compression import NONE, compressed
 from minimr.shuffle.merge import merge
 from minimr.shuffle.nameless_file import NamelessFile
 from minimr.shuffle.pairs import Pairs, StoredPairs
 from minimr.shuffle.passes import FAN_IN_MIN, block_bytes_for, fan_in_for, next_pass
+from minimr.shuffle.segments import Blocks
 from minimr.tasks.emitted import measured
 from minimr.tasks.watcher import NOBODY, Watcher
 
+Item = TypeVar("Item")
 Segment = Iterator[Pairs]
 DECODED_TIMES = 4
 """Encoded pairs take up to about this many times their size once decoded."""
@@ -53,6 +57,13 @@ def loaded(
     return True, whole
 
 
+def largest_block(segments: Sequence[Segment]) -> int:
+    """Return the bytes of the largest block of all segments, as far as they can tell."""
+    if len(segments) <= FAN_IN_MIN:  # so few are merged at once, however large
+        return 0
+    return max((each.largest_bytes() for each in segments if isinstance(each, Blocks)), default=0)
+
+
 def _size_of(block: Pairs, pair_bytes: int = 0) -> int:
     """Return the bytes that a block takes as it was read; one made by hand is in memory anyway."""
     if not isinstance(block, StoredPairs):
@@ -60,11 +71,18 @@ def _size_of(block: Pairs, pair_bytes: int = 0) -> int:
     return max(block.size_bytes, block.records * pair_bytes)
 
 
-def first(blocks: deque[Pairs], rest: Segment) -> Segment:
-    """Yield the blocks, and hold none that was yielded; then the rest."""
-    while blocks:
-        yield blocks.popleft()
-    yield from rest
+def first(items: deque[Item], rest: Iterator[Item]) -> Iterator[Item]:
+    """Return what yields the items, and holds none that was yielded; then the rest."""
+    return chain(_emptied(items), rest)
+
+
+def _emptied(items: deque[Item]) -> Iterator[Item]:
+    while items:
+        yield items.popleft()
+
+
+def _in_one_partition(block: bytes) -> tuple[int, bytes]:
+    return 0, block
 
 
 class Passes:
@@ -89,17 +107,20 @@ class Passes:
         self._end = 0
         self._watcher = watcher
 
-    def few_enough(self, segments: Sequence[Segment]) -> list[Segment]:
-        """Return as many segments as can be merged at once, with the same pairs in their order."""
+    def few_enough(self, segments: Sequence[Segment], largest_bytes: int = 0) -> list[Segment]:
+        """Return as many segments as can be merged at once, with the same pairs in their order.
+
+        The largest block of all has `largest_bytes`.
+        """
         runs = list(segments)
-        while len(runs) > (fan_in := self._fan_in(runs)):
+        while len(runs) > (fan_in := self._fan_in(runs, largest_bytes)):
             groups = next_pass(len(runs), fan_in)
             runs = [self._one_run(runs[group.start : group.stop]) for group in groups]
         return runs
 
-    def _fan_in(self, runs: list[Segment]) -> int:
-        """Return how many runs may be merged at once, to judge by their first blocks."""
-        fan_in = fan_in_for(self._memory_bytes, self._block_bytes)
+    def _fan_in(self, runs: list[Segment], largest_bytes: int) -> int:
+        """Return how many runs may be merged at once; their first blocks are looked at, too."""
+        fan_in = fan_in_for(self._memory_bytes, self._block_bytes, largest_bytes)
         left_bytes = fan_in * self._block_bytes
         for number, run in enumerate(runs[:fan_in]):
             blocks = deque(islice(run, 1))
@@ -113,8 +134,9 @@ class Passes:
         if len(runs) == 1:
             return runs[0]
         blocks = self._by_block(runs) if self._by_columns else self._by_key(runs)
-        stored = compressed(((0, block) for block in blocks), self._compress)
-        return self._kept(block for _, block in stored)
+        # A generator expression would hold a block while the next one is made.
+        stored = compressed(map(_in_one_partition, blocks), self._compress)
+        return self._kept(map(itemgetter(1), stored))
 
     def _kept(self, blocks: Iterable[bytes]) -> Segment:
         """Write a run now; return its blocks, to be read later."""
@@ -123,6 +145,7 @@ class Passes:
             self._watcher.tick()
             self._file.write(block, self._end, "merged runs")
             self._end += len(block)
+            del block  # the next one needs the room
         return self._file.read(start, self._end - start)
 
     def _by_key(self, runs: list[Segment]) -> Iterator[bytes]:
@@ -134,9 +157,10 @@ class Passes:
         from minimr.tasks.column_reduce import as_columns
 
         chunks = merge_columns([map(as_columns, run) for run in runs], in_memory=False)
-        pieces = ((chunk.keys, chunk.values) for chunk in chunks)
-        for keys, values in in_blocks(pieces, self._block_bytes):
-            yield encode_columns(keys, values)
+        pieces = map(attrgetter("keys", "values"), chunks)
+        for pair in in_blocks(pieces, self._block_bytes):
+            yield encode_columns(*pair)
+            del pair  # the next ones need the room
 
     def __enter__(self) -> "Passes":
         return self

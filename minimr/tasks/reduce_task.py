@@ -22,7 +22,7 @@ from minimr.shuffle.secondary_sort import one_call_each
 from minimr.tasks.combine import reducer_of
 from minimr.tasks.emitted import as_iterable, checked_pairs, encoded
 from minimr.tasks.failure import Position, position_of, reporting
-from minimr.tasks.reduce_input import PAIR_BYTES, Passes, first, loaded
+from minimr.tasks.reduce_input import PAIR_BYTES, Passes, first, largest_block, loaded
 from minimr.tasks.skip import Skipper, skipper_of
 from minimr.tasks.spec import ReduceResult, ReduceTask
 from minimr.tasks.watcher import NOBODY, Pace, Watcher
@@ -53,6 +53,7 @@ def run_reduce(
     position.step, position.path = "reduce", f"reduce-{task.index}"
     job.partition_index = task.index
     with reporting(job, position):
+        segments = list(segments)
         runs = [_count(segment, position) for segment in segments]
         skipper = skipper_of(job, task, position)
         by_columns, runs = _goes_by_columns(job, skipper, runs, task.memory_bytes)
@@ -61,7 +62,7 @@ def run_reduce(
             in_memory, runs = loaded(runs, task.memory_bytes, pair_bytes)
         with Passes(by_columns, task.memory_bytes, task.compress, directory, watcher) as passes:
             if not in_memory:
-                runs = passes.few_enough(runs)
+                runs = passes.few_enough(runs, largest_block(segments))
             made = _made(job, runs, in_memory, by_columns, position, skipper, task.memory_bytes)
             store = _write if task.output["kind"] == "files" else _collect
             result = store(job, task, made, position, by_columns)
@@ -89,10 +90,12 @@ def _made(
 
 
 def _count(segment: Iterator[Pairs], position: Position) -> Iterator[Pairs]:
-    for block in segment:
+    def counted(block: Pairs) -> Pairs:
         position.records += block.records if isinstance(block, StoredPairs) else len(block[0])
         position.watcher.tick()
-        yield block
+        return block
+
+    return map(counted, segment)  # A loop would hold each block until the next one is there.
 
 
 def _goes_by_columns(
@@ -153,12 +156,16 @@ def _write(
     """Write (key, value) pairs, or (keys, values) columns, as a part file."""
     path = Path(task.output["directory"]) / attempt_name(task.index, task.attempt)
     with open_writer(task.output["format"], path) as writer:
-        write = writer.write_columns if by_columns else writer.write
-        pace, due = Pace(position.watcher), 1
-        for count, (key, value) in enumerate(made, 1):
-            write(key, value)
-            if count == due:
-                due = pace.next(count)
+        if by_columns:
+            for columns in made:
+                writer.write_columns(*columns)
+                del columns  # the next ones need the room
+        else:
+            pace, due = Pace(position.watcher), 1
+            for count, (key, value) in enumerate(made, 1):
+                writer.write(key, value)
+                if count == due:
+                    due = pace.next(count)
         part = writer.close()
     return ReduceResult(
         part=part,

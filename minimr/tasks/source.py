@@ -18,6 +18,7 @@ from minimr.formats import input_format
 from minimr.formats.pack import splits_of
 from minimr.formats.splits import Split
 from minimr.job import Job, Pair
+from minimr.shuffle.passes import record_bytes_max, too_large
 from minimr.tasks.emitted import as_iterable, one_by_one
 from minimr.tasks.failure import Position
 from minimr.tasks.resident import open_resident
@@ -64,12 +65,14 @@ def _enter(job: Job, task: MapTask, split: Split, position: Position) -> Source:
     job.input_index = split.input_index
     job.input_path = position.path = split.path
     reader = input_format(task.format)
+    if reader.width is not None and reader.width > record_bytes_max(task.memory_bytes):
+        raise UsageError(f"A record of {task.format} {too_large(task.memory_bytes, reader.width)}.")
     if reader.kind == "columns":
         return Source(blocks=[reader.read_blocks(split)])
     text = {
         "encoding": task.encoding,
         "errors": task.errors,
-        "line_bytes_max": task.memory_bytes,
+        "memory_bytes": task.memory_bytes,
     }
     if job.map_block is not None:
         block_bytes = task.memory_bytes // MEMORY_PER_BLOCK
@@ -120,6 +123,7 @@ def _calls(
 
 
 def _map_blocks(job: Job, blocks: Iterable[AnyBlock], position: Position) -> Iterator[Any]:
+    made: Any
     for made in mapped_blocks(job, blocks, position):
         if isinstance(made, Block):
             raise UsageError(
@@ -127,6 +131,7 @@ def _map_blocks(job: Job, blocks: Iterable[AnyBlock], position: Position) -> Ite
                 "Blocks are for load and transform."
             )
         yield from [made] if isinstance(made, Pairs) else as_iterable(made, "map_block")
+        del made  # or it would be there while the next block is read
 
 
 def _map_blocks_skipping(
@@ -143,8 +148,11 @@ def _map_blocks_skipping(
 
 def mapped_blocks(job: Job, blocks: Iterable[AnyBlock], position: Position) -> Iterator[Any]:
     """Yield what the job's `map_block` returns for each block."""
-    for block in _walked(blocks, position):
-        yield _map_block_of(job)(block)
+
+    def mapped(block: AnyBlock) -> Any:
+        return _map_block_of(job)(block)
+
+    return map(mapped, _walked(blocks, position))
 
 
 def _walked(blocks: Iterable[AnyBlock], position: Position) -> Iterator[AnyBlock]:
@@ -154,6 +162,7 @@ def _walked(blocks: Iterable[AnyBlock], position: Position) -> Iterator[AnyBlock
         yield block
         position.record = None
         position.records += rows_of(block)
+        del block  # the next one needs the room
         position.watcher.tick()
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minimr.block import TextBlock
 from minimr.errors import BadRecord, MinimrError, UsageError
 from minimr.formats import text
 from minimr.formats.splits import Split, plan_splits
@@ -113,9 +114,9 @@ def test_a_line_over_the_limit_is_an_error_that_says_where(tmp_path):
     path = tmp_path / "a"
     path.write_bytes(b"short\n" + b"x" * 5_000_000 + b"\nlast")
     split = Split(str(path), 0, path.stat().st_size, 0)
-    assert len(list(read_text(split, line_bytes_max=6_000_000))) == 3
-    with pytest.raises(BadRecord, match="a:6 is longer than a task's memory of 3,000,000 bytes"):
-        list(read_text(split, line_bytes_max=3_000_000))
+    assert len(list(read_text(split, memory_bytes=6_000_000))) == 3
+    with pytest.raises(BadRecord, match=r"a:6 takes 5,000,000 bytes, .* can take 3,000,000"):
+        list(read_text(split, memory_bytes=3_000_000))
 
 
 def bytes_read_by(split: Split) -> int:
@@ -215,3 +216,24 @@ def test_a_file_that_shrank_is_noticed(tmp_path, offset):
 def test_a_file_that_vanished_is_named(tmp_path):
     with pytest.raises(MinimrError, match=rf"Cannot read the input {tmp_path}/a: No such file"):
         list(read_text(Split(f"{tmp_path}/a", 0, 5, 0)))
+
+
+def test_a_long_line_travels_alone(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"one\ntwo\n" + b"x" * 300_000 + b"\nthree\nfour\n" + b"y" * 200_000)
+    split = Split(str(path), 0, path.stat().st_size, 0)
+    blocks = list(read_text_blocks(split, block_bytes=1 << 16))
+    assert b"".join(block.data for block in blocks) == path.read_bytes()
+    assert b"x" * 300_000 + b"\n" in [block.data for block in blocks]
+    assert all(path.read_bytes()[block.offset :].startswith(block.data) for block in blocks)
+
+
+@pytest.mark.parametrize("end", [b"", b"\n"])
+def test_a_long_line_is_decoded_as_any_other(end):
+    line = "é\udcff" * (1 << 19)
+    block = TextBlock(line.encode("utf-8", "surrogateescape") + end, 7, "a")
+    assert block.is_long_line
+    assert list(block.lines()) == [(7, line)]
+    strict = TextBlock(b"x" * (1 << 20) + b"\xff", 7, "a", errors="strict")
+    with pytest.raises(BadRecord, match=f"byte {7 + (1 << 20)} is not valid"):
+        list(strict.lines())

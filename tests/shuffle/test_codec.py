@@ -188,3 +188,10 @@ def test_values_load_from_a_memoryview_without_a_copy():
     data = bytearray(codec.dumps(np.zeros(4)))
     array = codec.loads(memoryview(data))
     assert np.shares_memory(array, np.frombuffer(data, "u1"))
+
+
+@pytest.mark.parametrize("large", ["a" * 70_000, "é\udc80" * 40_000, b"b" * (1 << 16)])
+def test_large_strings_are_written_as_all_are(large):
+    few = [large[:1], large, large[:0], large[:-1], large]
+    assert b"".join(codec.dump_strings(few)) == codec.dumps(few)
+    assert b"".join(codec.dump_strings(few[:1])) == codec.dumps(few[:1])

@@ -49,3 +49,14 @@ def test_a_small_job_has_no_hot_keys():
 
 def test_what_combining_left_over_is_not_hot():
     assert found_in([dict.fromkeys(range(50_000), 1)]) == {}
+
+
+def test_a_long_key_is_told_apart_and_shown_in_short():
+    found = HotKeys()
+    found.add([("x" * 100_000 + "a", 40_000), ("x" * 100_000 + "b", 20_000)], 60_000)
+    found.add([("x" * 100_000 + "b", 30_000)], 30_000)
+    assert max(len(repr(key)) for key in found._counts) < 1_000, "it is not kept whole"
+    assert [(len(each["key"]), each["pairs"]) for each in found.found()] == [
+        (80, 50_000),
+        (80, 40_000),
+    ]

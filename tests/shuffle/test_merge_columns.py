@@ -1,4 +1,7 @@
+import weakref
 from itertools import islice, pairwise
+from operator import attrgetter, itemgetter
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -6,7 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimr.errors import BadRecord
-from minimr.shuffle.columns import items
+from minimr.shuffle import byte_strings
+from minimr.shuffle import merge_columns as merging
+from minimr.shuffle.byte_strings import ByteStrings
+from minimr.shuffle.columns import items, size_bytes
 from minimr.shuffle.merge_columns import Chunk, in_blocks, merge_columns
 
 from .columns_of import KEYS, KINDS, form_of, sort_key
@@ -125,3 +131,44 @@ def test_blocks_are_cut_anew_and_nothing_is_lost(sizes, block_bytes):
     assert pairs_of(Chunk(*block) for block in blocks) == [(n, n) for n in range(sum(sizes))]
     assert all(len(keys) == rows for keys, _ in blocks[:-1])
     assert all(0 < len(keys) <= rows for keys, _ in blocks[-1:])
+
+
+@given(sorted_runs())
+def test_pairs_that_are_too_large_to_be_copied_come_in_the_same_order(given_runs):
+    runs, block_size, form = given_runs
+    with patch.object(merging, "HUGE_BYTES", 1), patch.object(byte_strings, "LONG_BYTES", 1):
+        columns = [blocks_of(run, 1 + block_size % 2, form) for run in runs]
+        found = pairs_of(merge_columns(columns, in_memory=False))
+    wanted = sorted((pair for run in runs for pair in run), key=lambda pair: sort_key(pair[0]))
+    assert same(found, wanted)
+
+
+@pytest.mark.parametrize("different", [1, 30], ids=["one key", "many keys"])
+def test_of_huge_pairs_few_are_there_at_once(different):
+    made = []
+    most = 0
+
+    def blocks(run):
+        nonlocal most
+        for n in range(run, 30, 2):
+            row = np.full((1, 2 << 20), n, np.uint8)
+            made.append(weakref.ref(row))
+            most = max(most, sum(each() is not None for each in made))
+            value = ByteStrings.fixed(row)
+            del row
+            yield np.array([n * different // 30]), value
+            del value
+
+    runs = [blocks(0), blocks(1)]
+    chunks = map(attrgetter("keys", "values"), merge_columns(runs, in_memory=False))
+    assert sum(map(len, map(itemgetter(1), in_blocks(chunks, 1000)))) == 30
+    assert most <= 3
+
+
+def test_a_block_ends_before_it_becomes_too_large():
+    """However the few large pairs lie among the small ones."""
+    lengths = [9_000 if n in (50, 51, 52, 400) else 3 for n in range(1_000)]
+    strings = ByteStrings.of([b"x" * length for length in lengths])
+    blocks = list(in_blocks([(np.arange(1_000), strings)], 2_000))
+    assert [n for keys, _ in blocks for n in keys] == list(range(1_000))
+    assert max(size_bytes(keys) + size_bytes(values) for keys, values in blocks) < 11_100

@@ -6,16 +6,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimr.errors import BadRecord, CorruptData
+from minimr.shuffle.compression import compressed
 from minimr.shuffle.pairs import (
     HEADER_BYTES,
     block_records,
     decode_pairs,
+    encode_columns,
     encode_groups,
     encode_pairs,
     open_block,
     read_blocks,
     split_blocks,
 )
+from minimr.shuffle.segments import MapOutputFile, read_segment_bytes, write_map_output
 
 from .values import KEYS_OF_ONE_KIND, VALUES, same
 
@@ -128,3 +131,30 @@ def test_a_block_lets_its_bytes_go_when_there_are_lists():
     data.clear()
     assert block.size_bytes == 0
     assert block.columns() == block.lists() == (["a"], [b"x" * 100])
+
+
+def test_a_small_column_does_not_keep_a_large_block():
+    block = encode_columns(np.arange(3), np.ones((3, 1 << 18)))
+    keys, values = open_block(block).columns()
+    whole = np.frombuffer(block, np.uint8)
+    assert np.shares_memory(values, whole)
+    assert not np.shares_memory(keys, whole)
+    assert keys.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("codec", ["none", "zlib"])
+def test_the_largest_block_of_a_segment_is_known_before_it_is_read(tmp_path, codec):
+    blocks = [encode_pairs([n], ["x" * n]) for n in (5, 3_000_000, 70)]
+    largest = len(blocks[1])
+    stored = [block for _, block in compressed(((0, block) for block in blocks), codec)]
+    path = tmp_path / "output"
+    index = write_map_output(path, 1, ((0, block) for block in stored))
+    segment = MapOutputFile(path).read_segment(0)
+    assert index.largest_block == segment.largest_bytes() == largest
+    assert read_segment_bytes(b"".join(stored)).largest_bytes() == largest
+    assert [block.records for block in segment] == [1, 1, 1]
+    assert segment.largest_bytes() == largest, "also once it was read"
+
+
+def test_a_damaged_segment_has_some_largest_block():
+    assert read_segment_bytes(encode_pairs([1], [2]) + b"damage").largest_bytes() > 0

@@ -37,4 +37,10 @@ def test_a_merge_of_one_run_is_refused():
 def test_fan_in_follows_the_memory():
     assert fan_in_for(256 << 20, 1 << 20) == FAN_IN
     assert fan_in_for(30 << 20, 1 << 20) == 10
-    assert fan_in_for(0, 1 << 20) == 4
+    assert fan_in_for(0, 1 << 20) == 2
+
+
+def test_fan_in_follows_the_largest_block_too():
+    assert fan_in_for(96 << 20, 1 << 20, 2 << 20) == 32
+    assert fan_in_for(96 << 20, 1 << 20, 16 << 20) == 4
+    assert fan_in_for(96 << 20, 1 << 20, 80 << 20) == 2

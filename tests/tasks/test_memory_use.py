@@ -69,18 +69,18 @@ class Nothing(Task):
 
 run("warm", Nothing, b"x\\n")
 base = peak()
-after_map, after_reduce, done = run("task", Task, None, maps=2)
+after_map, after_reduce, done = run("task", Task, None, maps={maps})
 print(json.dumps([after_map - base, after_reduce - base]))
 """
 
 
-def measured(folder, job, text=b"x\n"):
-    """Run two map tasks and a reduce task; return the peaks in MiB, and the part they wrote.
+def measured(folder, job, text=b"x\n", maps=2):
+    """Run map tasks and a reduce task; return the peaks in MiB, and the part they wrote.
 
-    The first peak is that of the maps, the second that of all three.
+    The first peak is that of the maps, the second that of all tasks.
     """
     (folder / "task.txt").write_bytes(text)
-    script = TASK.format(job=dedent(job))
+    script = TASK.format(job=dedent(job), maps=maps)
     command = [sys.executable, "-c", script, str(folder), str(MEMORY_BYTES)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -215,3 +215,66 @@ def test_a_line_of_12_mb(tmp_path):
     took, part = measured(tmp_path, job, b"a\n" + b"b" * (12 << 20) + b"\nc\n")
     assert list(lines_of(part)) == [["a", "2"], ["b", str(2 * (12 << 20))], ["c", "2"]]
     assert max(took) < ALLOWED, took
+
+
+SORTED = """
+from minimr.jobs.sort import Sort as Task
+"""
+SORTED_BY_RECORD = """
+from minimr.jobs.sort import Sort
+class Task(Sort):
+    map_block = None
+"""
+DISTINCT = """
+from minimr.jobs.distinct import Distinct as Task
+"""
+ONE_KEY_OF_LONG_LINES = """
+class Task(mr.Job):
+    def map(self, offset, line):
+        yield "key", line
+    def reduce(self, key, values):
+        for value in values:
+            yield value, None
+"""
+BYTES_IN_COLUMNS = """
+import numpy as np
+class Task(mr.Job):
+    def map_block(self, block):
+        data = np.frombuffer(block.data, np.uint8)[: len(block.data) - 1].reshape(1, -1)
+        yield mr.Pairs(mr.ByteStrings.fixed(data[:, :2]), mr.ByteStrings.fixed(data[:, 2:]))
+"""
+LINE_BYTES = 10 << 20
+
+
+@pytest.mark.parametrize(
+    ("job", "copies", "separator"),
+    [
+        pytest.param(SORTED, 5, b"", id="sort"),
+        pytest.param(SORTED_BY_RECORD, 5, b"", id="sort-by-record"),
+        pytest.param(DISTINCT, 1, b"", id="distinct"),
+        pytest.param(ONE_KEY_OF_LONG_LINES, 5, b"", id="one-key"),
+        pytest.param(BYTES_IN_COLUMNS, 5, b"\t", id="columns-of-bytes"),
+    ],
+)
+def test_lines_of_10_mb(tmp_path, job, copies, separator):
+    """Two to a map, and five maps: a merge of four would hold a line of each."""
+    lines = [name + b"x" * LINE_BYTES for name in (b"ba", b"ab")]
+    took, part = measured(tmp_path, job, b"".join(line + b"\n" for line in lines), maps=5)
+    found = part.read_bytes().splitlines()
+    wanted = [line[:2] + separator + line[2:] for line in lines] * copies
+    assert found == (wanted if job is ONE_KEY_OF_LONG_LINES else sorted(wanted))
+    assert max(took) < ALLOWED, took
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        "map_block = None\n    def map(self, offset, line):\n        yield line, line * 20",
+        "def map_block(self, block):\n        yield mr.Pairs(['a'], [block.text() * 20])",
+    ],
+    ids=["records", "columns"],
+)
+def test_a_pair_that_is_too_large_is_refused_with_the_memory_that_would_do(tmp_path, job):
+    text = b"x" * (1 << 20)
+    with pytest.raises(AssertionError, match=r"takes 2[0-9],[0-9,]+ bytes.*Allow it \d+MB \(--mem"):
+        measured(tmp_path, f"class Task(mr.Job):\n    {job}\n", text)
