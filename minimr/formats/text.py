@@ -35,7 +35,7 @@ LINES_BYTES = 1 << 20
 # Past the split's end only the rest of one line is wanted, so read in smaller steps there.
 LINE_REST_BYTES = 64 << 10
 NO_END = 1 << 62
-COUNTED_BYTES_MAX = 1 << 30
+COUNTED_BYTES_MAX = 4 << 30
 """Of a line that is too long it is counted how long it is, but not for ever."""
 
 

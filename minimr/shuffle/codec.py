@@ -109,7 +109,7 @@ def dump_strings(strings: list[str] | list[bytes]) -> list[Buffer]:
 
     msgpack would copy a large one three times; here only a str's own bytes are made.
     """
-    if not any(len(each) >= LARGE_BYTES for each in strings):
+    if max(map(len, strings)) < LARGE_BYTES:
         return [dumps(strings)]
     packer = msgpack.Packer(unicode_errors="surrogatepass")
     parts: list[Buffer] = [packer.pack_array_header(len(strings))]

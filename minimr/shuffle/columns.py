@@ -22,6 +22,7 @@ from typing import Any, TypeGuard
 import numpy as np
 import numpy.typing as npt
 
+from minimr.block import Pairs
 from minimr.errors import BadRecord
 from minimr.keys import KIND_NAMES, key_kind, plain_key, preview
 from minimr.shuffle.byte_strings import ByteStrings
@@ -336,6 +337,17 @@ def as_keys(given: Any) -> Column:
     if isinstance(keys, Tuples):
         keys = keys.tolist()
     return _list_keys(keys) if isinstance(keys, list) else keys
+
+
+def columns_of(pairs: Pairs) -> tuple[Column, Column]:
+    """Return the columns of Pairs that a user made. Raises BadRecord for what are none."""
+    keys, values = as_keys(pairs.keys), as_column(pairs.values, "values")
+    if len(keys) != len(values):
+        raise BadRecord(
+            f"Pairs hold {len(keys):,} keys and {len(values):,} values; their columns must not be "
+            "changed afterwards."
+        )
+    return keys, values
 
 
 def _list_keys(keys: list[Any]) -> Column:

@@ -30,8 +30,7 @@ from minimr.shuffle.byte_strings import ByteStrings
 from minimr.shuffle.column_folds import Fold
 from minimr.shuffle.columns import (
     Column,
-    as_column,
-    as_keys,
+    columns_of,
     concat,
     cut,
     example,
@@ -149,7 +148,7 @@ class ColumnCollector:
                     "or single pairs, never both."
                 )
             if len(pairs):
-                self._take(as_keys(pairs.keys), as_column(pairs.values, "values"))
+                self._take(*columns_of(pairs))
             del pairs  # or they would be there while the next ones are made
             self._position.watcher.tick()
 

@@ -19,8 +19,8 @@ from minimr.keys import preview
 from minimr.shuffle.column_folds import Fold
 from minimr.shuffle.columns import (
     Column,
-    as_column,
     as_keys,
+    columns_of,
     concat,
     cut,
     example,
@@ -132,7 +132,7 @@ def _by_block(
 def _checked(pairs: Any) -> KeysAndValues:
     if not isinstance(pairs, Pairs):
         raise BadRecord(f"reduce_block yielded {preview(pairs)}; it must yield or return Pairs.")
-    return as_keys(pairs.keys), as_column(pairs.values, "values")
+    return columns_of(pairs)
 
 
 def _one_by_one(job: Job, group: LongGroup, memory_bytes: int) -> Iterator[KeysAndValues]:

@@ -6,8 +6,12 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import minimr as mr
+from minimr.shuffle.pairs import encode_pairs
+from minimr.shuffle.segments import read_segment_bytes
 from minimr.tasks import reduce_task
 from minimr.tasks.failure import TaskFailed
+from minimr.tasks.reduce_task import run_reduce
+from minimr.tasks.spec import ReduceTask
 from tests.shuffle.values import same
 
 from .column_jobs import by_columns, by_records, expected, map_all, run_both
@@ -214,6 +218,11 @@ def test_many_segments_are_merged_in_several_passes(tmp_path):
     assert run_both(job, data, tmp_path, in_memory=False, memory_bytes=1000) == wanted
 
 
+def shortened(pairs):
+    pairs.values = pairs.values[:1]
+    return pairs
+
+
 class Misbehaving(mr.Job):
     first: str
     second: str
@@ -224,6 +233,7 @@ class Misbehaving(mr.Job):
             "pair": lambda: (1, 2),
             "text": lambda: mr.Pairs(["a"], [2]),
             "uneven": lambda: mr.Pairs(np.arange(2), np.arange(3)),
+            "changed": lambda: shortened(mr.Pairs([1, 2], [3, 4])),
             "nan": lambda: mr.Pairs(np.array([1.0, np.nan]), np.arange(2)),
             "scalar": lambda: mr.Pairs(3, 4),
             "set": lambda: mr.Pairs([1], [{2}]),
@@ -240,6 +250,7 @@ class Misbehaving(mr.Job):
         ("pair", "pairs", r"yielded Pairs\(1\) after single pairs; a job yields either"),
         ("pairs", "text", r"the key 'a' \(str\) after keys of the kind int"),
         ("pairs", "uneven", "equal lengths, not 2 keys and 3 values"),
+        ("pairs", "changed", "2 keys and 1 values; their columns must not be changed"),
         ("nan", "pairs", "A key is NaN"),
         ("pairs", "scalar", "must be a column, not 3"),
         ("set", "pairs", "The value of the key 1 cannot travel"),
@@ -251,6 +262,16 @@ def test_bad_columns_are_errors_that_say_what_is_wrong(tmp_path, first, second, 
     with pytest.raises(TaskFailed, match=message) as caught:
         map_all(Misbehaving, [[]], tmp_path, options=options)
     assert "0.txt:0" in caught.value.failure.text or "cannot travel" in message
+
+
+def test_a_reducers_columns_must_agree_too():
+    class Uneven(mr.Job):
+        def reduce_block(self, groups):
+            return shortened(mr.Pairs([1, 2], [3, 4]))
+
+    segment = read_segment_bytes(encode_pairs([1], [2]))
+    with pytest.raises(TaskFailed, match="2 keys and 1 values"):
+        run_reduce(Uneven(), ReduceTask(0), [segment], in_memory=True)
 
 
 def test_a_block_that_fails_is_skipped_line_by_line(tmp_path):
