@@ -16,8 +16,8 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from minimr.cluster.heap import keep_freed_memory
 
+from minimr.cluster.heap import keep_freed_memory
 from minimr.formats.libsvm import read_libsvm
 from minimr.formats.splits import Split
 
