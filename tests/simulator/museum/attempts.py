@@ -46,7 +46,7 @@ ATTEMPTS = (
         "a task is queued again though its backup still runs",
         "scheduler/attempts.py",
         "    elif not task.running:\n",
-        "    else:\n",
+        "    elif True:\n",
     ),
     Mutant(
         "no end of backups",
