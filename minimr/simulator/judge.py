@@ -209,9 +209,12 @@ def _leftovers(world: World) -> Iterator[str]:
 
 
 def _hears(world: World, worker: SimWorker) -> bool:
-    """Whether everything that the coordinator told this worker has arrived."""
+    """Whether everything that the coordinator told this worker has arrived. One that is stopped
+    may have more to tell."""
     line = world.coordinator.lines.get(worker.name)
-    if worker.process.state or line is None or line.down.lost or line is not worker.line:
+    if worker.process.state or world.coordinator.process.state:
+        return False
+    if line is None or line.down.lost or line is not worker.line:
         return False
     return line.down.empty_at < world.loop.now
 

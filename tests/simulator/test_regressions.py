@@ -71,3 +71,17 @@ def test_a_backup_that_cannot_fetch_does_not_use_up_the_losses_of_its_task() -> 
         Fault("heal", 3.0, (0,)),
     ]
     assert simulate(10170260, plan=plan, faults=faults, mode="liveness").violations == []
+
+
+def test_a_coordinator_that_is_stopped_at_the_end_has_not_heard_who_wants_to_leave() -> None:
+    """The fault was the checker's: it took what had arrived for what had been read."""
+    plan = WorldPlan(workers=6, slots=1, maps=2, reduces=3, inline=(0,))
+    faults = [
+        Fault("coordinator_pause", 0.5, ()),
+        Fault("restart", 2.0, (4,)),
+        Fault("drain", 3.0, (4,)),
+        Fault("partition_one_way", 3.0, (4,), until=4.4),
+        Fault("coordinator_pause", 3.0, (), until=4.0),
+        Fault("coordinator_pause", 4.3, ()),
+    ]
+    assert simulate(20434050, plan=plan, faults=faults).violations == []
