@@ -63,8 +63,12 @@ class Meetings:
                 return self.saved[rank, number]
         return {}
 
-    def is_back(self, rank: int, state: State) -> bool:
-        """Does a member of this rank live of which the coordinator says that all know it?"""
+    def is_back(self, rank: int, asker: AttemptId, state: State) -> bool:
+        """Does a member of this rank live of which the coordinator says that all know it, and is
+        the asker one of them? One whose worker was given up is told nothing any more."""
+        task = state.jobs[asker.job].task(asker) if asker.job in state.jobs else None
+        if task is None or asker not in task.running:
+            return False
         met = [attempt for job in state.gangs.values() if job.gang for attempt in job.gang.met]
         return any(
             each.attempt.index == rank and each.attempt in met and not each.gone
@@ -149,7 +153,7 @@ class Program:
                 yield trip_s
                 raise lost(rank, "it died")
             if other.gone and world.loop.now > give_up_at:
-                if world.meetings.is_back(rank, world.coordinator.scheduler.state):
+                if world.meetings.is_back(rank, attempt, world.coordinator.scheduler.state):
                     world.violate(f"{attempt} was not told where member {rank} is now")
                 raise lost(rank, "it does not come back")
             yield LOOK_S

@@ -3,6 +3,7 @@
 import pytest
 
 from minimr.simulator.faults import Fault
+from minimr.simulator.gang_worlds import Dataset, GangPlan
 from minimr.simulator.run import WorldPlan, simulate
 
 TWO = WorldPlan(workers=2, slots=1, maps=6, reduces=3)
@@ -85,3 +86,15 @@ def test_a_coordinator_that_is_stopped_at_the_end_has_not_heard_who_wants_to_lea
         Fault("coordinator_pause", 4.3, ()),
     ]
     assert simulate(20434050, plan=plan, faults=faults).violations == []
+
+
+def test_a_member_whose_worker_was_given_up_need_not_be_told_who_came_back() -> None:
+    """The fault was the checker's. The news of the end was on its way to a worker that slept."""
+    plan = WorldPlan(3, 1, 3, 1, inline=(), gang=GangPlan(3, "one", rival=True))
+    faults = [
+        Fault("pause", 9.0, (1,), until=24.0),
+        Fault("pause", 19.0, (2,), until=30.0),
+        Fault("delay", 20.0, (2,), amount=11.0),
+    ]
+    found = simulate(30003570, plan=plan, faults=faults, computation=Dataset(plan.maps))
+    assert found.violations == []
