@@ -20,7 +20,7 @@ import gzip
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import accumulate, chain, count, pairwise, starmap
+from itertools import accumulate, chain, count, starmap
 from operator import add
 from typing import BinaryIO, cast
 
@@ -173,12 +173,13 @@ def _cut_at_line_ends(
                 pieces.clear()
                 raise _too_long(stream, start, position - start, memory_bytes)
             continue
-        cuts = (chunk.find(b"\n") + 1, cut) if _are_long(pieces, block_bytes) else (cut,)
-        for begin, upto in pairwise((0, *cuts)):
-            pieces.append(chunk[begin:upto])
-            if length := sum(map(len, pieces)):
-                yield start, _emptied(pieces)
-                start += length
+        if pieces:
+            for size_bytes, data in _with_pieces(pieces, chunk[:cut], block_bytes):
+                yield start, data.pop()
+                start += size_bytes
+        else:
+            yield start, chunk[:cut]
+            start += cut
         if after >= end:
             return
         pieces = [chunk[cut:]]
@@ -188,8 +189,19 @@ def _cut_at_line_ends(
         yield start, b"".join(pieces)
 
 
-def _are_long(pieces: list[bytes], block_bytes: int) -> bool:
-    return len(pieces) > 1 and sum(map(len, pieces)) >= block_bytes
+def _with_pieces(
+    pieces: list[bytes], lines: bytes, block_bytes: int
+) -> Iterator[tuple[int, list[bytes]]]:
+    """Join the beginning of a line that was read before to its end: (size, [data to be taken]).
+
+    A long one travels alone, without the other lines that came with its end.
+    """
+    are_long = len(pieces) > 1 and sum(map(len, pieces)) >= block_bytes
+    cut = lines.find(b"\n") + 1 if are_long else len(lines)
+    pieces.append(lines[:cut])
+    yield sum(map(len, pieces)), [_emptied(pieces)]
+    if cut < len(lines):
+        yield len(lines) - cut, [lines[cut:]]
 
 
 def _emptied(pieces: list[bytes]) -> bytes:

@@ -63,6 +63,7 @@ class Collector:
         self._job = job
         self._partitions = partitions
         self._memory_bytes = memory_bytes
+        self._record_bytes_max = record_bytes_max(memory_bytes)
         self._directory = directory
         self._compress = compress
         self._block_bytes = block_bytes_for(memory_bytes)
@@ -115,7 +116,7 @@ class Collector:
             last_bytes = size_of(last[0]) + size_of(last[1])
             self._record_bytes = max(1, last_bytes, self._record_bytes * 7 // 8)
         self._largest_bytes = max(self._largest_bytes, self._held.largest_bytes)
-        if self._largest_bytes > record_bytes_max(self._memory_bytes):
+        if self._largest_bytes > self._record_bytes_max:
             what = too_large(self._memory_bytes, self._largest_bytes)
             raise BadRecord(f"The pair of the key {preview(last[0])} {what}.")
         self._values_since_combining += values
