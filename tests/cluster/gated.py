@@ -38,7 +38,8 @@ def wait_at(path):
 
 
 class GatedCount(mr.Job):
-    """Counts words; one map task or the first reduce call waits at the gate."""
+    """Counts words; one map task, or the first reduce call of each task or of one, waits at the
+    gate."""
 
     gate: str = ""
     at: str = "map"
@@ -50,7 +51,7 @@ class GatedCount(mr.Job):
             yield word, 1.1
 
     def reduce(self, word, counts):
-        if self.gate and self.at == "reduce":
+        if self.gate and self.at in ("reduce", f"reduce-{self.partition_index}"):
             wait_at(self.gate)
         total = 0.0
         for count in counts:

@@ -64,8 +64,9 @@ def test_a_gang_has_as_many_members_right_after_a_worker_died(tmp_path):
     path.write_text("1 1:1\n" * 8)
     with mr.Cluster(3) as cluster:
         data = cluster.load(path, "libsvm", 4)
-        os.kill(cluster.worker_pids[0], signal.SIGKILL)
-        while len(cluster.status()["workers"]) == 3:
+        victim = cluster.worker_pids[0]
+        os.kill(victim, signal.SIGKILL)
+        while victim in [worker["pid"] for worker in cluster.status()["workers"]]:
             pass
         assert data.members_max == 3
         assert len(data.gang(Adds)) == 3

@@ -79,11 +79,12 @@ def test_an_undisturbed_run(workers: int, books: Path, sequential: Path, tmp_pat
 
 @pytest.mark.parametrize(
     ("at", "task", "workers", "times"),
-    [("map", "map-1", 2, 1), ("map", "map-1", 3, 3), ("reduce", "reduce-0", 3, 2)],
+    [("map", "map-1", 2, 1), ("map", "map-1", 3, 3), ("reduce-0", "reduce-0", 3, 2)],
 )
 def test_workers_that_are_killed(
     at: str, task: str, workers: int, times: int, books: Path, sequential: Path, tmp_path: Path
 ) -> None:
+    """The task alone is held: behind another that waits at the gate a lost map would wait, too."""
     gate, output = Gate(tmp_path / "gate"), tmp_path / "out"
     killer = Killer(gate, task, times)
     with mr.Cluster(workers, on_event=killer) as cluster:
