@@ -140,6 +140,12 @@ def test_a_small_column_does_not_keep_a_large_block():
     assert np.shares_memory(values, whole)
     assert not np.shares_memory(keys, whole)
     assert keys.tolist() == [0, 1, 2]
+    block = encode_columns(np.ones((3, 1 << 18)), np.arange(3))
+    keys, values = open_block(block).columns()
+    whole = np.frombuffer(block, np.uint8)
+    assert np.shares_memory(keys, whole)
+    assert not np.shares_memory(values, whole)
+    assert values.tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize("codec", ["none", "zlib"])
