@@ -135,7 +135,7 @@ class Linear:
         columns = weights[:, :width].T.astype(precision, copy=False)
         if not loss.per_class:  # A vector has a faster product than a matrix of one column.
             columns = columns[:, 0]
-        gradient = np.zeros((self.outputs, len(parameters) // self.outputs))
+        gradient, on_biases = np.zeros(columns.T.shape), np.zeros(biases.shape)
         value = 0.0
         with np.errstate(over="ignore", invalid="ignore"):  # the descent reports what overflows
             for rows in _pieces(X):
@@ -145,10 +145,14 @@ class Linear:
                     scores += biases
                 part, slopes = loss.evaluate(scores, y[rows])
                 value += part
-                gradient[:, :width] += slopes.T.astype(precision, copy=False) @ piece
+                gradient += slopes.T.astype(precision, copy=False) @ piece
                 if self.intercept:
-                    gradient[:, -1] += slopes.sum(axis=0)
-        return np.concatenate([gradient.ravel(), [value, len(y)]])
+                    on_biases += slopes.sum(axis=0)
+        sums = np.zeros((self.outputs, len(parameters) // self.outputs))
+        sums[:, :width] = gradient
+        if self.intercept:
+            sums[:, -1] = on_biases
+        return np.concatenate([sums.ravel(), [value, len(y)]])
 
     def options(self) -> dict[str, Any]:
         """The fields."""
@@ -279,9 +283,9 @@ def _check(model: Linear | MultilayerPerceptron) -> None:
 
 
 def _pieces(X: Matrix) -> list[slice]:
-    """The rows cut into pieces of about CHUNK_BYTES, the same however the rows are stored."""
+    """The rows cut into pieces of about CHUNK_BYTES."""
     rows, columns = X.shape
-    step = max(CHUNK_BYTES // max(8 * columns, 1), 1)
+    step = max(CHUNK_BYTES // max(X.itemsize * columns, 1), 1)
     return [slice(first, first + step) for first in range(0, rows, step)]
 
 

@@ -20,6 +20,27 @@ def test_a_block_is_mapped_not_read(tmp_path):
     assert block["X"].flags.aligned
 
 
+@pytest.mark.parametrize("shape", [(0, 3), (1, 1), (5, 0), (7, 1), (1, 7), (2000, 37)])
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", ["f8", "f4", "i2"])
+def test_matrices_are_laid_down_column_by_column(tmp_path, shape, order, dtype):
+    matrix = np.arange(np.prod(shape)).reshape(shape).astype(dtype, order)
+    store_block(tmp_path / "partition", mr.Block({"X": matrix, "rows": np.arange(shape[0])}))
+    found = open_resident(str(tmp_path / "partition")).block
+    assert found["X"].flags.f_contiguous
+    assert (found["X"].dtype, found["X"].shape) == (matrix.dtype, shape)
+    assert found["X"].tolist() == matrix.tolist()
+    assert found["rows"].tolist() == list(range(shape[0]))
+
+
+def test_columns_of_more_dimensions_stay_as_they_are(tmp_path):
+    cube = np.arange(24.0).reshape(2, 3, 4)
+    store_block(tmp_path / "partition", mr.Block({"cube": cube}))
+    found = open_resident(str(tmp_path / "partition")).block
+    assert found["cube"].flags.c_contiguous
+    assert found["cube"].tolist() == cube.tolist()
+
+
 def test_pairs_come_back_each_time_they_are_asked_for(tmp_path):
     path = tmp_path / "partition"
     store_pairs(path, [encode_pairs([2, 1], ["b", "a"]), encode_pairs([3], [None])])
