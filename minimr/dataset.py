@@ -11,6 +11,7 @@ from minimr.cluster.client import Client
 from minimr.errors import UsageError
 from minimr.job import Job
 from minimr.runners import cluster as cluster_runner
+from minimr.runners import gather
 from minimr.source.find import AnyJob, job_of
 
 
@@ -34,17 +35,38 @@ class Dataset:
         self._home = home
         self._job_id = job_id
         self.partitions = partitions
+        # The jobs whose rounds turned out to need a reduce task.
+        self._not_gathered: set[type[Job]] = set()
 
     def round(self, job: AnyJob, state: Any = None, reducers: int = 1) -> list[tuple[Any, Any]]:
         """One map and reduce over the dataset, with `state` broadcast to every task.
 
         Returns the pairs that the reducers yield. Values of a key come in the order of the
         partitions, so the answer does not depend on the number of workers.
+
+        If `reduce` is one of minimr's aggregates and there is one reducer, the work of that is done
+        here, in the calling process, unless the maps' outputs are large: see runners/gather.py.
         """
+        instance = job_of(job)
+        if reducers == 1 and gather.suits(instance, self.partitions):
+            if type(instance) not in self._not_gathered:
+                ended = self._round(instance, state, 0, gather.inline_bytes(self.partitions))
+                if (pairs := gather.reduced(instance, ended.results, self.partitions)) is not None:
+                    return pairs
+            self._not_gathered.add(type(instance))
+        return cluster_runner.collected(self._round(instance, state, reducers).results)
+
+    def _round(self, job: Job, state: Any, reducers: int, *inline_bytes: int) -> m.Ended:
         submission = cluster_runner.round_over(
-            self._home.client(), job_of(job), self._job_id, self.partitions, state, reducers
+            self._home.client(),
+            job,
+            self._job_id,
+            self.partitions,
+            state,
+            reducers,
+            *inline_bytes,
         )
-        return cluster_runner.collected(self._home.finish(submission))
+        return self._home.finish(submission)
 
     @property
     def members_max(self) -> int:
@@ -81,7 +103,7 @@ class Dataset:
                 restart=restart,
                 checkpoints=Path(place),
             )
-            return cluster_runner.collected(self._home.finish(submission))
+            return cluster_runner.collected(self._home.finish(submission).results)
 
     def _members(self, job: Job, members: int | None, restart: str) -> int:
         """How many members a gang has; UsageError for one that cannot be."""

@@ -362,7 +362,7 @@ class TestLogsOfRounds:
         log = list(read_log(tmp_path / "rounds.log"))
         assert [each["event"] for each in log[:loaded]].count("attempt_done") == 4
         assert [each["event"] for each in log[loaded:]] == ["round_done"] * 3
-        assert (log[-1]["name"], log[-1]["maps"], log[-1]["reduces"]) == ("Total", 4, 1)
+        assert (log[-1]["name"], log[-1]["maps"], log[-1]["reduces"]) == ("Total", 4, 0)
         assert 0 < log[-1]["seconds"] <= log[-1]["t"]
         assert all(first["t"] <= second["t"] for first, second in pairwise(log))
         assert events == log

@@ -142,7 +142,8 @@ class ClientDesk:
 def _check_submission(message: m.Submit) -> None:
     if message.maps < 1 or (message.inputs is None) != (message.source is not None):
         raise ProtocolError("a job without map tasks, or without inputs")
-    if (message.reduces < 1) != (message.kind in ("load", "gang")):
+    has_some, may_not = message.reduces > 0, message.kind in ("load", "gang")
+    if message.reduces < 0 or (has_some == may_not and message.kind != "round"):
         raise ProtocolError("a job needs reduce tasks; a load or a gang has none")
     if (message.kind == "gang") != (message.restart in ("all", "one")):
         raise ProtocolError("a gang, and nothing else, says who is to restart")

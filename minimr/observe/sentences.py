@@ -192,7 +192,9 @@ def _job_done(event: Event) -> str:
 
 
 def _round_done(event: Event) -> str:
-    tasks = f"{count(event['maps'], 'map')} and {count(event['reduces'], 'reduce')}"
+    tasks = count(event["maps"], "map")
+    if event["reduces"]:
+        tasks += " and " + count(event["reduces"], "reduce")
     return f"{event['name']} is done, a round of {tasks}, in {duration(event['seconds'])}"
 
 

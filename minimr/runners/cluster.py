@@ -94,15 +94,24 @@ def _kept(
 
 
 def round_over(
-    client: Client, job: Job, source: str, partitions: int, state: Any, reducers: int
+    client: Client,
+    job: Job,
+    source: str,
+    partitions: int,
+    state: Any,
+    reducers: int,
+    inline_bytes: int = ROUND_INLINE_BYTES,
 ) -> m.Submit:
-    """One map and reduce over a dataset; what the reducers yield comes back in the message."""
+    """One map and reduce over a dataset; what the reducers yield comes back in the message.
+
+    Without reducers it is what the maps yield, of each that is not over `inline_bytes`.
+    """
     code = pack(type(job))
     spec = JobSpec(
-        partitions=reducers,
+        partitions=reducers or 1,
         options=job.options(),
         state=state,
-        inline_bytes=ROUND_INLINE_BYTES,
+        inline_bytes=inline_bytes,
     )
     return m.Submit(
         request=client.next_request(),
@@ -152,12 +161,12 @@ def gang_over(
     )
 
 
-def collected(ended: m.Ended) -> list[tuple[Any, Any]]:
+def collected(results: Sequence[Blob]) -> list[tuple[Any, Any]]:
     """The pairs of a round or gang, from the blocks in which its reducers or members sent them."""
     from minimr.shuffle.segments import read_segment_bytes
 
     pairs: list[tuple[Any, Any]] = []
-    for blob in ended.results:
+    for blob in results:
         for keys, values in read_segment_bytes(blob.data):
             pairs += zip(keys, values, strict=True)
     return pairs

@@ -38,7 +38,8 @@ class JobPlan:
     """All that the scheduler needs to know of a job; the rest is opaque cargo for the slots.
 
     `kind` is "job", "round", "load" or "gang". A load keeps its map output at the workers as a
-    dataset and has no reduce tasks. `source` names the dataset whose partition i feeds map task i,
+    dataset and has no reduce tasks. A round without reduce tasks ends with the outputs of its maps,
+    which its client reduces. `source` names the dataset whose partition i feeds map task i,
     which then must run at the worker that holds it. A gang has `maps` members, which share the
     partitions of its source among them, and no reduce tasks; `restart` says who starts again when
     a member is lost, "all" or "one". `publishes` says that reduce output is files, which
@@ -270,7 +271,7 @@ class Job:
         self.map_stage.tasks = [
             Task(self.map_stage, i, attempts=first) for i in range(self.plan.maps)
         ]
-        if kind == "map":
+        if self.plan.reduces:
             self.reduce_stage = Stage(self, "reduce")
             self.reduce_stage.tasks = [
                 Task(self.reduce_stage, i, attempts=first) for i in range(self.plan.reduces)

@@ -139,6 +139,8 @@ ATTEMPT = AttemptId("job-1", "map", 0, 0)
         submit(maps=2),
         submit(reduces=0),
         submit(kind="load", reduces=1),
+        submit(kind="gang", restart="all", reduces=1),
+        submit(kind="round", reduces=-1),
     ],
     ids=str,
 )

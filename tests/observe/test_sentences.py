@@ -62,6 +62,10 @@ def test_every_event_of_a_run_is_a_sentence() -> None:
             {"event": "round_done", "name": "Total", "maps": 8, "reduces": 1, "seconds": 0.0023},
             "Total is done, a round of 8 maps and 1 reduce, in 2.3 ms",
         ),
+        (
+            {"event": "round_done", "name": "Total", "maps": 8, "reduces": 0, "seconds": 0.0023},
+            "Total is done, a round of 8 maps, in 2.3 ms",
+        ),
         ({"event": "note", "text": "waiting for workers"}, "waiting for workers"),
         ({"event": "attempt_done", "task": "map-0", "worker": "w"}, "map-0 is done on w"),
     ],

@@ -538,6 +538,45 @@ class TestDatasets:
             world.feed(events.AttemptDone(name, attempt, Output(inline)))
         assert world.ended["round-1"].results == ("result 0", "result 1")
 
+    def test_a_round_without_reduces_brings_the_outputs_of_its_maps_in_their_order(self):
+        world = self.loaded()
+        world.feed(events.JobSubmitted(plan("round-1", 4, 0, "round", "data-1")))
+        while "round-1" not in world.ended:
+            name, attempt = world.attempts()[-1]
+            world.running[name].remove(attempt)
+            world.feed(events.AttemptDone(name, attempt, Output((f"map {attempt.index}",))))
+        assert world.ended["round-1"].results == ("map 0", "map 1", "map 2", "map 3")
+
+    def test_an_output_that_came_inline_outlives_its_worker(self):
+        world = self.loaded()
+        world.feed(events.JobSubmitted(plan("round-1", 4, 0, "round", "data-1")))
+        for name, attempt in world.attempts():
+            if name == "worker-1":
+                world.running[name].remove(attempt)
+                world.feed(events.AttemptDone(name, attempt, Output((f"map {attempt.index}",))))
+        world.lose("worker-1")
+        assert not world.named("output_lost") or "round-1" not in {
+            record.job for record in world.records if record.event == "output_lost"
+        }
+        while "round-1" not in world.ended:
+            name, attempt = world.attempts()[-1]
+            world.running[name].remove(attempt)
+            inline = (f"map {attempt.index}",) if attempt.stage == "map" else None
+            world.feed(events.AttemptDone(name, attempt, Output(inline)))
+        assert world.ended["round-1"].results == ("map 0", "map 1", "map 2", "map 3")
+
+    def test_an_output_that_stayed_at_its_worker_is_missing_from_a_round_without_reduces(self):
+        world = self.loaded()
+        world.feed(events.JobSubmitted(plan("round-1", 4, 0, "round", "data-1")))
+        for name, attempt in world.attempts():
+            world.running[name].remove(attempt)
+            inline = None if attempt.index == 2 else (f"map {attempt.index}",)
+            world.feed(events.AttemptDone(name, attempt, Output(inline)))
+        assert world.ended["round-1"].ok
+        assert world.ended["round-1"].results == ("map 0", "map 1", "map 3")
+        kept = [key for worker in world.scheduler.state.workers.values() for key in worker.holds]
+        assert {job for job, _ in kept} == {"data-1"}
+
     def test_a_dataset_that_is_dropped_while_it_loads_stops_loading(self):
         world = World()
         world.join()
