@@ -54,7 +54,7 @@ def dispatch(turn: Turn) -> None:
     queue = deque(sorted(hungry, key=lambda worker: len(worker.attempts)))
     while queue and jobs:
         worker = queue.popleft()
-        if (task := _next_task(state, jobs, worker)) is not None:
+        if (task := _next_task(turn, jobs, worker)) is not None:
             _assign(turn, task, worker)
             queue.append(worker)
 
@@ -71,18 +71,18 @@ def _has_work(job: Job) -> bool:
     return bool(reduces.ready or reduces.backups)
 
 
-def _next_task(state: State, jobs: list[Job], worker: Worker) -> Task | None:
+def _next_task(turn: Turn, jobs: list[Job], worker: Worker) -> Task | None:
     for job in policy.fair_order(jobs):
         if job.gang is not None:
             job.gang.has_turn = True  # From now on all that becomes free is kept for it.
             return None
         for stage in (job.map_stage, job.reduce_stage):
-            if stage is not None and (task := _take(state, stage, worker)):
+            if stage is not None and (task := _take(turn, stage, worker)):
                 return task
     return None
 
 
-def _take(state: State, stage: Stage, worker: Worker) -> Task | None:
+def _take(turn: Turn, stage: Stage, worker: Worker) -> Task | None:
     """The next task of this stage for this worker, taken out of its queue."""
     if pinned := stage.pinned.get(worker.name):
         return stage.tasks[pinned.popleft()]
@@ -90,17 +90,17 @@ def _take(state: State, stage: Stage, worker: Worker) -> Task | None:
     if stage is job.reduce_stage and not job.map_stage.complete:
         return None
     if not stage.ready:
-        return _take_backup(state, stage, worker) if stage.backups else None
-    if len(worker.attempts) >= policy.queue_limit(worker, stage):
+        return _take_backup(turn, stage, worker) if stage.backups else None
+    if len(worker.attempts) >= policy.queue_limit(worker, stage, turn.now):
         return None
-    has_room = stage.kind != "load" or _has_room(state, stage, worker)
+    has_room = stage.kind != "load" or _has_room(turn.state, stage, worker)
     for position, index in enumerate(stage.ready):
         task = stage.tasks[index]
         # A partition that failed elsewhere, or was lost there, may have no other place left than
         # one that is full.
         if not (has_room or task.failed_on or task.avoid):
             continue
-        if policy.may_run_on(task, worker.name, state):
+        if policy.may_run_on(task, worker.name, turn.state):
             del stage.ready[position]
             return task
     return None
@@ -119,16 +119,16 @@ def _has_room(state: State, stage: Stage, worker: Worker) -> bool:
     return held < quota
 
 
-def _take_backup(state: State, stage: Stage, worker: Worker) -> Task | None:
+def _take_backup(turn: Turn, stage: Stage, worker: Worker) -> Task | None:
     """A task that runs elsewhere for too long, if this worker could start it at once."""
     if len(worker.attempts) >= worker.slots:
         return None
     for position, index in enumerate(stage.backups):
         task = stage.tasks[index]
         elsewhere = all(each.worker != worker.name for each in task.running.values())
-        if elsewhere and policy.may_run_on(task, worker.name, state):
+        if elsewhere and policy.may_run_on(task, worker.name, turn.state):
             del stage.backups[position]
-            return task if task.state is TaskState.RUNNING else _take(state, stage, worker)
+            return task if task.state is TaskState.RUNNING else _take(turn, stage, worker)
     return None
 
 

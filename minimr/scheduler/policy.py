@@ -42,19 +42,40 @@ LONG_TASK_S = 0.5
 UNCHARGED = frozenset({"worker_lost", "fetch", "cancelled", "member_lost"})
 
 
-def queue_limit(worker: Worker, stage: Stage) -> int:
-    """How many attempts a worker may hold, waiting ones included.
+def queue_limit(worker: Worker, stage: Stage, now: float) -> int:
+    """How many attempts a worker may hold, waiting ones included, for one more of this stage.
 
     Attempts sent ahead hide the round trip to the coordinator, which matters as much as tasks are
     short. Behind a long task a waiting one would miss the slots that become idle elsewhere, and
-    nobody knows how long tasks are before one has ended.
+    nobody knows how long tasks are before one has ended. So all that the worker has must be short,
+    whatever job it is of: only the worker knows behind which of them another one would wait.
     """
-    mean_s = stage.mean_s
-    if mean_s is None or mean_s > LONG_TASK_S:
+    if len(worker.attempts) < worker.slots:
+        return worker.slots
+    depth = min(map(_queue_depth, {stage, *worker.stages}))
+    if depth == 1 or _is_held_up(worker, now):
         return worker.slots
     # Members of gangs are as long as they like.
-    depth = 16 if mean_s < SHORT_TASK_S else 2
     return worker.members + (worker.slots - worker.members) * depth
+
+
+def _queue_depth(stage: Stage) -> int:
+    """How many attempts a slot may have while it runs one of this stage."""
+    mean_s = stage.mean_s
+    if mean_s is None or mean_s > LONG_TASK_S:
+        return 1
+    return 16 if mean_s < SHORT_TASK_S else 2
+
+
+def _is_held_up(worker: Worker, now: float) -> bool:
+    """Does an attempt run there that takes long, though others of its stage were short?
+
+    Attempts start in the order in which they were sent, so the first of them is the oldest.
+    """
+    for attempt, running in worker.attempts.items():
+        if attempt.stage != "gang":
+            return running.started_at is not None and now - running.started_at > LONG_TASK_S
+    return False
 
 
 def fair_order(jobs: list[Job]) -> list[Job]:

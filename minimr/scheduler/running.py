@@ -3,7 +3,7 @@
 from itertools import islice
 
 from minimr.scheduler.actions import CancelAttempt
-from minimr.scheduler.state import NOT_RUNNING, AttemptId, Job, Running, Task, Worker
+from minimr.scheduler.state import NOT_RUNNING, AttemptId, Job, Running, Stage, Task, Worker
 from minimr.scheduler.turn import Turn
 
 
@@ -16,7 +16,7 @@ def enter(turn: Turn, task: Task, worker: Worker, attempt: AttemptId, backup: bo
     task.stage.active[task.index] = None
     job.running += 1
     job.workers.add(worker.name)
-    worker.members += job.gang is not None
+    _count(worker, task.stage, 1)
     _start_clocks(turn, worker)
 
 
@@ -29,10 +29,20 @@ def release(turn: Turn, task: Task, attempt: AttemptId) -> str:
     task.stage.job.running -= 1
     if worker := turn.state.workers.get(name):
         worker.attempts.pop(attempt, None)
-        worker.members -= task.stage.job.gang is not None
+        _count(worker, task.stage, -1)
         _start_clocks(turn, worker)
         turn.wake(name)
     return name
+
+
+def _count(worker: Worker, stage: Stage, change: int) -> None:
+    """Keep count of what the worker's attempts are of."""
+    if stage.job.gang is not None:
+        worker.members += change
+    elif left := worker.stages.get(stage, 0) + change:
+        worker.stages[stage] = left
+    else:
+        del worker.stages[stage]
 
 
 def _start_clocks(turn: Turn, worker: Worker) -> None:

@@ -166,7 +166,7 @@ class Task:
         return AttemptId(self.stage.job.plan.job, self.stage.kind, self.index, number)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)  # Each is itself alone, and can be a key.
 class Stage:
     """The tasks of one half of a job. `kind` is "map", "reduce", "load" or "gang".
 
@@ -309,6 +309,8 @@ class Worker:
     blame: int = 0
     # How many of the attempts are members of gangs: nothing waits behind these.
     members: int = 0
+    # How many of the others are of which stage: what waits here waits as long as these take.
+    stages: dict[Stage, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -5,6 +5,7 @@ hold. A seeded random source decides what happens next, so a failure can be repe
 """
 
 import random
+from collections import Counter
 from dataclasses import dataclass, field
 
 from minimr.scheduler import actions, events, journal, policy
@@ -167,6 +168,10 @@ class World:
             assert durable(heir.state) == durable(state), "the journal lost a decision"
         for worker in state.workers.values():
             assert set(worker.attempts) == set(self.running[worker.name])
+            counted = {(s.job.plan.job, s.kind): count for s, count in worker.stages.items()}
+            others = [(a.job, a.stage) for a in worker.attempts if a.stage != "gang"]
+            assert counted == Counter(others), "what a worker has is miscounted"
+            assert worker.members == len(worker.attempts) - len(others)
         for job in state.jobs.values():
             tasks = [*job.map_stage.tasks, *(job.reduce_stage.tasks if job.reduce_stage else [])]
             assert job.running == sum(len(task.running) for task in tasks)

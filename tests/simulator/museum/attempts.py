@@ -67,7 +67,7 @@ ATTEMPTS = (
         "a backup of what is done",
         "a backup starts though the attempt that it was meant for has won meanwhile",
         "scheduler/dispatch.py",
-        "task if task.state is TaskState.RUNNING else _take(state, stage, worker)\n",
+        "task if task.state is TaskState.RUNNING else _take(turn, stage, worker)\n",
         "task\n",
     ),
     Mutant(
