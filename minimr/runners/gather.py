@@ -13,13 +13,14 @@ that are too large to be sent around, and errors, which a worker's slot retries 
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 from minimr import aggregates
 from minimr.cluster.wire import Blob
-from minimr.errors import CorruptData
-from minimr.job import Job
+from minimr.errors import MinimrError
+from minimr.job import Job, Pair
 from minimr.runners.cluster import ROUND_INLINE_BYTES, collected
+from minimr.shuffle import codec
+from minimr.tasks.combine import reducer_of
 from minimr.tasks.failure import TaskFailed
 from minimr.tasks.spec import ReduceTask
 
@@ -38,18 +39,35 @@ def inline_bytes(partitions: int) -> int:
     return min(ROUND_INLINE_BYTES, GATHERED_BYTES_MAX // partitions)
 
 
-def reduced(job: Job, outputs: Sequence[Blob], partitions: int) -> list[tuple[Any, Any]] | None:
+def reduced(job: Job, outputs: Sequence[Blob], partitions: int) -> list[Pair] | None:
     """The pairs that a reduce task would yield; None if it would fail, or outputs are missing."""
+    if len(outputs) < partitions:
+        return None
+    try:
+        pairs = collected(outputs)
+        return _one_group(job, pairs) if _have_one_key(pairs) else _groups(job, outputs)
+    except (MinimrError, TaskFailed, ArithmeticError, Warning):
+        return None  # A reduce task will meet it, too, and tell.
+
+
+def _have_one_key(pairs: Sequence[Pair]) -> bool:
+    first = pairs[0][0] if pairs else None
+    return bool(pairs) and all(type(key) is type(first) and key == first for key, _ in pairs)
+
+
+def _one_group(job: Job, pairs: Sequence[Pair]) -> list[Pair]:
+    """What most rounds are: a sum for each partition, and nothing to sort or to merge."""
+    made = list(reducer_of(job)(pairs[0][0], iter([value for _, value in pairs])))
+    found: list[Pair] = codec.loads(codec.dumps(made))  # Of the types that all pairs come back as.
+    return found
+
+
+def _groups(job: Job, outputs: Sequence[Blob]) -> list[Pair]:
     from minimr.shuffle.segments import read_segment_bytes
     from minimr.tasks.reduce_task import run_reduce
 
-    if len(outputs) < partitions:
-        return None
     fresh = type(job)(**job.options())
     segments = [read_segment_bytes(each.data) for each in outputs]
-    try:
-        result = run_reduce(fresh, ReduceTask(0), segments, in_memory=True)
-    except (TaskFailed, CorruptData):
-        return None
+    result = run_reduce(fresh, ReduceTask(0), segments, in_memory=True)
     assert result.pairs is not None
     return collected([Blob(result.pairs)])

@@ -39,6 +39,29 @@ class Largest(Own):
     reduce = mr.TopK(3)
 
 
+class MeanOfOne(Means):
+    """One key, and states from a combiner, which no one must lift again."""
+
+    def map_block(self, block):
+        yield from (("y", float(y)) for y in block["y"])
+
+
+class CountOfOne(MeanOfOne):
+    combine = reduce = mr.Count()
+
+
+class SumOfOne(MeanOfOne):
+    """A vector without dimensions, whose sum is a number."""
+
+    combine = None
+
+    def map_block(self, block):
+        yield -0.0, np.array(1.5)
+        yield 0.0, np.array(float(len(block)))
+
+    reduce = mr.Sum()
+
+
 class ByHand(Own):
     """The same sums by a method, which no caller runs."""
 
@@ -101,9 +124,11 @@ def exactly(pairs):
     )
 
 
-@pytest.mark.parametrize("job", [Own, Largest])
-def test_the_answer_is_that_of_reduce_tasks(data, job):
+@pytest.mark.parametrize("job", [Own, Largest, MeanOfOne, CountOfOne, SumOfOne])
+def test_the_answer_is_that_of_reduce_tasks(place, data, job):
+    before = len(rounds(place))
     gathered = data.round(job, state=0.5)
+    assert rounds(place)[before:] == [(3, 0)]
     assert exactly(gathered) == exactly(data.round(job, state=0.5, reducers=2))
     assert [key for key, _ in gathered] == sorted(key for key, _ in gathered)
 
@@ -166,4 +191,5 @@ def test_what_is_missing_or_damaged_is_left_to_a_reduce_task():
     whole = encode_pairs([0], [1])
     assert gather.reduced(Own(), [Blob(whole), Blob(b""), Blob(whole)], 3) == [(0, 2)]
     assert gather.reduced(Own(), [Blob(whole)] * 2, 3) is None
+    assert gather.reduced(Own(), [Blob(whole), Blob(encode_pairs([False], [1]))], 2) is None
     assert gather.reduced(Own(), [Blob(whole), Blob(whole[:-1])], 2) is None
