@@ -62,6 +62,11 @@ class SumOfOne(MeanOfOne):
     reduce = mr.Sum()
 
 
+class Nothing(Own):
+    def map_block(self, block):
+        yield from ()
+
+
 class ByHand(Own):
     """The same sums by a method, which no caller runs."""
 
@@ -124,7 +129,7 @@ def exactly(pairs):
     )
 
 
-@pytest.mark.parametrize("job", [Own, Largest, MeanOfOne, CountOfOne, SumOfOne])
+@pytest.mark.parametrize("job", [Own, Largest, MeanOfOne, CountOfOne, SumOfOne, Nothing])
 def test_the_answer_is_that_of_reduce_tasks(place, data, job):
     before = len(rounds(place))
     gathered = data.round(job, state=0.5)
