@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 
 class Block:
-    """Named columns of equal length: arrays whose first dimension counts the rows."""
+    """Named columns of equal length: arrays whose first dimension counts the rows.
+
+    In a dataset's blocks a matrix (n, k) lies column by column in memory, which products like.
+    """
 
     def __init__(self, columns: "Mapping[str, npt.ArrayLike]") -> None:
         """Take the columns; they are not copied. Raises UsageError on unequal lengths."""

@@ -1,7 +1,7 @@
 """Where the time of an empty round goes: `python -m tests.bench.round_costs`.
 
-A round over 8 partitions on 2 workers passes client, coordinator, worker, slot, worker, coordinator
-twice, once for the maps and once for the reduce. For each of them the kernel knows how long it ran
+A round over 8 partitions on 2 workers passes caller, coordinator, worker, slot, worker, coordinator
+and client, and ends with the caller, who reduces. For each of them the kernel knows how long it ran
 and how often it was woken (/proc/PID/task/TID/schedstat). Then the same with each worker and its
 slot bound to one core, as MPI binds its processes: what is left out is waking a core that sleeps.
 

@@ -77,7 +77,7 @@ CASES = {
         digits=3,
     ),
     "round": Case(
-        "A warm round of 8 maps and 1 reduce (each figure is the median of many rounds)",
+        "A warm round over 8 partitions (each figure is the median of many rounds)",
         rounds,
         number,
         [Goal(0.8), Goal(1.0, "Pool", stretch=True)],

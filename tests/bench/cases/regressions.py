@@ -15,6 +15,7 @@ PEERS = {"Dask": "distributed", "Ray": "ray", "torch": "torch"}
 MLLIB = "Spark MLlib"
 ALL_REDUCE = "minimr, all-reduce"
 WIDE = "minimr, float64"
+WIDE_ALL_REDUCE = "minimr, all-reduce, float64"
 ROWS = 1_000_000
 MATRIX_MB = 8 * ROWS * 101 / 1e6
 
@@ -48,12 +49,14 @@ def rounds(setting: Setting, columns: int) -> list[Candidate]:
     ]
 
 
-def narrow(setting: Setting) -> list[Candidate]:
-    paths = inputs.matrices(setting, 20)
+def narrow(setting: Setting, columns: int) -> list[Candidate]:
+    paths = inputs.matrices(setting, columns)
     ours = partial(setting.ours, "on_minimr_descent.py")
     return [
         Candidate("minimr", ours("narrow_rounds", OUT, paths[0].parent)),
         Candidate(WIDE, ours("wide_rounds", OUT, paths[0].parent)),
+        Candidate(ALL_REDUCE, ours("narrow_all_reduces", OUT, paths[0].parent)),
+        Candidate(WIDE_ALL_REDUCE, ours("wide_all_reduces", OUT, paths[0].parent)),
     ]
 
 
@@ -71,13 +74,16 @@ CASES = {
         number,
         [Goal(4.0), *(Goal(1.0, name) for name in (BY_HAND, ALONE, *PEERS, MLLIB))],
     ),
-    "descent-float32": Case(
-        "A round of gradient descent over 1,000,000 x 20, the features as float32",
-        narrow,
-        number,
-        [Goal(0.6, WIDE)],
-        unit="ms",
-    ),
+    **{
+        f"float32-{columns}": Case(
+            f"A round of gradient descent over 1,000,000 x {columns}, the features as float32",
+            partial(narrow, columns=columns),
+            number,
+            [Goal(0.6, WIDE), Goal(0.6, WIDE_ALL_REDUCE, of=ALL_REDUCE)],
+            unit="ms",
+        )
+        for columns in (20, 100)
+    },
     **{
         f"descent-{columns}": Case(
             f"A round of gradient descent over 1,000,000 x {columns} float64",

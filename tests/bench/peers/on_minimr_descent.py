@@ -41,6 +41,14 @@ def narrow_rounds(out: Path, folder: str) -> None:
     steps(out, folder, "sync", digits=3, narrow=True)
 
 
+def wide_all_reduces(out: Path, folder: str) -> None:
+    steps(out, folder, "allreduce", digits=3)
+
+
+def narrow_all_reduces(out: Path, folder: str) -> None:
+    steps(out, folder, "allreduce", digits=3, narrow=True)
+
+
 def steps(out: Path, folder: str, strategy: str, digits: int = 6, narrow: bool = False) -> None:
     with mr.Cluster(WORKERS) as cluster:
         data = ml.load_npy(folder, -1, PARTITIONS, cluster)
