@@ -6,10 +6,11 @@ with the other members at hand. What it yields travels with the message, like a 
 
 import json
 import queue
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from minimr.cluster import messages as m
 from minimr.cluster.checkpoints import Checkpoints
@@ -20,7 +21,7 @@ from minimr.cluster.partitions import Partitions
 from minimr.cluster.slot_mail import SlotMail
 from minimr.cluster.wire import Blob
 from minimr.errors import UsageError
-from minimr.gang.members import MemberLost, Traffic
+from minimr.gang.members import Arrived, MemberLost, Target, Traffic
 from minimr.job import Job
 from minimr.scheduler.gang_policy import share
 from minimr.shuffle.pairs import block_records
@@ -28,9 +29,6 @@ from minimr.tasks.emitted import as_iterable, checked_pairs, encoded
 from minimr.tasks.failure import Position, TaskFailed, reporting
 from minimr.tasks.resident import open_resident
 from minimr.tasks.watcher import Watcher
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
 
 WAIT_S = 1.0
 NOTE_CHARACTERS_MAX = 4096
@@ -173,8 +171,20 @@ class WatchedMembers:
         self._tick()
         return value
 
-    def reuse(self, source: int, array: "npt.NDArray[Any]") -> None:
-        self._link.reuse(source, array)
+    @contextmanager
+    def expect(
+        self, source: int, tag: str, targets: Sequence[Target]
+    ) -> Iterator[Iterator[Arrived]]:
+        with self._link.expect(source, tag, targets) as arrivals:
+            yield map(self._met, arrivals)
+
+    def _met(self, arrived: Arrived) -> Arrived:
+        self._tick()
+        return arrived
+
+    def pass_on(self, to: int, tag: str, arrived: Arrived) -> None:
+        self._link.pass_on(to, tag, arrived)
+        self._tick()
 
     def await_member(self, rank: int) -> None:
         self._link.await_member(rank)

@@ -1,13 +1,19 @@
 """What two members of a gang say to each other on one TCP connection, after the gate.
 
-A message is a frame as everywhere (wire.py): its tag, the encoded value, and the size and checksum
-of each of its arrays. Then come the bytes of the arrays, bare. They leave from the sender's own
-memory and arrive in the memory where the receiver's arrays stay, so nothing copies them but the
-kernel. Sizes are checked before memory is spent on them.
+A message is a frame as everywhere (wire.py): its tag, the encoded value, and the sizes of its
+arrays. Then come the bytes of the arrays, bare, and behind them a checksum of each. They leave from
+the sender's own memory and arrive in the memory where the receiver's arrays stay, so nothing copies
+them but the kernel. Sizes are checked before memory is spent on them.
 
 The checksum of an array is the sum of its 64-bit words, which runs as fast as memory is read; a
 CRC would take several times as long as the transfer. It finds any flipped bit and most of what else
 can happen to a run of bytes, though not words that changed places.
+
+Memory is slower than the processor's cache, so both ends work in pieces that fit it: a piece is
+summed and then given to the kernel, which finds it in the cache; a piece that came is summed, and
+added to its target if it has one, before the next one is asked for. That is why checksums come
+last. The checksum of a sum is taken right after the addition, and travels with it when the sum is
+passed on: so damage in the memory of the one who added is found by the next member, too.
 
 A member that waits for another must learn within `silence_s` if that one hangs. So whoever has
 nothing to say sends an empty frame now and then (`ping`), and one from whom no byte came for that
@@ -18,13 +24,19 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from minimr.cluster.connection import after, no_delay
 from minimr.cluster.deadline import Deadline
 from minimr.cluster.wire import Blob, Buffer, FrameTooLarge, Limits, encode_frame, read_frame
 from minimr.errors import ProtocolError
+from minimr.gang.members import Target
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 MEMBER_KIND = 3
 PING_KIND = 4
@@ -38,12 +50,21 @@ SOCKET_BYTES = 1 << 20
 """What the kernel may hold of a connection in each direction. On the one machine where it was
 measured, an all-reduce took longer with less, and with 4 MiB."""
 PIECES_PER_CALL = 512
-SPARE_MAX = 4
-"""Buffers kept for reuse: memory that was just in use is still in the processor's cache."""
+PIECE_BYTES = 1 << 19
+"""What is worked on at once, so that it stays in a core's own cache; a multiple of 16, the largest
+element, and so of the words of a checksum."""
+WORD_MAX = 0xFFFF_FFFF_FFFF_FFFF
 TIME = struct.Struct("@ll")
+SUM_BYTES = 8
 
-Message = tuple[str, Buffer, list[Buffer]]
-"""Tag, head and buffers: what codec.unpack needs."""
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """A message whose arrays, of these sizes in bytes, are still to be read."""
+
+    tag: str
+    head: Buffer
+    sizes: list[int]
 
 
 class Conversation:
@@ -63,32 +84,41 @@ class Conversation:
         self._sending = threading.Lock()
         self._space = memoryview(bytearray(BUFFER_BYTES))
         self._start = self._end = 0
-        self._spare: list[memoryview] = []
-        self._sparing = threading.Lock()
+        self._scratch: npt.NDArray[np.uint8] | None = None
 
-    def send(self, tag: str, head: bytes, buffers: Sequence[memoryview]) -> None:
-        """Give a whole message to the kernel. Raises FrameTooLarge if it is over the limits."""
+    def send(
+        self,
+        tag: str,
+        head: bytes,
+        buffers: Sequence[memoryview],
+        sums: Sequence[int] | None = None,
+    ) -> None:
+        """Give a whole message to the kernel. `sums` are the buffers' checksums, if known.
+
+        Raises FrameTooLarge if it is over the limits.
+        """
         sizes = [buffer.nbytes for buffer in buffers]
         if sum(sizes) > ARRAY_BYTES_MAX or len(sizes) > ARRAYS_MAX:
             raise FrameTooLarge(
                 f"{len(sizes)} arrays of {sum(sizes)} bytes in one message to a member; at most "
                 f"{ARRAYS_MAX} of {ARRAY_BYTES_MAX} bytes can travel: send them in pieces"
             )
-        sums = [checksum(buffer) for buffer in buffers]
-        frame = encode_frame(MEMBER_KIND, [tag, Blob(head), sizes, sums])
+        frame = encode_frame(MEMBER_KIND, [tag, Blob(head), sizes])
         with self._sending:
-            self._send([*frame, *(buffer for buffer in buffers if buffer.nbytes)])
+            deadline = Deadline(sum(map(len, frame)) + sum(sizes))
+            for batch in _batches(frame, buffers, sums):
+                self._send(batch, deadline)
 
     def ping(self) -> None:
         """Say that we are here, unless somebody is sending anyhow."""
         if self._sending.acquire(blocking=False):
             try:
-                self._send([b"".join(encode_frame(PING_KIND, None))])
+                ping = b"".join(encode_frame(PING_KIND, None))
+                self._send([ping], Deadline(len(ping)))
             finally:
                 self._sending.release()
 
-    def _send(self, pieces: list[Buffer]) -> None:
-        deadline = Deadline(sum(map(len, pieces)))
+    def _send(self, pieces: list[Buffer], deadline: Deadline) -> None:
         while pieces:
             try:
                 sent = self._sock.sendmsg(pieces[:PIECES_PER_CALL])
@@ -98,38 +128,63 @@ class Conversation:
             deadline.left_s()
             pieces = after(pieces, sent)
 
-    def receive(self) -> Message:
-        """The next message, whatever pings come before it."""
+    def receive(self) -> Announced:
+        """The next message, whatever pings come before it. Its arrays must be read next."""
         while True:
             frame = read_frame(self._read, LIMITS)
             if frame.kind == MEMBER_KIND:
-                return self._message(frame.value)
+                return _announced(frame.value)
             if frame.kind != PING_KIND:
                 raise ProtocolError("a frame of this kind has no place between members")
 
-    def _message(self, value: Any) -> Message:
-        tag, head, sizes, sums = _checked(value)
+    def read_arrays(self, sizes: list[int]) -> list[Buffer]:
+        """The arrays of a message that was announced, in memory of their own."""
         buffers: list[Buffer] = []
-        for size, expected in zip(sizes, sums, strict=True):
-            buffer = self._allocate(size)
-            self._fill(buffer)
-            if checksum(buffer) != expected:
-                raise ProtocolError("an array was damaged on its way: its checksum does not match")
+        sums = []
+        for size in sizes:
+            buffer = _new(size)
+            total = 0
+            for piece in _pieces(buffer):
+                self._fill(piece)
+                total += checksum(piece)
             buffers.append(buffer)
-        return tag, head, buffers
+            sums.append(total & WORD_MAX)
+        self._verify(sums)
+        return buffers
 
-    def reuse(self, buffer: memoryview) -> None:
-        """Nobody looks at these bytes any more: a message of that size may have them."""
-        with self._sparing:
-            self._spare = [*self._spare, buffer][-SPARE_MAX:]
+    def read_into(self, target: Target) -> int:
+        """The one array of a message that was announced. Returns the target's new checksum.
 
-    def _allocate(self, size: int) -> memoryview:
-        """Memory that nobody has cleared, for it is filled at once."""
-        with self._sparing:
-            for place, spare in enumerate(self._spare):
-                if len(spare) == size:
-                    return self._spare.pop(place)
-        return _new(size)
+        If what came was damaged, so is the target, and the conversation is over.
+        """
+        import numpy as np
+
+        came = now = 0
+        flat = target.array.reshape(-1)
+        length = PIECE_BYTES // flat.itemsize
+        with np.errstate(over="ignore", invalid="ignore"):  # It is for callers to see.
+            for start in range(0, len(flat), length):
+                mine = flat[start : start + length]
+                theirs = self._scratch_like(mine) if target.is_sum else mine
+                self._fill(theirs.view("u1").data)
+                came += checksum(theirs)
+                if target.is_sum:
+                    np.add(theirs, mine, out=mine)
+                    now += checksum(mine)
+        self._verify([came & WORD_MAX])
+        return (now if target.is_sum else came) & WORD_MAX
+
+    def _scratch_like(self, piece: "npt.NDArray[Any]") -> "npt.NDArray[Any]":
+        if self._scratch is None:
+            import numpy as np
+
+            self._scratch = np.empty(PIECE_BYTES, np.uint8)
+        return self._scratch[: piece.nbytes].view(piece.dtype)
+
+    def _verify(self, sums: list[int]) -> None:
+        """Compare with what the sender found. Raises ProtocolError."""
+        if sums != _unpack_sums(self._read(SUM_BYTES * len(sums))):
+            raise ProtocolError("an array was damaged on its way: its checksum does not match")
 
     def _read(self, size: int) -> Buffer:
         """Small things pass through one buffer, many with one call to the kernel."""
@@ -187,14 +242,16 @@ class Conversation:
         self._sock.close()
 
 
-def checksum(buffer: Buffer) -> int:
+def checksum(buffer: "Buffer | npt.NDArray[Any]") -> int:
     """The sum of the 64-bit words of the bytes, and of what is left one by one."""
     import numpy as np
 
     data = np.frombuffer(buffer, np.uint8)
     whole = len(data) // 8 * 8
     total = int(data[:whole].view(np.uint64).sum())
-    return (total + int(data[whole:].sum(dtype=np.uint64))) & 0xFFFF_FFFF_FFFF_FFFF
+    if whole < len(data):
+        total += int(data[whole:].sum(dtype=np.uint64))
+    return total & WORD_MAX
 
 
 def _new(size: int) -> memoryview:
@@ -203,12 +260,45 @@ def _new(size: int) -> memoryview:
     return np.empty(size, np.uint8).data
 
 
-def _checked(value: Any) -> tuple[str, Buffer, list[int], list[int]]:
+def _pieces(buffer: memoryview) -> Iterator[memoryview]:
+    for start in range(0, buffer.nbytes, PIECE_BYTES):
+        yield buffer[start : start + PIECE_BYTES]
+
+
+def _batches(
+    frame: list[Buffer], buffers: Sequence[memoryview], sums: Sequence[int] | None
+) -> Iterator[list[Buffer]]:
+    """A message as the kernel gets it: a small one at once, a large one piece by piece."""
+    batch, batch_bytes = list(frame), 0
+    totals = []
+    for buffer in buffers:
+        total = 0
+        for piece in _pieces(buffer):
+            if batch_bytes + len(piece) > PIECE_BYTES:
+                yield batch
+                batch, batch_bytes = [], 0
+            if sums is None:
+                total += checksum(piece)
+            batch.append(piece)
+            batch_bytes += len(piece)
+        totals.append(total & WORD_MAX)
+    yield [*batch, _pack_sums(totals if sums is None else sums)]
+
+
+def _pack_sums(sums: Sequence[int]) -> bytes:
+    return struct.pack(f"!{len(sums)}Q", *sums)
+
+
+def _unpack_sums(data: Buffer) -> list[int]:
+    return list(struct.unpack(f"!{len(data) // SUM_BYTES}Q", data))
+
+
+def _announced(value: Any) -> Announced:
     """The fields of a message, if they are such. Raises ProtocolError."""
     match value:
-        case [str(tag), Blob() | bytes() as head, list(sizes), list(sums)]:
-            numbers = all(type(each) is int and each >= 0 for each in [*sizes, *sums])
-            fits = len(sizes) == len(sums) <= ARRAYS_MAX and len(tag) <= TAG_CHARACTERS_MAX
+        case [str(tag), Blob() | bytes() as head, list(sizes)]:
+            numbers = all(type(each) is int and each >= 0 for each in sizes)
+            fits = len(sizes) <= ARRAYS_MAX and len(tag) <= TAG_CHARACTERS_MAX
             if numbers and fits and sum(sizes) <= ARRAY_BYTES_MAX:
-                return tag, head.data if isinstance(head, Blob) else head, sizes, sums
+                return Announced(tag, head.data if isinstance(head, Blob) else head, sizes)
     raise ProtocolError("a message between members is malformed or over the limits")

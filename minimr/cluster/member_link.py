@@ -14,21 +14,18 @@ until `await_member` takes it over; till then everything to and from that rank r
 import socket
 import threading
 import time
-from collections import defaultdict, deque
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, suppress
+from typing import Any
 
 from minimr.cluster.handshake import HELLO_LIMITS, greet
 from minimr.cluster.listener import Listener
-from minimr.cluster.member_conversation import TAG_CHARACTERS_MAX, Conversation, Message
+from minimr.cluster.member_conversation import TAG_CHARACTERS_MAX, Conversation
+from minimr.cluster.member_seat import Seat
 from minimr.cluster.wire import encode_frame, read_frame
-from minimr.errors import CorruptData, MinimrError, ProtocolError
-from minimr.gang.members import MemberLost, Traffic
+from minimr.errors import MinimrError, ProtocolError
+from minimr.gang.members import Arrived, MemberLost, Target, Traffic
 from minimr.shuffle import codec
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
 
 Address = tuple[str, int]
 Notes = list[dict[str, Any]]
@@ -40,107 +37,6 @@ CLOSE_S = 5.0
 SILENCE_S = 20.0
 PINGS_PER_SILENCE = 4
 NOTES_EVERY_S = 0.05
-UNREAD_BYTES_MAX = 1 << 28
-"""So much may wait for `receive` from one member before its connection is read no further."""
-
-
-class Seat:
-    """One other member, in one epoch: its conversation, and what it sent that nobody took yet."""
-
-    def __init__(self, rank: int, epoch: int, conversation: Conversation | None = None) -> None:
-        self.rank, self.epoch = rank, epoch
-        self.changed = threading.Condition()
-        self.conversation = conversation
-        self.lost = "" if conversation else "it was never here"
-        self._inbox: defaultdict[str, deque[tuple[Any, int]]] = defaultdict(deque)
-        self._unread_bytes = 0
-        self._is_deaf = False
-        self._thread = threading.Thread(target=self._read, name=f"member {rank}", daemon=True)
-        if conversation:
-            self._thread.start()
-
-    def take(self, tag: str) -> Any:
-        """Wait for the next value under this tag. Raises MemberLost."""
-        with self.changed:
-            inbox = self._inbox[tag]
-            while not inbox:
-                if self.lost:
-                    raise MemberLost(self.rank, self.lost)
-                self.changed.wait()
-            value, size_bytes = inbox.popleft()
-            self._unread_bytes -= size_bytes
-            self.changed.notify_all()
-        return value
-
-    def send(self, tag: str, head: bytes, buffers: Sequence[memoryview]) -> None:
-        """Raises MemberLost."""
-        if self.conversation is None or self.lost:
-            raise MemberLost(self.rank, self.lost)
-        try:
-            self.conversation.send(tag, head, buffers)
-        except OSError as error:
-            self.lose(str(error))
-            raise MemberLost(self.rank, self.lost) from None
-
-    def reuse(self, buffer: memoryview) -> None:
-        if self.conversation is not None:
-            self.conversation.reuse(buffer)
-
-    def ping(self) -> None:
-        if self.conversation is not None and not self.lost:
-            try:
-                self.conversation.ping()
-            except OSError as error:
-                self.lose(str(error))
-
-    def lose(self, why: str) -> None:
-        """Nothing can be sent any more, and nothing comes. The first reason stands."""
-        with self.changed:
-            self.lost = self.lost or why
-            self.changed.notify_all()
-        if self.conversation is not None:
-            self.conversation.shut()
-
-    def leave(self) -> None:
-        """Send nothing more; what the other still sends is read and dropped until it ends."""
-        with self.changed:
-            self._is_deaf = True
-            self.changed.notify_all()
-        if self.conversation is not None:
-            self.conversation.finish()
-
-    def close(self, deadline: float) -> None:
-        """After `leave`: give the connection back when the other has heard all of it."""
-        if self.conversation is not None:
-            self._thread.join(max(0.0, deadline - time.monotonic()))
-            self.lose("the gang is over")
-            self._thread.join()
-            self.conversation.close()
-
-    def _read(self) -> None:
-        """The thread of this conversation, to its end."""
-        assert self.conversation is not None
-        try:
-            while True:
-                self._put(self.conversation.receive())
-        except EOFError as error:
-            why = str(error)
-            self.conversation.finish()  # It left, and knows by this that all of it was read.
-        except (OSError, ProtocolError, CorruptData, MemoryError) as error:
-            why = str(error) or type(error).__name__
-        self.lose(why)
-
-    def _put(self, message: Message) -> None:
-        tag, head, buffers = message
-        value = codec.unpack(head, buffers)
-        size_bytes = len(head) + sum(map(len, buffers))
-        with self.changed:
-            while self._unread_bytes > UNREAD_BYTES_MAX and not (self.lost or self._is_deaf):
-                self.changed.wait()
-            if not self._is_deaf:
-                self._inbox[tag].append((value, size_bytes))
-                self._unread_bytes += size_bytes
-                self.changed.notify_all()
 
 
 class MemberLink:
@@ -223,18 +119,26 @@ class MemberLink:
     # What a member does
 
     def send(self, to: int, tag: str, value: Any) -> None:
+        self._send(to, tag, value)
+
+    def pass_on(self, to: int, tag: str, arrived: Arrived) -> None:
+        self._send(to, tag, arrived.array, arrived.checksum)
+
+    def _send(self, to: int, tag: str, value: Any, checksum: int | None = None) -> None:
         if len(tag) > TAG_CHARACTERS_MAX:
             raise TypeError(f"a tag has at most {TAG_CHARACTERS_MAX} characters, not {len(tag)}")
         head, buffers = codec.pack(value)
-        self._seats[to].send(tag, head, buffers)
+        self._seats[to].send(tag, head, buffers, None if checksum is None else [checksum])
         with self._changed:
             self.sent.add(sum(each.nbytes for each in buffers), len(head) + len(tag))
 
     def receive(self, source: int, tag: str) -> Any:
         return self._seats[source].take(tag)
 
-    def reuse(self, source: int, array: "npt.NDArray[Any]") -> None:
-        self._seats[source].reuse(array.reshape(-1).view("u1").data)
+    def expect(
+        self, source: int, tag: str, targets: Sequence[Target]
+    ) -> AbstractContextManager[Iterator[Arrived]]:
+        return self._seats[source].expect(tag, targets)
 
     def await_member(self, rank: int) -> None:
         if self._seats[rank].lost:

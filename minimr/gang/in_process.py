@@ -13,14 +13,12 @@ MemberLost with its own rank.
 
 import threading
 from collections import defaultdict, deque
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal, TypeVar
 
-from minimr.gang.members import MemberLost, Members, Traffic
+from minimr.gang.members import Arrived, MemberLost, Members, Target, Traffic, fitting
 from minimr.shuffle import codec
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
 
 Result = TypeVar("Result")
 Restart = Literal["all", "one"]
@@ -71,9 +69,18 @@ class InProcessMember:
             message = inbox.popleft()
         return codec.unpack(*message)
 
-    def reuse(self, source: int, array: "npt.NDArray[Any]") -> None:  # noqa: ARG002
-        """Whoever still looks at it sees zeros."""
-        array.fill(0)
+    @contextmanager
+    def expect(
+        self, source: int, tag: str, targets: Sequence[Target]
+    ) -> Iterator[Iterator[Arrived]]:
+        yield (self._meet(source, tag, target) for target in targets)
+
+    def _meet(self, source: int, tag: str, target: Target) -> Arrived:
+        target.take(fitting(self.receive(source, tag), target.array, source))
+        return Arrived(target.array)
+
+    def pass_on(self, to: int, tag: str, arrived: Arrived) -> None:
+        self.send(to, tag, arrived.array)
 
     def await_member(self, rank: int) -> None:
         with self._gang.changed:

@@ -14,12 +14,15 @@ for somebody else is not disturbed. What happens next is for the gang's `restart
             the others call `await_member(rank)` and go on when it is back
 """
 
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from minimr.errors import MinimrError
+from minimr.errors import MinimrError, UsageError
 
 if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
 
 
@@ -51,6 +54,38 @@ class Traffic:
         self.messages += 1
         self.array_bytes += array_bytes
         self.other_bytes += other_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where an array that is expected goes: into `array`, or onto it if `is_sum`.
+
+    `array` is C-contiguous and may be changed. A sum is `theirs + array`, in this order.
+    """
+
+    array: "npt.NDArray[Any]"
+    is_sum: bool = False
+
+    def __post_init__(self) -> None:
+        if not (self.array.flags.c_contiguous and self.array.flags.writeable):
+            raise UsageError("a target is a C-contiguous array that may be changed")
+
+    def take(self, theirs: "npt.NDArray[Any]") -> None:
+        import numpy as np
+
+        if self.is_sum:
+            np.add(theirs, self.array, out=self.array)
+        else:
+            self.array[...] = theirs
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """An array as it is after something came for it. The checksum, if there is one, was taken of
+    these bytes while they were written, and holds as long as nobody changes them."""
+
+    array: "npt.NDArray[Any]"
+    checksum: int | None = None
 
 
 class Members(Protocol):
@@ -91,12 +126,26 @@ class Members(Protocol):
         """
         ...
 
-    def reuse(self, source: int, array: "npt.NDArray[Any]") -> None:
-        """Give an array back that `receive` gave for `source`: the next one may lie in its memory.
+    def expect(
+        self, source: int, tag: str, targets: Sequence[Target]
+    ) -> AbstractContextManager[Iterator[Arrived]]:
+        """Say where the next arrays from `source` under `tag` belong; meet each when it is there.
 
-        Nobody may look at it, or at a view of it, from now on. It is for large arrays that come
-        one after the other, and need not be called.
+            with members.expect(0, "row", targets) as arrivals:
+                for arrived in arrivals: ...
+
+        It saves passes over memory: an array is verified and taken piece by piece, as it comes,
+        while this thread does something else. Within the block nobody else may touch a target
+        before it was met. Behind it nothing is written any more, whatever happened, and what has
+        come for a target that was not met is gone.
+
+        Meeting one raises MemberLost when nothing more can come, and UsageError if what came is
+        no array of the target's shape and dtype.
         """
+        ...
+
+    def pass_on(self, to: int, tag: str, arrived: Arrived) -> None:
+        """Send the array of `arrived`, as `send` does, with the checksum that it has already."""
         ...
 
     def await_member(self, rank: int) -> None:
@@ -119,3 +168,21 @@ class Members(Protocol):
     def save(self, value: Any) -> None:
         """Keep `value` (what `send` takes, and small) for the epoch after this one."""
         ...
+
+
+def fitting(theirs: Any, target: "npt.NDArray[Any]", source: int) -> "npt.NDArray[Any]":
+    """`theirs`, if it is an array like `target`. Raises UsageError."""
+    import numpy as np
+
+    if isinstance(theirs, np.ndarray) and _kind(theirs) == _kind(target):
+        return theirs
+    raise UsageError(
+        f"member {source} sent {getattr(theirs, 'shape', theirs)} of "
+        f"{getattr(theirs, 'dtype', type(theirs).__name__)} where {target.shape} of "
+        f"{target.dtype} was due; every member must call all_reduce with the same shape and "
+        "dtype, and as often"
+    )
+
+
+def _kind(array: "npt.NDArray[Any]") -> tuple[tuple[int, ...], "np.dtype[Any]"]:
+    return array.shape, array.dtype

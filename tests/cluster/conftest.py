@@ -1,4 +1,4 @@
-"""An input big enough that map outputs go to disk, and what a job must make of it."""
+"""An input big enough that map outputs go to disk, what a job must make of it, and gangs."""
 
 import random
 
@@ -6,6 +6,7 @@ import pytest
 
 import minimr as mr
 from tests.cluster.gated import GatedCount
+from tests.cluster.linked import Gang
 from tests.cluster.running import digests
 
 WORDS = [f"word{number}" for number in range(2000)]
@@ -26,3 +27,16 @@ def expected(books, tmp_path_factory):
     output = tmp_path_factory.mktemp("serial") / "out"
     mr.run(GatedCount, [str(books)], output, reducers=3, runner="serial")
     return digests(output)
+
+
+@pytest.fixture
+def gang_of():
+    gangs = []
+
+    def make(size, **options):
+        gangs.append(Gang(size, **options))
+        return gangs[-1]
+
+    yield make
+    for gang in gangs:
+        gang.close()

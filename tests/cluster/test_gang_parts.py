@@ -1,10 +1,13 @@
 """The parts of a gang in one process: checkpoints, partitions of others, mail, notes."""
 
+import queue
 import socket
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+import minimr as mr
 from minimr.block import Block
 from minimr.cluster import messages as m
 from minimr.cluster.checkpoints import SAVED_BYTES_MAX, Checkpoints
@@ -142,6 +145,18 @@ def test_a_member_hears_at_once_and_the_slot_gets_the_rest_later():
     with pytest.raises(EOFError):
         mail.receive()
     slot.close()
+
+
+def test_all_that_is_sent_or_comes_is_a_sign_of_progress():
+    """Three members, so each sends two times in each half of the ring, and meets as many arrays."""
+    ticks = queue.SimpleQueue()
+
+    def program(members):
+        watcher = SimpleNamespace(tick=lambda: ticks.put(members.rank))
+        return mr.all_reduce(WatchedMembers(members, watcher), np.ones(3)).tolist()
+
+    assert InProcessGang(3).run(program) == [[3.0] * 3] * 3
+    assert sorted(ticks.get() for _ in range(ticks.qsize())) == [0] * 8 + [1] * 8 + [2] * 8
 
 
 def test_notes_are_what_json_can_say():

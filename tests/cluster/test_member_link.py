@@ -1,59 +1,23 @@
 """Members of a gang over TCP: in threads where that is enough, once between processes."""
 
-import os
 import signal
 import socket
 import subprocess
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 import minimr as mr
 from minimr.cluster.handshake import greet
-from minimr.cluster.member_conversation import MEMBER_KIND, Conversation, checksum
 from minimr.cluster.member_link import HELLO_KIND, ROLE, MemberLink
-from minimr.cluster.wire import Blob, encode_frame
-from minimr.errors import NoCoordinator, ProtocolError
+from minimr.cluster.wire import encode_frame
+from minimr.errors import NoCoordinator
 from minimr.gang.in_process import InProcessGang
 from minimr.shuffle import codec
+from tests.cluster.linked import TOKEN
 from tests.gang.regression import alone, training
-
-TOKEN = bytes(range(32))
-
-
-class Gang:
-    """All members of a gang in this process, each with its own link."""
-
-    def __init__(self, size, **options):
-        self.links = [MemberLink(rank, size, TOKEN, **options) for rank in range(size)]
-        self.pool = ThreadPoolExecutor(size)
-        self.run(lambda link: link.connect(self.addresses(), 1))
-
-    def addresses(self):
-        return [link.address for link in self.links]
-
-    def run(self, program):
-        return [task.result(30) for task in [self.pool.submit(program, e) for e in self.links]]
-
-    def close(self):
-        self.run(lambda link: link.close())
-        self.pool.shutdown()
-
-
-@pytest.fixture
-def gang_of():
-    gangs = []
-
-    def make(size, **options):
-        gangs.append(Gang(size, **options))
-        return gangs[-1]
-
-    yield make
-    for gang in gangs:
-        gang.close()
 
 
 def test_it_does_what_threads_do(gang_of):
@@ -181,111 +145,6 @@ def test_an_epoch_that_is_over_is_sent_away(gang_of):
     assert gang.run(lambda link: mr.all_gather(link, link.rank)) == [[0, 1], [0, 1]]
 
 
-# One conversation
-
-
-@pytest.mark.parametrize("dtype", [np.float64, np.complex128, np.bool_])
-def test_memory_that_is_given_back_is_that_of_the_next_array_of_its_size(gang_of, dtype):
-    def program(link):
-        if link.rank == 0:
-            for number in range(4):
-                link.send(1, "array", np.full(100 + (number == 1), number, dtype))
-                link.receive(1, "go on")
-            return None
-        found, kept = [], []
-        for number in range(4):
-            array = link.receive(0, "array")
-            assert (array == np.full(len(array), number, dtype)).all()
-            found.append(array.ctypes.data)
-            kept.append(array)  # So that nobody else is given this memory.
-            if number < 2:
-                link.reuse(0, array)
-            link.send(0, "go on", None)
-        return found
-
-    _, (first, other_size, second, third) = gang_of(2).run(program)
-    assert first == second
-    assert len({first, other_size, third}) == 3
-
-
-@pytest.fixture
-def pair():
-    ours, theirs = socket.socketpair()
-    yield Conversation(ours, 0.2), theirs
-    ours.close()
-    theirs.close()
-
-
-def test_silence_is_noticed(pair):
-    conversation, _ = pair
-    with pytest.raises(TimeoutError, match="nothing was heard"):
-        conversation.receive()
-
-
-def test_a_peer_that_takes_nothing_is_noticed(pair):
-    conversation, _ = pair
-    with pytest.raises(TimeoutError, match="heard or taken"):
-        conversation.send("x", b"", [memoryview(bytes(1 << 26))])
-
-
-def test_a_ping_breaks_the_silence(pair):
-    conversation, theirs = pair
-    other = Conversation(theirs, 0.2)
-    other.ping()
-    other.send("x", b"head", [])
-    assert conversation.receive() == ("x", b"head", [])
-
-
-GOOD = ["x", b"", [8], [0]]
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        "no list",
-        ["x", b"", [8]],
-        [1, b"", [8], [0]],
-        ["x", "text", [8], [0]],
-        ["x", b"", [8, 8], [0]],
-        ["x", b"", [-8], [0]],
-        ["x", b"", [8.0], [0]],
-        ["x", b"", [1 << 40], [0]],
-        ["x", b"", [0] * 10_001, [0] * 10_001],
-        ["x" * 201, b"", [8], [0]],
-        ["x", b"", [8], [1]],
-    ],
-)
-def test_malformed_messages_and_those_over_the_limits(pair, value):
-    conversation, theirs = pair
-    theirs.sendall(b"".join(encode_frame(MEMBER_KIND, value)) + bytes(8))
-    with pytest.raises(ProtocolError):
-        conversation.receive()
-
-
-def test_the_one_that_is_well_formed(pair):
-    conversation, theirs = pair
-    theirs.sendall(b"".join(encode_frame(MEMBER_KIND, GOOD)) + bytes(8))
-    tag, _, (buffer,) = conversation.receive()
-    assert (tag, bytes(buffer)) == ("x", bytes(8))
-
-
-def test_frames_of_another_kind(pair):
-    conversation, theirs = pair
-    theirs.sendall(b"".join(encode_frame(MEMBER_KIND + 10, Blob(b""))))
-    with pytest.raises(ProtocolError, match="kind"):
-        conversation.receive()
-
-
-@pytest.mark.parametrize("size", [0, 1, 7, 8, 100])
-def test_the_checksum_finds_any_flipped_bit(size):
-    data = bytearray(os.urandom(size))
-    right = checksum(data)
-    for bit in range(8 * size):
-        data[bit // 8] ^= 1 << bit % 8
-        assert checksum(data) != right
-        data[bit // 8] ^= 1 << bit % 8
-
-
 # Between processes
 
 CHILD = """
@@ -293,6 +152,7 @@ import sys
 import numpy as np
 import minimr as mr
 from minimr.cluster.member_link import MemberLink
+from tests.cluster.linked import TOKEN
 from tests.gang.regression import training
 
 rank = int(sys.argv[1])

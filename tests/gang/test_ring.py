@@ -55,8 +55,8 @@ def test_each_sends_its_exact_share(size, length):
 
 
 @pytest.mark.parametrize(("length", "messages"), [(20, 1), (21, 2)])
-def test_two_members_swap_what_fits_one_segment(length, messages, monkeypatch):
-    monkeypatch.setattr(ring, "SEGMENT_BYTES", 160)
+def test_two_members_swap_what_is_small(length, messages, monkeypatch):
+    monkeypatch.setattr(ring, "SWAP_BYTES", 160)
     gang, _ = reduced(arrays_of(2, length))
     assert [member.sent.messages for member in gang.members] == [messages, messages]
 
