@@ -5,15 +5,17 @@ classes really occurred, by what the event logs say, and a long sweep in which o
 failed, however green its runs are.
 """
 
+import os
 import shlex
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -121,7 +123,7 @@ def _tallies(chunks: list[Sweep], processes: int) -> Iterator[Tally]:
     # the directory that holds what it left is ours.
     with (
         TemporaryDirectory(prefix="minimr-sim-") as home,
-        ProcessPoolExecutor(processes, get_context("spawn"), _move_into, (home,)) as pool,
+        ProcessPoolExecutor(processes, get_context("spawn"), _begin, (home,)) as pool,
     ):
         try:
             yield from pool.map(run_all, chunks)
@@ -132,8 +134,17 @@ def _tallies(chunks: list[Sweep], processes: int) -> Iterator[Tally]:
             ) from None
 
 
-def _move_into(home: str) -> None:
+def _begin(home: str) -> None:
     tempfile.tempdir = home
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """The pool ends its processes; a parent that is killed cannot, and they would wait for ever."""
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _chunks(wanted: Sweep) -> Iterator[Sweep]:

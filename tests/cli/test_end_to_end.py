@@ -358,7 +358,7 @@ def test_a_model_is_trained_saved_and_used(home: Path) -> None:
     assert json.loads(trained.stdout)["metrics"]["test"]["r2"] > 0.4
     told = minimr(home, "logs", "model.json.log").stdout
     rounds = len(json.loads(trained.stdout)["loss_history"])
-    assert told.count("GradientRound is done, a round of 8 maps and 1 reduce") == rounds
+    assert told.count("GradientRound is done, a round of 8 maps, in") == rounds
     predicted = minimr(home, "predict", "model.json", DIABETES)
     assert len([float(line) for line in predicted.stdout.splitlines()]) == 442
     assert predicted.stderr.startswith("442 rows, ")

@@ -1,4 +1,5 @@
 import os
+import select
 import subprocess
 import sys
 import tempfile
@@ -14,6 +15,17 @@ from minimr.simulator.seeds import CLASSES, Sweep, Tally, replay_line, sweep
 
 SAFE = Sweep(0, 249)
 LIVE = Sweep(0, 119, "liveness")
+LONG_SWEEP = """
+from multiprocessing import active_children
+from minimr.simulator import seeds
+
+if __name__ == "__main__":
+    tallies = seeds._tallies(list(seeds._chunks(seeds.Sweep(0, 99_999))), processes=2)
+    next(tallies)
+    print(*(each.pid for each in active_children()), flush=True)
+    for _ in tallies:
+        pass
+"""
 HASHES = """
 from minimr.simulator.run import simulate
 for seed in range(100):
@@ -65,6 +77,24 @@ def test_a_sweep_whose_processes_die_says_so() -> None:
         [sys.executable, "-"], input=script, capture_output=True, timeout=60, check=False
     )
     assert b"MinimrError: A process that ran seeds died" in done.stderr
+
+
+def test_a_sweep_that_is_killed_leaves_no_process(tmp_path: Path) -> None:
+    script = tmp_path / "long_sweep.py"
+    script.write_text(LONG_SWEEP)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen([sys.executable, script], **pipes) as running:
+        assert running.stdout is not None
+        children = [int(pid) for pid in running.stdout.readline().split()]
+        watched = [os.pidfd_open(pid) for pid in children]
+        running.kill()
+    try:
+        for each in watched:  # Readable when its process has ended.
+            assert select.select([each], [], [], 30)[0], "a process outlives its killed parent"
+    finally:
+        for each in watched:
+            os.close(each)
+    assert len(children) == 2
 
 
 def test_a_seed_gives_the_same_log_in_every_process() -> None:
