@@ -21,9 +21,11 @@ from minimr.shuffle.digest import segments_digest
 from minimr.shuffle.pairs import block_records
 from minimr.shuffle.segments import write_map_output
 from minimr.tasks.collector import Collector, PartitionBlocks
+from minimr.tasks.emitted import checked_pairs, encoded
 from minimr.tasks.failure import Position, position_of, reporting
 from minimr.tasks.keep import keep
 from minimr.tasks.reduce_input import first
+from minimr.tasks.sizes import is_large
 from minimr.tasks.skip import skipper_of
 from minimr.tasks.source import emitted, open_source
 from minimr.tasks.spec import MapResult, MapTask
@@ -49,7 +51,14 @@ def run_map(job: Job, task: MapTask, directory: Path, watcher: Watcher = NOBODY)
         if task.keep is not None:
             return keep(job, source, Path(task.keep), position)
         skipper = skipper_of(job, task, position)
-        collector_type, yielded = _collector_for(emitted(job, source, position, skipper))
+        yielded = emitted(job, source, position, skipper)
+        if task.partitions == 1 and task.input["kind"] == "resident" and _leaves_pairs_alone(job):
+            looked_at = deque(islice(yielded, 2))
+            if _is_small_pair(looked_at):
+                blocks = encoded(checked_pairs(looked_at, "map"))
+                return _store(job, task, ((0, block) for block in blocks), directory, position)
+            yielded = first(looked_at, yielded)
+        collector_type, yielded = _collector_for(yielded)
         collector = collector_type(
             job,
             task.partitions,
@@ -66,6 +75,17 @@ def run_map(job: Job, task: MapTask, directory: Path, watcher: Watcher = NOBODY)
             if hot := collector.hot.found():
                 result = replace(result, hot=hot)
             return result if skipper is None else replace(result, skipped=skipper.skipped)
+
+
+def _leaves_pairs_alone(job: Job) -> bool:
+    """Whether a pair of this job's `map_block` is stored as it is, if it is the only one."""
+    plain = job.combine is None and type(job).partition is Job.partition and not job.secondary_sort
+    return plain and job.map_block is not None
+
+
+def _is_small_pair(yielded: "deque[Any]") -> bool:
+    """Whether this is a single pair: most rounds give one, with nothing to group or to sort."""
+    return len(yielded) == 1 and type(yielded[0]) is tuple and not any(map(is_large, yielded[0]))
 
 
 def _collector_for(

@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -6,10 +7,11 @@ import numpy as np
 import pytest
 
 import minimr as mr
+from minimr.shuffle.pairs import encode_pairs
 from minimr.shuffle.partition import partition_of
-from minimr.tasks import collector
+from minimr.tasks import collector, map_task
 from minimr.tasks.failure import TaskFailed
-from minimr.tasks.resident import store_block
+from minimr.tasks.resident import store_block, store_pairs
 
 from .running import emitted, map_once, pairs_of, run_job, segment, text_input
 
@@ -328,6 +330,98 @@ def test_a_resident_block_is_mapped(tmp_path):
     result = map_once(Columns, source, tmp_path, partitions=1)
     assert pairs_of(segment(result, 0))[0][1].tolist() == [6.0, 9.0]
     assert result.records_in == 3
+
+
+class SecondRecordIsFine(mr.Job):
+    def map(self, offset, _):
+        yield 3 if offset == 0 else (0, 1)
+
+
+def test_nothing_is_read_ahead_of_a_bad_pair(tmp_path):
+    with pytest.raises(TaskFailed) as caught:
+        map_once(SecondRecordIsFine, text_input(tmp_path, "a\nb\n"), tmp_path, partitions=1)
+    assert caught.value.failure.position.endswith(":0")
+    store_pairs(tmp_path / "partition", [encode_pairs([0, 1], ["a", "b"])])
+    source = {"kind": "resident", "path": str(tmp_path / "partition")}
+    with pytest.raises(TaskFailed) as caught:
+        map_once(SecondRecordIsFine, source, tmp_path, 1, partitions=1)
+    assert "on the record 'a'" in caught.value.failure.text
+
+
+class SecondBlockIsFine(mr.Job):
+    def map_block(self, block):
+        yield 3 if block.offset == 0 else (0, 1)
+
+
+def test_no_block_is_read_ahead_of_a_bad_pair(tmp_path):
+    source = text_input(tmp_path, "a line\n" * 500_000)
+    with pytest.raises(TaskFailed) as caught:
+        map_once(SecondBlockIsFine, source, tmp_path, partitions=1, memory_bytes=2 << 20)
+    assert ":0+" in caught.value.failure.position
+
+
+class YieldsWhatIsAsked(mr.Job):
+    def map_block(self, block):
+        yield from self.state
+
+
+class WithPartition(YieldsWhatIsAsked):
+    def partition(self, key, partitions):
+        return 3
+
+
+class WithCombiner(YieldsWhatIsAsked):
+    combine = reduce = mr.Mean()
+
+
+class Secondary(YieldsWhatIsAsked):
+    secondary_sort = True
+
+
+LARGE = "x" * 3_000_000
+
+
+@pytest.mark.parametrize("job", [YieldsWhatIsAsked, WithPartition, WithCombiner, Secondary])
+@pytest.mark.parametrize(
+    "state",
+    [
+        [(0, np.arange(3.0))],
+        [(1, np.arange(999.0))],
+        [(("a", 0.5), [None, {"b": 1}])],
+        [("", b"")],
+        [(0, LARGE)],
+        [(LARGE, 0)],
+        [],
+        [(0, 1), (0, 2)],
+        [(1, 1), (0, 2), (2, 3)],
+        [(0, 1), ("a", 2)],
+        [(float("nan"), 1)],
+        [(0, 1, 2)],
+        [[0, 1]],
+        ["ab"],
+        [3],
+        [({}, 1)],
+    ],
+    ids=lambda state: repr(state)[:20],
+)
+@pytest.mark.parametrize("parts", [1, 2])
+def test_a_single_pair_is_stored_as_if_there_were_others(tmp_path, monkeypatch, job, state, parts):
+    store_block(tmp_path / "partition", mr.Block({"y": np.arange(2.0)}))
+    source, found = {"kind": "resident", "path": str(tmp_path / "partition")}, []
+    for way in (map_task._is_small_pair, lambda _: False):
+        monkeypatch.setattr(map_task, "_is_small_pair", way)
+        fields = {"state": state, "partitions": parts, "memory_bytes": 2 << 20, "inline_bytes": 999}
+        try:
+            result = map_once(job, source, tmp_path, len(found), **fields)
+        except TaskFailed as error:
+            found.append((error.failure.text, error.failure.kind))
+        else:
+            assert (result.path is None) == (result.segments is not None)
+            found.append((emitted(result), replace(result, path=None)))
+    by_number = (
+        repr(found[1]).replace("map task 1", "map task 0").replace("partition 1", "partition 0")
+    )
+    assert repr(found[0]) == by_number
 
 
 def test_a_round_pays_for_no_digest(tmp_path):
