@@ -29,7 +29,8 @@ def test_a_round_gives_one_short_pair_that_adds_up_the_partitions_in_order(inter
     parameters = np.arange(4.0 + intercept)
     state = {"parameters": parameters, "iteration": 1}
     [(key, found)] = data.dataset.round(job_of(model, 4), state=state)
-    first, second, third = (model.sums(parameters, X[a:b], labels[a:b]) for a, b in cuts)
+    parts = [(np.asfortranarray(X[a:b]), labels[a:b]) for a, b in cuts]
+    first, second, third = (model.sums(parameters, *each) for each in parts)
     assert key == 0
     assert found.tobytes() == ((first + second) + third).tobytes()
 
