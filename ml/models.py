@@ -131,8 +131,8 @@ class Linear:
         """
         loss, width = self.objective, X.shape[1]
         weights, biases = self._split(parameters)
-        precision = X.dtype if X.dtype == np.float32 else np.dtype(np.float64)
-        columns = weights[:, :width].T.astype(precision, copy=False)
+        is_narrow = X.dtype == np.float32
+        columns = weights[:, :width].T.astype(X.dtype) if is_narrow else weights[:, :width].T
         if not loss.per_class:  # A vector has a faster product than a matrix of one column.
             columns = columns[:, 0]
         gradient, on_biases = np.zeros(columns.T.shape), np.zeros(biases.shape)
@@ -140,12 +140,14 @@ class Linear:
         with np.errstate(over="ignore", invalid="ignore"):  # the descent reports what overflows
             for rows in _pieces(X):
                 piece = X[rows]
-                scores = (piece @ columns).astype(np.float64, copy=False)
+                scores = piece @ columns
+                if is_narrow:
+                    scores = scores.astype(np.float64)
                 if self.intercept:
                     scores += biases
                 part, slopes = loss.evaluate(scores, y[rows])
                 value += part
-                gradient += slopes.T.astype(precision, copy=False) @ piece
+                gradient += (slopes.T.astype(X.dtype) if is_narrow else slopes.T) @ piece
                 if self.intercept:
                     on_biases += slopes.sum(axis=0)
         sums = np.zeros((self.outputs, len(parameters) // self.outputs))

@@ -116,8 +116,22 @@ PARTS = {
 }
 
 
+_latest: tuple[dict[str, Any], Problem] | None = None
+
+
 def problem_from(options: dict[str, Any]) -> Problem:
-    """The problem that gave these `options()`."""
+    """The problem that gave these `options()`; for the same dict again, the same problem.
+
+    The map tasks of a round that run in one slot have their options in common.
+    """
+    global _latest
+    latest = _latest
+    if latest is None or latest[0] is not options:
+        latest = _latest = (options, _made_of(options))
+    return latest[1]
+
+
+def _made_of(options: dict[str, Any]) -> Problem:
     parts: dict[str, Any] = {name: part(**options[name]) for name, part in PARTS.items()}
     plain = {name: options[name] for name in ("features", "iterations", "tolerance")}
     return Problem(model=model_from(options["model"]), **parts, **plain)
