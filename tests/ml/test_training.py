@@ -141,6 +141,14 @@ def test_a_problem_travels_as_plain_values():
     assert again.size == given.size == 3 * 6 + 4
 
 
+def test_the_tasks_of_a_round_share_a_problem_and_other_rounds_have_their_own():
+    one, two = (Problem(Linear(), 2, iterations=n).options() for n in (1, 2))
+    assert problem_from(one) is problem_from(one)
+    assert problem_from(two).iterations == 2
+    assert problem_from(one).iterations == 1
+    assert problem_from(dict(one)) is not problem_from(one)
+
+
 def test_a_strategy_is_a_name_or_a_function():
     X, y = rows_of("squared")
     seen = []
