@@ -42,6 +42,7 @@ def rounds(setting: Setting, columns: int) -> list[Candidate]:
     ours = partial(setting.ours, "on_minimr_descent.py")
     return [
         Candidate("minimr", ours("rounds", OUT, paths[0].parent)),
+        Candidate("minimr, 8 partitions", ours("rounds_over_eight", OUT, paths[0].parent)),
         Candidate(ALL_REDUCE, ours("all_reduces", OUT, paths[0].parent)),
         Candidate(ONE_PASS, by_hand("rounds", OUT, *paths)),
         Candidate(TWO_PASSES, by_hand("rounds_of_two_passes", OUT, *paths)),

@@ -29,6 +29,10 @@ def rounds(out: Path, folder: str) -> None:
     steps(out, folder, "sync")
 
 
+def rounds_over_eight(out: Path, folder: str) -> None:
+    steps(out, folder, "sync", partitions=PARTITIONS)
+
+
 def all_reduces(out: Path, folder: str) -> None:
     steps(out, folder, "allreduce")
 
@@ -49,14 +53,27 @@ def narrow_all_reduces(out: Path, folder: str) -> None:
     steps(out, folder, "allreduce", digits=3, narrow=True)
 
 
-def steps(out: Path, folder: str, strategy: str, digits: int = 6, narrow: bool = False) -> None:
+def steps(
+    out: Path,
+    folder: str,
+    strategy: str,
+    digits: int = 6,
+    narrow: bool = False,
+    partitions: int = 0,
+) -> None:
     with mr.Cluster(WORKERS) as cluster:
-        data = ml.load_npy(folder, -1, PARTITIONS, cluster)
+        data = ml.load_npy(folder, -1, partitions or few_partitions(folder), cluster)
         data = data.as_float32() if narrow else data
         trained = ml.train(ml.Linear(), data, strategy, step=STEP, iterations=ROUNDS)
     save(out, trained.parameters.tolist(), digits)
     times = [1e3 * (later - earlier) for earlier, later in pairwise(trained.seconds)]
     (out / "figure.json").write_text(json.dumps(median(times[WARM_UP:])))
+
+
+def few_partitions(folder: str) -> int:
+    """Two for each slot, or as many as keep one at some 100 MB."""
+    size_bytes = sum(each.stat().st_size for each in Path(folder).iterdir())
+    return max(2 * WORKERS, round(size_bytes / 1e8))
 
 
 def save(out: Path, weights: list[float], digits: int = 6) -> None:
