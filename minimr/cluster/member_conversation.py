@@ -1,9 +1,11 @@
 """What two members of a gang say to each other on one TCP connection, after the gate.
 
-A message is a frame as everywhere (wire.py): its tag, the encoded value, and the sizes of its
-arrays. Then come the bytes of the arrays, bare, and behind them a checksum of each. They leave from
-the sender's own memory and arrive in the memory where the receiver's arrays stay, so nothing copies
-them but the kernel. Sizes are checked before memory is spent on them.
+A message is a frame as everywhere (wire.py): its tag, the encoded value, the sizes of its arrays,
+and how they come. Between members on one machine, large ones go through memory that both see
+(member_memory.py), and behind the frame comes a byte for each piece that is there. All others
+travel: their bytes come bare, and behind them a checksum of each. They leave from the sender's own
+memory and arrive in the memory where the receiver's arrays stay, so nothing copies them but the
+kernel. Sizes are checked before memory is spent on them.
 
 The checksum of an array is the sum of its 64-bit words, which runs as fast as memory is read; a
 CRC would take several times as long as the transfer. It finds any flipped bit and most of what else
@@ -30,6 +32,7 @@ from typing import TYPE_CHECKING, Any
 
 from minimr.cluster.connection import after, no_delay
 from minimr.cluster.deadline import Deadline
+from minimr.cluster.member_memory import PIECE_BYTES, SHARED_BYTES_MIN, SharedMemory, pieces
 from minimr.cluster.wire import Blob, Buffer, FrameTooLarge, Limits, encode_frame, read_frame
 from minimr.errors import ProtocolError
 from minimr.gang.members import Target
@@ -50,12 +53,10 @@ SOCKET_BYTES = 1 << 20
 """What the kernel may hold of a connection in each direction. On the one machine where it was
 measured, an all-reduce took longer with less, and with 4 MiB."""
 PIECES_PER_CALL = 512
-PIECE_BYTES = 1 << 19
-"""What is worked on at once, so that it stays in a core's own cache; a multiple of 16, the largest
-element, and so of the words of a checksum."""
 WORD_MAX = 0xFFFF_FFFF_FFFF_FFFF
 TIME = struct.Struct("@ll")
 SUM_BYTES = 8
+THERE = b"1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +66,16 @@ class Announced:
     tag: str
     head: Buffer
     sizes: list[int]
+    is_shared: bool = False
 
 
 class Conversation:
     """One thread reads, any thread sends. Errors are OSError, EOFError and ProtocolError."""
 
-    def __init__(self, sock: socket.socket, silence_s: float) -> None:
+    def __init__(
+        self, sock: socket.socket, silence_s: float, memory: SharedMemory | None = None
+    ) -> None:
+        """Takes the socket over, and the memory, if the two members share any."""
         no_delay(sock)
         sock.settimeout(None)
         limit = TIME.pack(int(silence_s), int(silence_s % 1 * 1e6))
@@ -78,7 +83,7 @@ class Conversation:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
         for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
             sock.setsockopt(socket.SOL_SOCKET, option, SOCKET_BYTES)
-        self._sock = sock
+        self._sock, self._memory = sock, memory
         self._silence_s = silence_s
         self._heard_at = time.monotonic()
         self._sending = threading.Lock()
@@ -103,11 +108,29 @@ class Conversation:
                 f"{len(sizes)} arrays of {sum(sizes)} bytes in one message to a member; at most "
                 f"{ARRAYS_MAX} of {ARRAY_BYTES_MAX} bytes can travel: send them in pieces"
             )
-        frame = encode_frame(MEMBER_KIND, [tag, Blob(head), sizes])
+        is_shared = self._memory is not None and sum(sizes) >= SHARED_BYTES_MIN
+        frame = encode_frame(MEMBER_KIND, [tag, Blob(head), sizes, is_shared])
         with self._sending:
             deadline = Deadline(sum(map(len, frame)) + sum(sizes))
+            if is_shared:
+                self._share(frame, buffers, deadline)
+                return
             for batch in _batches(frame, buffers, sums):
                 self._send(batch, deadline)
+
+    def _share(
+        self, frame: list[Buffer], buffers: Sequence[memoryview], deadline: Deadline
+    ) -> None:
+        """Send a message whose arrays go through memory: a byte for each piece that is there."""
+        assert self._memory is not None
+        self._send(frame, deadline)
+        for buffer in buffers:
+            for piece in pieces(buffer):
+                while not self._memory.has_free_place():
+                    self._check_heard()
+                    deadline.left_s()
+                self._memory.put(piece)
+                self._send([THERE], deadline)
 
     def ping(self) -> None:
         """Say that we are here, unless somebody is sending anyhow."""
@@ -133,18 +156,23 @@ class Conversation:
         while True:
             frame = read_frame(self._read, LIMITS)
             if frame.kind == MEMBER_KIND:
-                return _announced(frame.value)
+                announced = _announced(frame.value)
+                if announced.is_shared and self._memory is None:
+                    raise ProtocolError("arrays came through memory that we do not share")
+                return announced
             if frame.kind != PING_KIND:
                 raise ProtocolError("a frame of this kind has no place between members")
 
-    def read_arrays(self, sizes: list[int]) -> list[Buffer]:
-        """The arrays of a message that was announced, in memory of their own."""
+    def read_arrays(self, announced: Announced) -> list[Buffer]:
+        """The arrays of this message, in memory of their own."""
+        if announced.is_shared:
+            return [self._read_shared(Target(_new(size))).data for size in announced.sizes]
         buffers: list[Buffer] = []
         sums = []
-        for size in sizes:
-            buffer = _new(size)
+        for size in announced.sizes:
+            buffer = _new(size).data
             total = 0
-            for piece in _pieces(buffer):
+            for piece in pieces(buffer):
                 self._fill(piece)
                 total += checksum(piece)
             buffers.append(buffer)
@@ -152,25 +180,38 @@ class Conversation:
         self._verify(sums)
         return buffers
 
-    def read_into(self, target: Target) -> int:
-        """The one array of a message that was announced. Returns the target's new checksum.
+    def read_into(self, announced: Announced, target: Target) -> int | None:
+        """The one array of this message. Returns the target's checksum, if one was taken.
 
         If what came was damaged, so is the target, and the conversation is over.
         """
         import numpy as np
 
-        came = now = 0
-        flat = target.array.reshape(-1)
-        length = PIECE_BYTES // flat.itemsize
         with np.errstate(over="ignore", invalid="ignore"):  # It is for callers to see.
-            for start in range(0, len(flat), length):
-                mine = flat[start : start + length]
-                theirs = self._scratch_like(mine) if target.is_sum else mine
-                self._fill(theirs.view("u1").data)
-                came += checksum(theirs)
-                if target.is_sum:
-                    np.add(theirs, mine, out=mine)
-                    now += checksum(mine)
+            if not announced.is_shared:
+                return self._read_sent(target)
+            self._read_shared(target)
+            return None
+
+    def _read_shared(self, target: Target) -> "npt.NDArray[Any]":
+        """Work on each piece where it lies, once the sender says that it is there."""
+        assert self._memory is not None
+        for piece in target.pieces(PIECE_BYTES):
+            self._read(len(THERE))
+            with self._memory.taken(piece.array.nbytes) as theirs:
+                piece.take(theirs.view(piece.array.dtype))
+        return target.array
+
+    def _read_sent(self, target: Target) -> int:
+        came = now = 0
+        for piece in target.pieces(PIECE_BYTES):
+            mine = piece.array
+            theirs = self._scratch_like(mine) if target.is_sum else mine
+            self._fill(theirs.view("u1").data)
+            came += checksum(theirs)
+            if target.is_sum:
+                piece.take(theirs)
+                now += checksum(mine)
         self._verify([came & WORD_MAX])
         return (now if target.is_sum else came) & WORD_MAX
 
@@ -231,6 +272,8 @@ class Conversation:
     def shut(self) -> None:
         """End it now; whoever reads or sends wakes up."""
         self._shut(socket.SHUT_RDWR)
+        if self._memory is not None:
+            self._memory.shut()
 
     def _shut(self, how: int) -> None:
         try:
@@ -240,6 +283,8 @@ class Conversation:
 
     def close(self) -> None:
         self._sock.close()
+        if self._memory is not None:
+            self._memory.close()
 
 
 def checksum(buffer: "Buffer | npt.NDArray[Any]") -> int:
@@ -254,15 +299,10 @@ def checksum(buffer: "Buffer | npt.NDArray[Any]") -> int:
     return total & WORD_MAX
 
 
-def _new(size: int) -> memoryview:
+def _new(size: int) -> "npt.NDArray[np.uint8]":
     import numpy as np
 
-    return np.empty(size, np.uint8).data
-
-
-def _pieces(buffer: memoryview) -> Iterator[memoryview]:
-    for start in range(0, buffer.nbytes, PIECE_BYTES):
-        yield buffer[start : start + PIECE_BYTES]
+    return np.empty(size, np.uint8)
 
 
 def _batches(
@@ -273,7 +313,7 @@ def _batches(
     totals = []
     for buffer in buffers:
         total = 0
-        for piece in _pieces(buffer):
+        for piece in pieces(buffer):
             if batch_bytes + len(piece) > PIECE_BYTES:
                 yield batch
                 batch, batch_bytes = [], 0
@@ -296,9 +336,10 @@ def _unpack_sums(data: Buffer) -> list[int]:
 def _announced(value: Any) -> Announced:
     """The fields of a message, if they are such. Raises ProtocolError."""
     match value:
-        case [str(tag), Blob() | bytes() as head, list(sizes)]:
+        case [str(tag), Blob() | bytes() as head, list(sizes), bool(is_shared)]:
             numbers = all(type(each) is int and each >= 0 for each in sizes)
             fits = len(sizes) <= ARRAYS_MAX and len(tag) <= TAG_CHARACTERS_MAX
             if numbers and fits and sum(sizes) <= ARRAY_BYTES_MAX:
-                return Announced(tag, head.data if isinstance(head, Blob) else head, sizes)
+                data = head.data if isinstance(head, Blob) else head
+                return Announced(tag, data, sizes, is_shared)
     raise ProtocolError("a message between members is malformed or over the limits")

@@ -5,7 +5,7 @@ dials those of lower rank and is dialled by those of higher rank, so that each p
 connection. A thread per connection reads whatever comes and puts it where `receive` finds it, so a
 member that is busy never keeps another one from sending, and two that send each other large arrays
 do not wait for each other. (Up to a bound: who does not take what is sent to it makes the sender
-wait, as TCP does.)
+wait, as TCP does.) Two members on one machine pass large arrays through memory that both see.
 
 A member that is started again comes with a higher epoch. Its connection waits in the second row
 until `await_member` takes it over; till then everything to and from that rank raises MemberLost.
@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from typing import Any
 
+from minimr.cluster import member_memory
 from minimr.cluster.handshake import HELLO_LIMITS, greet
 from minimr.cluster.listener import Listener
 from minimr.cluster.member_conversation import TAG_CHARACTERS_MAX, Conversation
@@ -180,11 +181,13 @@ class MemberLink:
             ) from None
         try:
             greet(sock, self._token, ROLE)
-            self._introduce(sock)
-            answered, _ = self._read_introduction(sock)
-            if answered != rank:
-                raise ProtocolError(f"member {answered} answers at its address")
-            self._adopt(sock, rank)
+            with member_memory.offer() as offer:
+                self._introduce(sock, offer.name)
+                answered, _, name = self._read_introduction(sock)
+                if answered != rank:
+                    raise ProtocolError(f"member {answered} answers at its address")
+                memory = offer.give(self._token, self._silence_s) if name else None
+            self._adopt(Conversation(sock, self._silence_s, memory), rank)
         except (MinimrError, OSError) as error:
             sock.close()
             raise MemberLost(rank, str(error)) from None
@@ -192,29 +195,33 @@ class MemberLink:
     def _meet(self, sock: socket.socket, _role: str) -> None:
         """The listener's thread: somebody who knows the token dials."""
         try:
-            rank, epoch = self._read_introduction(sock)
+            rank, epoch, name = self._read_introduction(sock)
             if rank <= self.rank:
                 raise ProtocolError("a lower rank is dialled, and does not dial")
-            self._introduce(sock)
-            self._adopt(sock, rank, epoch)
-        except (ProtocolError, OSError):
+            offer = member_memory.reach(name)
+            self._introduce(sock, name if offer else "")
+            memory = member_memory.take(offer, self._token, self._silence_s) if offer else None
+            self._adopt(Conversation(sock, self._silence_s, memory), rank, epoch)
+        except (MinimrError, OSError):
             sock.close()  # The other sees that, and says so.
 
-    def _introduce(self, sock: socket.socket) -> None:
+    def _introduce(self, sock: socket.socket, memory_name: str) -> None:
+        """The name is under which we offer memory, or the one that we have reached; or empty."""
         sock.settimeout(CONNECT_S)
-        sock.sendall(b"".join(encode_frame(HELLO_KIND, [self.rank, self.size, self.epoch])))
+        said = [self.rank, self.size, self.epoch, memory_name]
+        sock.sendall(b"".join(encode_frame(HELLO_KIND, said)))
 
-    def _read_introduction(self, sock: socket.socket) -> tuple[int, int]:
-        """Rank and epoch of the other. Raises ProtocolError, OSError."""
+    def _read_introduction(self, sock: socket.socket) -> tuple[int, int, str]:
+        """Rank and epoch of the other, and its name of memory. Raises ProtocolError, OSError."""
         sock.settimeout(CONNECT_S)
         frame = read_frame(lambda size: _read_exactly(sock, size), HELLO_LIMITS)
         match frame.value:
-            case [int(rank), int(size), int(epoch)] if frame.kind == HELLO_KIND:
+            case [int(rank), int(size), int(epoch), str(name)] if frame.kind == HELLO_KIND:
                 if size == self.size and rank in self._seats and epoch >= 0:
-                    return rank, epoch
+                    return rank, epoch, name
         raise ProtocolError("whoever dials is no member of this gang")
 
-    def _adopt(self, sock: socket.socket, rank: int, epoch: int | None = None) -> None:
+    def _adopt(self, conversation: Conversation, rank: int, epoch: int | None = None) -> None:
         """Let it wait in the second row. Raises ProtocolError for an epoch that is over.
 
         Whom we dialled need not tell its epoch: the coordinator said that it is the one.
@@ -230,7 +237,7 @@ class MemberLink:
             if waiting:
                 self._former.append(waiting)
             epoch = newest if epoch is None else epoch
-            self._second_row[rank] = Seat(rank, epoch, Conversation(sock, self._silence_s))
+            self._second_row[rank] = Seat(rank, epoch, conversation)
             self._changed.notify_all()
 
     # Chores: pings and notes

@@ -23,14 +23,15 @@ UNREAD_BYTES_MAX = 1 << 28
 class Arrival:
     """A target that somebody waits for, and what became of it.
 
-    The reader's thread writes to the target and sets `checksum`, or it gives a value that was there
-    before it was expected, or that is something else. Then whoever waits takes it.
+    The reader's thread writes to the target, or it gives a value that was there before it was
+    expected, or that is something else. Then whoever waits takes it.
     """
 
     def __init__(self, target: Target) -> None:
         self.target = target
-        self.checksum: int | None = None
         self.is_there = False
+        self._is_written = False
+        self._checksum: int | None = None
         self._head, _ = codec.pack(target.array)
         self._value: Any = None
 
@@ -41,12 +42,16 @@ class Arrival:
     def give(self, value: Any) -> None:
         self._value, self.is_there = value, True
 
+    def written(self, checksum: int | None) -> None:
+        """The target is as it should be. Its checksum, if one was taken, is this."""
+        self._is_written, self._checksum, self.is_there = True, checksum, True
+
     def arrived(self, source: int) -> Arrived:
         """Raises UsageError if something else came."""
-        if self.checksum is None:
+        if not self._is_written:
             self.target.take(fitting(self._value, self.target.array, source))
             self._value = None
-        return Arrived(self.target.array, self.checksum)
+        return Arrived(self.target.array, self._checksum)
 
 
 class Seat:
@@ -178,12 +183,11 @@ class Seat:
             if expected and expected[0].fits(announced):
                 self._filling = expected.popleft()
         if self._filling is None:
-            buffers = conversation.read_arrays(announced.sizes)
+            buffers = conversation.read_arrays(announced)
             self._put(announced, codec.unpack(announced.head, buffers))
             return
         try:
-            self._filling.checksum = conversation.read_into(self._filling.target)
-            self._filling.is_there = True
+            self._filling.written(conversation.read_into(announced, self._filling.target))
         finally:
             with self.changed:
                 self._filling = None

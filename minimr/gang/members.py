@@ -70,6 +70,13 @@ class Target:
         if not (self.array.flags.c_contiguous and self.array.flags.writeable):
             raise UsageError("a target is a C-contiguous array that may be changed")
 
+    def pieces(self, size_bytes: int) -> "Iterator[Target]":
+        """It cut up, flat, into targets of so many bytes at most; a multiple of an element's."""
+        flat = self.array.reshape(-1)
+        length = size_bytes // flat.itemsize
+        for start in range(0, len(flat), length):
+            yield Target(flat[start : start + length], self.is_sum)
+
     def take(self, theirs: "npt.NDArray[Any]") -> None:
         import numpy as np
 

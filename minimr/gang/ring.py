@@ -29,7 +29,8 @@ are still equal to the byte.
 Chunks travel in segments, so that all links are busy at once: a member passes a segment on as soon
 as it has come and was added. All that will come is expected from the start, so the thread that
 receives a segment verifies it, adds it, and sums it for its next journey, a piece at a time, while
-that piece is in the processor's cache.
+that piece is in the processor's cache; from a member on the same machine it adds a piece from where
+the sender put it.
 """
 
 from collections.abc import Iterator

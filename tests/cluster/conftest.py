@@ -5,6 +5,7 @@ import random
 import pytest
 
 import minimr as mr
+from minimr.cluster import member_conversation, member_memory
 from tests.cluster.gated import GatedCount
 from tests.cluster.linked import Gang
 from tests.cluster.running import digests
@@ -40,3 +41,20 @@ def gang_of():
     yield make
     for gang in gangs:
         gang.close()
+
+
+@pytest.fixture(params=["sent", "shared"])
+def way(request, monkeypatch):
+    """How arrays pass between members: all on the connection, or all through shared memory."""
+    if request.param == "sent":
+        monkeypatch.setattr(member_memory, "reach", lambda name: None)  # As between machines.
+    monkeypatch.setattr(member_conversation, "SHARED_BYTES_MIN", 1)
+    return request.param
+
+
+@pytest.fixture
+def small_pieces(monkeypatch):
+    """Arrays have many pieces, and shared memory has few places for them."""
+    for module in (member_conversation, member_memory):
+        monkeypatch.setattr(module, "PIECE_BYTES", 64)
+    monkeypatch.setattr(member_memory, "PLACES", 2)

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+from minimr.cluster import member_memory
 from minimr.cluster.member_link import MemberLink
 
 TOKEN = bytes(range(32))
@@ -24,3 +25,10 @@ class Gang:
     def close(self):
         self.run(lambda link: link.close())
         self.pool.shutdown()
+
+
+def shared_memory(silence_s=20.0):
+    """Both ends of memory that two members share."""
+    with member_memory.offer() as offer, ThreadPoolExecutor(1) as pool:
+        taking = pool.submit(member_memory.take, member_memory.reach(offer.name), TOKEN, silence_s)
+        return offer.give(TOKEN, silence_s), taking.result(30)

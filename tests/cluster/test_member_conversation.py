@@ -3,6 +3,8 @@
 import os
 import socket
 import struct
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from minimr.cluster.member_conversation import MEMBER_KIND, Announced, Conversat
 from minimr.cluster.wire import Blob, encode_frame
 from minimr.errors import ProtocolError
 from minimr.gang.members import Target
+from tests.cluster.linked import shared_memory
 
 
 @pytest.fixture
@@ -39,8 +42,9 @@ def test_a_ping_breaks_the_silence(pair):
     other = Conversation(theirs, 0.2)
     other.ping()
     other.send("x", b"head", [])
-    assert conversation.receive() == Announced("x", b"head", [])
-    assert conversation.read_arrays([]) == []
+    announced = conversation.receive()
+    assert announced == Announced("x", b"head", [], is_shared=False)
+    assert conversation.read_arrays(announced) == []
 
 
 @pytest.mark.parametrize(
@@ -48,15 +52,17 @@ def test_a_ping_breaks_the_silence(pair):
     [
         "no list",
         ["x", b""],
+        ["x", b"", [8]],
         ["x", b"", [8], [0]],
-        [1, b"", [8]],
-        ["x", "text", [8]],
-        ["x", b"", 8],
-        ["x", b"", [-8]],
-        ["x", b"", [8.0]],
-        ["x", b"", [1 << 40]],
-        ["x", b"", [0] * 10_001],
-        ["x" * 201, b"", [8]],
+        ["x", b"", [8], False, 0],
+        [1, b"", [8], False],
+        ["x", "text", [8], False],
+        ["x", b"", 8, False],
+        ["x", b"", [-8], False],
+        ["x", b"", [8.0], False],
+        ["x", b"", [1 << 40], False],
+        ["x", b"", [0] * 10_001, False],
+        ["x" * 201, b"", [8], False],
     ],
 )
 def test_malformed_messages_and_those_over_the_limits(pair, value):
@@ -68,21 +74,17 @@ def test_malformed_messages_and_those_over_the_limits(pair, value):
 
 def message(array):
     """As it stands on the wire."""
-    frame = b"".join(encode_frame(MEMBER_KIND, ["x", b"", [array.nbytes]]))
+    frame = b"".join(encode_frame(MEMBER_KIND, ["x", b"", [array.nbytes], False]))
     return frame + array.tobytes() + struct.pack("!Q", checksum(array))
 
 
 def test_the_one_that_is_well_formed(pair):
     conversation, theirs = pair
     theirs.sendall(message(np.arange(9, dtype="u1")))
-    assert conversation.receive() == Announced("x", b"", [9])
-    (buffer,) = conversation.read_arrays([9])
+    announced = conversation.receive()
+    assert announced == Announced("x", b"", [9], is_shared=False)
+    (buffer,) = conversation.read_arrays(announced)
     assert bytes(buffer) == bytes(range(9))
-
-
-@pytest.fixture
-def small_pieces(monkeypatch):
-    monkeypatch.setattr(member_conversation, "PIECE_BYTES", 64)
 
 
 @pytest.mark.parametrize("sizes", [[], [0], [63], [64, 64], [65, 0, 1], [1000, 7, 128]])
@@ -91,8 +93,9 @@ def test_arrays_of_any_size_cross_piece_by_piece(pair, sizes):
     conversation, theirs = pair
     arrays = [os.urandom(size) for size in sizes]
     Conversation(theirs, 0.2).send("x", b"head", list(map(memoryview, arrays)))
-    assert conversation.receive() == Announced("x", b"head", sizes)
-    assert list(map(bytes, conversation.read_arrays(sizes))) == arrays
+    announced = conversation.receive()
+    assert announced == Announced("x", b"head", sizes, is_shared=False)
+    assert list(map(bytes, conversation.read_arrays(announced))) == arrays
 
 
 @pytest.mark.parametrize("dtype", ["u1", "f2", "i4", "f8", "c16"])
@@ -104,21 +107,21 @@ def test_an_array_goes_to_its_target_piece_by_piece(pair, dtype, length, is_sum)
     array, came = np.full(length, 3, dtype), np.arange(length).astype(dtype)
     expected = came + array if is_sum else came
     theirs.sendall(message(came))
-    conversation.receive()
-    assert conversation.read_into(Target(array, is_sum)) == checksum(array)
+    announced = conversation.receive()
+    assert conversation.read_into(announced, Target(array, is_sum)) == checksum(array)
     assert array.tobytes() == expected.tobytes()
 
 
-def read_arrays(conversation):
-    conversation.read_arrays([160])
+def read_arrays(conversation, announced):
+    conversation.read_arrays(announced)
 
 
-def read_sum(conversation):
-    conversation.read_into(Target(np.ones(20), is_sum=True))
+def read_sum(conversation, announced):
+    conversation.read_into(announced, Target(np.ones(20), is_sum=True))
 
 
-def read_copy(conversation):
-    conversation.read_into(Target(np.ones(20)))
+def read_copy(conversation, announced):
+    conversation.read_into(announced, Target(np.ones(20)))
 
 
 @pytest.mark.parametrize("read", [read_arrays, read_sum, read_copy])
@@ -130,9 +133,10 @@ def test_damage_is_found_wherever_an_array_goes(pair, read, place):
     sent = bytearray(message(np.arange(20.0)))
     sent[place] ^= 1
     theirs.sendall(sent)
-    assert conversation.receive().sizes == [160]
+    announced = conversation.receive()
+    assert announced.sizes == [160]
     with pytest.raises(ProtocolError, match="damaged"):
-        read(conversation)
+        read(conversation, announced)
 
 
 def test_a_checksum_that_is_known_is_not_taken_again(pair):
@@ -142,9 +146,124 @@ def test_a_checksum_that_is_known_is_not_taken_again(pair):
     known = checksum(array)
     array[3] = -1
     Conversation(theirs, 0.2).send("x", b"", [array.view("u1").data], [known])
-    sizes = conversation.receive().sizes
+    announced = conversation.receive()
     with pytest.raises(ProtocolError, match="damaged"):
-        conversation.read_arrays(sizes)
+        conversation.read_arrays(announced)
+
+
+# Through memory that both share
+
+
+@pytest.fixture
+def sharing(way):
+    """Two conversations with each other; how arrays pass is for the fixture `way` to say."""
+    assert way == "shared"
+    sockets = socket.socketpair()
+    pair = [
+        Conversation(sock, 0.2, memory)
+        for sock, memory in zip(sockets, shared_memory(0.2), strict=True)
+    ]
+    yield pair
+    for each in pair:
+        each.close()
+
+
+def in_the_background(function, *arguments):
+    thread = threading.Thread(target=function, args=arguments)
+    thread.start()
+    return thread
+
+
+only_shared = pytest.mark.parametrize("way", ["shared"], indirect=True)
+
+
+@only_shared
+@pytest.mark.parametrize("sizes", [[64], [63, 2], [64, 64], [65, 0, 1], [1000, 7, 128]])
+@pytest.mark.usefixtures("small_pieces")
+def test_arrays_of_any_size_pass_through_memory(sharing, sizes):
+    """In more pieces than there are places, so the sender waits for the one who takes them."""
+    sender, receiver = sharing
+    arrays = [os.urandom(size) for size in sizes]
+    sending = in_the_background(sender.send, "x", b"head", list(map(memoryview, arrays)))
+    announced = receiver.receive()
+    assert announced == Announced("x", b"head", sizes, is_shared=True)
+    assert list(map(bytes, receiver.read_arrays(announced))) == arrays
+    sending.join(10)
+    assert not sending.is_alive()
+
+
+@only_shared
+@pytest.mark.parametrize("dtype", ["u1", "f2", "i4", "f8", "c16"])
+@pytest.mark.parametrize("length", [1, 5, 8, 100])
+@pytest.mark.parametrize("is_sum", [True, False])
+@pytest.mark.usefixtures("small_pieces")
+def test_a_target_takes_its_array_from_memory(sharing, dtype, length, is_sum):
+    sender, receiver = sharing
+    array, came = np.full(length, 3, dtype), np.arange(length).astype(dtype)
+    expected = came + array if is_sum else came
+    sending = in_the_background(sender.send, "x", b"", [came.view("u1").data])
+    announced = receiver.receive()
+    assert announced.is_shared
+    assert receiver.read_into(announced, Target(array, is_sum)) is None
+    assert array.tobytes() == expected.tobytes()
+    sending.join(10)
+
+
+@only_shared
+def test_small_arrays_and_none_are_sent(sharing, monkeypatch):
+    sender, receiver = sharing
+    monkeypatch.setattr(member_conversation, "SHARED_BYTES_MIN", 100)
+    for size in (0, 99, 100):
+        sender.send("x", b"", [memoryview(bytes(size))])
+        announced = receiver.receive()
+        assert announced.is_shared is (size == 100)
+        assert bytes(*receiver.read_arrays(announced)) == bytes(size)
+
+
+@only_shared
+@pytest.mark.usefixtures("small_pieces")
+def test_one_who_takes_no_piece_is_noticed(sharing):
+    with pytest.raises(TimeoutError, match="heard or taken"):
+        sharing[0].send("x", b"", [memoryview(bytes(1000))])
+
+
+@only_shared
+@pytest.mark.usefixtures("small_pieces")
+def test_whoever_waits_for_a_place_wakes_up_when_it_is_over(sharing):
+    sender, receiver = sharing
+    with ThreadPoolExecutor(1) as pool:
+        sending = pool.submit(sender.send, "x", b"", [memoryview(bytes(1000))])
+        receiver.receive()
+        sender.shut()
+        with pytest.raises(OSError, match=r"left or died|Broken pipe"):
+            sending.result(10)
+
+
+@only_shared
+@pytest.mark.usefixtures("small_pieces")
+def test_a_sender_that_dies_between_two_pieces(sharing):
+    sender, receiver = sharing
+    read = receiver._read
+
+    def die(size):
+        sender.shut()
+        receiver._read = read
+        return read(size)
+
+    with ThreadPoolExecutor(1) as pool:
+        sending = pool.submit(sender.send, "x", b"", [memoryview(bytes(1000))])
+        announced = receiver.receive()
+        receiver._read = die
+        with pytest.raises(EOFError, match="left or died"):
+            receiver.read_into(announced, Target(np.zeros(1000, "u1")))
+        assert isinstance(sending.exception(10), OSError)
+
+
+def test_arrays_in_memory_that_is_not_shared(pair):
+    conversation, theirs = pair
+    theirs.sendall(b"".join(encode_frame(MEMBER_KIND, ["x", b"", [1 << 20], True])))
+    with pytest.raises(ProtocolError, match="memory that we do not share"):
+        conversation.receive()
 
 
 def test_frames_of_another_kind(pair):

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from tests.cluster.linked import TOKEN
 from tests.gang.regression import alone, training
 
 
+@pytest.mark.usefixtures("way")
 def test_it_does_what_threads_do(gang_of):
     """The same bytes and the same traffic as the in-process gang."""
 
@@ -32,6 +34,7 @@ def test_it_does_what_threads_do(gang_of):
     assert [link.sent for link in gang.links] == [each.sent for each in threads.members]
 
 
+@pytest.mark.usefixtures("way")
 def test_large_arrays_cross_without_waiting_for_each_other(gang_of):
     def program(members):
         mine = np.full(4_000_000, members.rank + 0.5)
@@ -47,6 +50,7 @@ def test_large_arrays_cross_without_waiting_for_each_other(gang_of):
     ]
 
 
+@pytest.mark.usefixtures("way")
 def test_the_parameter_server_over_tcp(gang_of):
     expected, _ = alone()
     assert [each.tobytes() for each, *_ in gang_of(3).run(training(0))] == [expected.tobytes()] * 3
@@ -64,6 +68,7 @@ def test_notes_and_what_is_saved(gang_of):
     assert notes == [{"event": "member_note", "rank": 0, "epoch": 1, "what": "x"}]
 
 
+@pytest.mark.usefixtures("way")
 def test_what_was_sent_before_leaving_is_received(gang_of):
     gang = gang_of(2)
     gang.links[0].send(1, "x", np.arange(500_000))
@@ -76,6 +81,7 @@ def test_what_was_sent_before_leaving_is_received(gang_of):
 
 
 @pytest.mark.parametrize("lost", [0, 2])
+@pytest.mark.usefixtures("way")
 def test_one_member_is_started_again(gang_of, lost):
     """The others lose it at once, and go on with the new one after `await_member`."""
     gang = gang_of(3)
@@ -123,7 +129,19 @@ def test_a_stranger_is_not_let_in():
     link.close()
 
 
-@pytest.mark.parametrize("said", [[0, 2, 1], [5, 2, 1], [1, 3, 1], [1, 2, -1], ["1", 2, 1], "x"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        [0, 2, 1, ""],
+        [5, 2, 1, ""],
+        [1, 3, 1, ""],
+        [1, 2, -1, ""],
+        ["1", 2, 1, ""],
+        [1, 2, 1, 7],
+        [1, 2, 1],
+        "x",
+    ],
+)
 def test_whoever_is_no_member_is_sent_away(said):
     link = MemberLink(0, 2, TOKEN)
     with socket.create_connection(link.address) as sock:
@@ -138,7 +156,7 @@ def test_an_epoch_that_is_over_is_sent_away(gang_of):
     gang = gang_of(2)
     with socket.create_connection(gang.links[0].address) as sock:
         greet(sock, TOKEN, ROLE)
-        sock.sendall(b"".join(encode_frame(HELLO_KIND, [1, 2, 1])))
+        sock.sendall(b"".join(encode_frame(HELLO_KIND, [1, 2, 1, ""])))
         sock.settimeout(10)
         while sock.recv(100):
             pass  # Its own introduction, and then the end.
@@ -148,22 +166,31 @@ def test_an_epoch_that_is_over_is_sent_away(gang_of):
 # Between processes
 
 CHILD = """
+import os
 import sys
 import numpy as np
 import minimr as mr
 from minimr.cluster.member_link import MemberLink
+from minimr.cluster.member_memory import SharedMemory
 from tests.cluster.linked import TOKEN
 from tests.gang.regression import training
 
-rank = int(sys.argv[1])
-link = MemberLink(rank, 3, bytes(range(32)), silence_s=float(sys.argv[2]))
+rank, silence_s, signal, pieces = int(sys.argv[1]), *map(float, sys.argv[2:])
+if rank == 2 and pieces:
+    put, left = SharedMemory.put, iter(range(int(pieces)))
+    def put_or_end(self, piece):
+        if next(left, None) is None:
+            os.kill(os.getpid(), int(signal))
+        put(self, piece)
+    SharedMemory.put = put_or_end
+link = MemberLink(rank, 3, bytes(range(32)), silence_s=silence_s)
 print(*link.address, flush=True)
 fields = sys.stdin.readline().split()
 link.connect([(host, int(port)) for host, port in zip(fields[::2], fields[1::2])], 1)
-total = mr.all_reduce(link, np.full(3_000_001, rank + 1.0))
-parameters, *_ = training(0)(link)
-print(total.min(), total.max(), parameters.tobytes().hex(), flush=True)
 try:
+    total = mr.all_reduce(link, np.full(3_000_001, rank + 1.0))
+    parameters, *_ = training(0)(link)
+    print(total.min(), total.max(), parameters.tobytes().hex(), flush=True)
     link.receive(2, "never")
 except mr.MemberLost as lost:
     print("lost", lost.rank, flush=True)
@@ -171,14 +198,13 @@ link.close()
 """
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("end", "silence_s"), [(signal.SIGKILL, 20.0), (signal.SIGSTOP, 3.0)])
-def test_between_processes_and_one_dies_or_hangs(end, silence_s):
-    """Whoever hangs is found by its silence; on a busy machine those who live may be silent, too,
-    so it is long enough for that."""
+@contextmanager
+def three_processes(end, silence_s, pieces=0):
+    """They have met, and work; the last one ends itself in this way after so many pieces."""
+    arguments = [str(silence_s), str(int(end)), str(pieces)]
     children = [
         subprocess.Popen(
-            [sys.executable, "-c", CHILD, str(rank), str(silence_s)],
+            [sys.executable, "-c", CHILD, str(rank), *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -192,10 +218,7 @@ def test_between_processes_and_one_dies_or_hangs(end, silence_s):
         for child in children:
             child.stdin.write(addresses + "\n")
             child.stdin.flush()
-        expected = f"6.0 6.0 {alone()[0].tobytes().hex()}\n"
-        assert [child.stdout.readline() for child in children] == [expected] * 3
-        children[2].send_signal(end)
-        assert [child.stdout.readline() for child in children[:2]] == ["lost 2\n"] * 2
+        yield children
         children[2].kill()
         assert [child.wait() for child in children[:2]] == [0, 0]
     finally:
@@ -205,3 +228,27 @@ def test_between_processes_and_one_dies_or_hangs(end, silence_s):
             child.wait()
             child.stdin.close()
             child.stdout.close()
+
+
+ENDS = [(signal.SIGKILL, 20.0), (signal.SIGSTOP, 3.0)]
+"""Whoever hangs is found by its silence; on a busy machine those who live may be silent, too, so it
+is long enough for that."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("end", "silence_s"), ENDS)
+def test_between_processes_and_one_dies_or_hangs(end, silence_s):
+    with three_processes(end, silence_s) as children:
+        expected = f"6.0 6.0 {alone()[0].tobytes().hex()}\n"
+        assert [child.stdout.readline() for child in children] == [expected] * 3
+        children[2].send_signal(end)
+        assert [child.stdout.readline() for child in children[:2]] == ["lost 2\n"] * 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("end", "silence_s"), ENDS)
+def test_one_dies_or_hangs_between_two_pieces_of_shared_memory(end, silence_s):
+    """Whoever notices it leaves, and may be the one whom the other loses first."""
+    with three_processes(end, silence_s, pieces=20) as children:
+        told = [child.stdout.readline() for child in children[:2]]
+        assert told in (["lost 2\n"] * 2, ["lost 1\n", "lost 2\n"], ["lost 2\n", "lost 0\n"])

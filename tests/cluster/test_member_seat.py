@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 import minimr as mr
-from minimr.cluster import member_conversation
 from minimr.cluster.member_conversation import Conversation
 from minimr.cluster.member_seat import Seat
 from minimr.gang import ring
@@ -17,15 +16,14 @@ from minimr.shuffle import codec
 
 
 @pytest.fixture
-def small_pieces(monkeypatch):
-    monkeypatch.setattr(member_conversation, "PIECE_BYTES", 64)
+def small_segments(monkeypatch, small_pieces):
     monkeypatch.setattr(ring, "SEGMENT_BYTES", 160)
     monkeypatch.setattr(ring, "SWAP_BYTES", 160)
 
 
 @pytest.mark.parametrize("size", [2, 3, 4])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.complex128, np.int16])
-@pytest.mark.usefixtures("small_pieces")
+@pytest.mark.usefixtures("small_segments", "way")
 def test_all_reduce_does_what_threads_do(gang_of, size, dtype):
     """The same bytes and the same traffic, with several pieces a segment and segments a chunk."""
 
@@ -40,7 +38,7 @@ def test_all_reduce_does_what_threads_do(gang_of, size, dtype):
 
 
 @pytest.mark.parametrize("size", [2, 3, 4])
-@pytest.mark.usefixtures("small_pieces")
+@pytest.mark.usefixtures("small_segments", "way")
 def test_what_is_no_number_is_the_same_everywhere(gang_of, size):
     """To the bit, though which of two such values a sum becomes depends on how it is added."""
 
@@ -52,7 +50,7 @@ def test_what_is_no_number_is_the_same_everywhere(gang_of, size):
 
 
 @pytest.mark.parametrize("length", [20, 401])
-@pytest.mark.usefixtures("small_pieces")
+@pytest.mark.usefixtures("small_segments")
 def test_damage_stops_an_all_reduce(gang_of, monkeypatch, length):
     """Of two members that swap, and on the ring: a bit is flipped in each piece that comes."""
     fill = Conversation._fill
@@ -94,7 +92,9 @@ def test_damage_after_an_addition_is_found_by_the_next(gang_of):
     gang_of(3).run(program)
 
 
-def test_what_came_before_it_was_expected_and_what_comes_after(gang_of):
+def test_what_came_before_it_was_expected_and_what_comes_after(gang_of, way):
+    """A checksum is there only for what came, not through memory, and when it was expected."""
+
     def program(link):
         if link.rank == 0:
             link.send(1, "x", np.full(3, 1.0))
@@ -108,17 +108,18 @@ def test_what_came_before_it_was_expected_and_what_comes_after(gang_of):
         arrays = [np.ones(3) for _ in range(3)]
         with link.expect(0, "x", [Target(array, is_sum=True) for array in arrays]) as arrivals:
             link.send(0, "go on", None)
-            met = [arrived.checksum is None for arrived in arrivals]
+            met = [arrived.checksum is not None for arrived in arrivals]
         return [array.tolist() for array in arrays], met, link.receive(0, "x")
 
-    _, (arrays, was_early, more) = gang_of(2).run(program)
+    _, (arrays, has_checksum, more) = gang_of(2).run(program)
     assert arrays == [[2.0] * 3, [3.0] * 3, [4.0] * 3]
-    assert was_early == [True, True, False]
+    assert has_checksum == [False, False, way == "sent"]
     assert more == "more"
 
 
 @pytest.mark.parametrize("other", [np.ones(4), np.ones(3, np.float32), "text", [np.ones(3)]])
 @pytest.mark.parametrize("is_early", [True, False])
+@pytest.mark.usefixtures("way")
 def test_what_is_no_such_array_is_an_error(gang_of, other, is_early):
     def program(link):
         if link.rank == 0:
@@ -145,6 +146,7 @@ def test_what_cannot_be_written_is_no_target(array):
         Target(array)
 
 
+@pytest.mark.usefixtures("way")
 def test_nothing_is_written_behind_the_block(gang_of):
     def program(link):
         if link.rank == 0:
@@ -198,10 +200,10 @@ def seat_begins(seat):
     """Let the reader say that it has begun, for nobody else needs to know."""
     read_into = seat.conversation.read_into
 
-    def telling(target):
+    def telling(announced, target):
         with seat.changed:
             seat.changed.notify_all()
-        return read_into(target)
+        return read_into(announced, target)
 
     seat.conversation.read_into = telling
 
