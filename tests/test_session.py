@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import minimr as mr
-from minimr.cluster.client import Watched
+from minimr.cluster.client import Client, Watched
 from minimr.jobs.wordcount import WordCount
 from minimr.observe.checks import judged
 from minimr.observe.log import read_log
@@ -299,6 +299,21 @@ class TestDatasets:
             monkeypatch.setattr(Watched, "wait", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 dataset.round(Endless)
+            assert sum(dict(dataset.round(Where)).values()) == 100
+
+    def test_an_interrupt_may_strike_when_the_name_is_taken(self, cluster, numbers, monkeypatch):
+        """Ctrl-C is between two instructions: what was taken from the queue is lost."""
+        take = Client._next
+
+        def taken_and_lost(client, queue):
+            take(client, queue)
+            monkeypatch.setattr(Client, "_next", take)
+            raise KeyboardInterrupt
+
+        with cluster.load(numbers, "libsvm", partitions=4) as dataset:
+            monkeypatch.setattr(Client, "_next", taken_and_lost)
+            with pytest.raises(KeyboardInterrupt):
+                dataset.round(Where)
             assert sum(dict(dataset.round(Where)).values()) == 100
 
     def test_a_derived_dataset_outlives_the_closing_of_its_parent(self, cluster, numbers):

@@ -38,8 +38,8 @@ class Client:
         self._connection = Connection(sock)
         self._numbers = count(1)
         self._lock = threading.Lock()
-        self._waiting: dict[int, SimpleQueue[Answer]] = {}
-        self._watching: dict[str, SimpleQueue[Answer]] = {}
+        self._waiting: dict[int, _Answers] = {}
+        self._watching: dict[str, _Answers] = {}
         self._lost: str | None = None
         threading.Thread(target=self._read, name="client", daemon=True).start()
 
@@ -62,7 +62,7 @@ class Client:
 
         The lines come addressed to the job, so the job cannot be watched on the same client.
         """
-        queue: SimpleQueue[Answer] = SimpleQueue()
+        queue = _Answers()
         with self._lock:
             self._watching[job] = queue
         self._send(m.GetLog(self.next_request(), job), queue)
@@ -84,10 +84,8 @@ class Client:
     def drop_dataset(self, job: str) -> None:
         self._connection.send([m.DropDataset(job)])
 
-    def _send(
-        self, request: Any, queue: "SimpleQueue[Answer] | None" = None
-    ) -> "SimpleQueue[Answer]":
-        queue = queue or SimpleQueue()
+    def _send(self, request: Any, queue: "_Answers | None" = None) -> "_Answers":
+        queue = queue or _Answers()
         with self._lock:
             if self._lost is not None:
                 raise NoCoordinator(self._lost)
@@ -95,7 +93,7 @@ class Client:
         self._connection.send([request])
         return queue
 
-    def _next(self, queue: "SimpleQueue[Answer]") -> Answer:
+    def _next(self, queue: "_Answers") -> Answer:
         answer = queue.get()
         if answer is None:
             raise NoCoordinator(self._lost or "the coordinator is gone")
@@ -148,7 +146,21 @@ class Client:
             queue.put(message)
 
 
-class _Noting(SimpleQueue[Answer]):
+class _Answers(SimpleQueue[Answer]):
+    """Answers to one who waits.
+
+    The reply stays, for Ctrl-C may strike between taking it from the queue and reading it.
+    """
+
+    reply: m.Reply | None = None
+
+    def put(self, item: Answer, block: bool = True, timeout: float | None = None) -> None:
+        if isinstance(item, m.Reply):
+            self.reply = item
+        super().put(item, block, timeout)
+
+
+class _Noting(_Answers):
     """Answers to one who waits, beside others who wait, too."""
 
     def __init__(self, arrived: Lines) -> None:
@@ -163,25 +175,24 @@ class _Noting(SimpleQueue[Answer]):
 class Watched:
     """A job under way, seen from the client."""
 
-    def __init__(self, client: Client, queue: "SimpleQueue[Answer]") -> None:
+    def __init__(self, client: Client, queue: _Answers) -> None:
         self._client, self._queue = client, queue
-        self._job: str | None = None
 
     @property
     def job(self) -> str:
         """Its name. Waits for the coordinator to give it; UsageError if it refuses the job."""
-        if self._job is None:
-            self._job = str(_value(self._client._next(self._queue)))
-        return self._job
+        while self._queue.reply is None:
+            self._client._next(self._queue)
+        return str(_value(self._queue.reply))
 
     def wait(self, on_events: OnEvents | None = None) -> m.Ended:
         """Block until the job ends well. Raises JobFailed or JobCancelled otherwise."""
-        self._job = self.job
+        job = self.job
         while not isinstance(answer := self._client._next(self._queue), m.Ended):
             if isinstance(answer, m.Events) and on_events is not None:
                 on_events(*answer.lines)
         if answer.cancelled:
-            raise JobCancelled(f"{self._job} was cancelled")
+            raise JobCancelled(f"{job} was cancelled")
         if not answer.ok:
             raise JobFailed(answer.error)
         return answer
