@@ -54,10 +54,15 @@ class Trace:
 class NotFinite(Exception):
     """The descent left the finite numbers. `train` turns it into an error that says what to do."""
 
-    def __init__(self, what: str, iteration: int) -> None:
+    def __init__(
+        self, what: str, iteration: int, *, apart: bool = False, staleness: int = 0
+    ) -> None:
+        """`apart`: partitions descend by themselves. `staleness`: of gradients, in updates."""
         super().__init__(f"{what} at iteration {iteration}")
         self.what = what
         self.iteration = iteration
+        self.apart = apart
+        self.staleness = staleness
 
 
 class Descent:

@@ -12,6 +12,12 @@ loss; hinge and quantile have no curvature, and only a penalty can make them div
 loss has no bound: its curvature is the mean count, so the largest label stands for it, which is
 right about the solution. A network has none either. Momentum changes the 2 (optimizers.py).
 
+Two things that strategies do ask for shorter steps. Where members step along their own rows, as
+those of `local`, `average` and `async` do, the H of every partition counts, and the steepest is at
+least as steep as the whole. And where gradients are up to s updates old, as a parameter server's
+are, steps overshoot: of delays that vary, a step is safe below (3/2 + 1/(2s + 2)) / ((s + 1)
+lambda_max) (Erbe, Xia and Yu 1995). The message names 1 / ((s + 1) lambda_max).
+
 Nothing scales the features here, as nothing does in MLlib. A feature in the hundreds has a mean
 square in the ten thousands, and allows a step of 0.0001 at the most.
 """
@@ -55,6 +61,19 @@ def second_moments(X: Matrix, columns: int, intercept: bool, full: bool) -> Matr
         return wide.T @ wide if full else np.einsum("ij,ij->j", wide, wide)
 
 
+class SteepestRound(mr.Job):
+    """The largest eigenvalue of the partitions' own X'X / n, or the largest bound of one."""
+
+    full: bool
+
+    def map_block(self, block: mr.Block) -> Iterator[tuple[int, float]]:
+        columns, intercept = self.state["columns"], self.state["intercept"]
+        moments = second_moments(block["X"], columns, intercept, self.full) / max(len(block), 1)
+        yield 0, _largest(moments)
+
+    reduce = mr.Max()
+
+
 def advice(failure: NotFinite, problem: Problem, data: LabeledData) -> str:
     """The message for a descent that failed: what happened, why, and what to do."""
     step = problem.schedule.step
@@ -70,10 +89,14 @@ def advice(failure: NotFinite, problem: Problem, data: LabeledData) -> str:
     if not isfinite(curvature.largest):
         return f"{happened} The squares of the features overflow; scale the features down."
     bound, sure = _loss_curvature(problem, data)
-    safe_step = problem.optimizer.stable_step(curvature.largest * bound + _l2_of(problem))
+    steepest = _steepest(data, problem.model.intercept) if failure.apart else curvature.largest
+    safe_step = problem.optimizer.stable_step(steepest * bound + _l2_of(problem))
+    if failure.staleness:
+        safe_step /= 2.0 * (failure.staleness + 1)
     if step > safe_step:
+        exact = curvature.exact and bound == 1.0 and not failure.apart
         return (
-            f"{happened} {_name_of(curvature, bound, sure)} for this data is "
+            f"{happened} {_name_of(failure, exact, sure)} for this data is "
             f"{_rounded_down(safe_step)}: pass that, or scale the features to mean 0 and variance "
             f"1 (the largest now is feature {curvature.largest_feature}, root mean square "
             f"{curvature.root_mean_square:.3g})."
@@ -86,10 +109,11 @@ def advice(failure: NotFinite, problem: Problem, data: LabeledData) -> str:
     return f"{happened} The labels or the initial weights are too large to square; scale them down."
 
 
-def _name_of(curvature: "Curvature", bound: float, sure: bool) -> str:
+def _name_of(failure: NotFinite, exact: bool, sure: bool) -> str:
     if not sure:
         return "A step that is safe near the solution"
-    exact = curvature.exact and bound == 1.0
+    if failure.staleness:
+        return f"A step that bears gradients {failure.staleness} updates old, as they may be,"
     return "The largest safe step" if exact else "A step that is surely safe"
 
 
@@ -125,14 +149,28 @@ def curvature_of(data: LabeledData, intercept: bool) -> Curvature:
     if not np.isfinite(moments).all():
         return Curvature(inf, full, 0, inf)
     mean_squares: Vector = np.diagonal(moments) if full else moments
-    largest = np.linalg.eigvalsh(moments).max(initial=0.0) if full else mean_squares.sum()
     features = mean_squares[:columns]
     return Curvature(
-        float(largest),
+        _largest(moments),
         exact=full,
         largest_feature=int(features.argmax()) + 1 if columns else 0,
         root_mean_square=float(np.sqrt(features.max(initial=0.0))),
     )
+
+
+def _steepest(data: LabeledData, intercept: bool) -> float:
+    """The largest curvature of a partition, or a bound above it; one round."""
+    columns = data.features
+    state = {"columns": columns, "intercept": intercept}
+    job = SteepestRound(full=columns <= FULL_MATRIX_COLUMNS)
+    [(_, steepest)] = data.dataset.round(job, state=state)
+    return float(steepest)
+
+
+def _largest(moments: Matrix) -> float:
+    """The largest eigenvalue of a matrix, or the trace of one whose diagonal this is."""
+    full = moments.ndim == 2
+    return float(np.linalg.eigvalsh(moments).max(initial=0.0) if full else moments.sum())
 
 
 def _rounded_down(step: float) -> str:

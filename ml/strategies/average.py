@@ -62,7 +62,7 @@ def average(
     parameters = sums[:-1] / sums[-1]
     seconds = [0.0, time.perf_counter() - began]
     losses = [loss_at(problem, data, each) for each in (start, parameters)]
-    trace = finite(Trace(parameters, losses, problem.iterations, seconds=seconds))
+    trace = finite(Trace(parameters, losses, problem.iterations, seconds=seconds), apart=True)
     trace.sent_bytes = round_bytes(problem, data)
     return trace
 

@@ -84,13 +84,18 @@ def refuse(name: str, problem: Problem, on_step: OnStep | None, tolerance: bool)
         )
 
 
-def finite(trace: Trace) -> Trace:
-    """The trace itself. Raises NotFinite if the descent left the finite numbers on the way."""
+def finite(trace: Trace, apart: bool = False, staleness: int = 0) -> Trace:
+    """The trace itself. Raises NotFinite if the descent left the finite numbers on the way.
+
+    `apart`: whether it takes steps along the rows of single members. `staleness`: how many updates
+    old its gradients may be.
+    """
     for number, loss in enumerate(trace.loss_history, 1):
         if not isfinite(loss):
-            raise NotFinite(f"the loss became {loss}", number)
+            raise NotFinite(f"the loss became {loss}", number, apart=apart, staleness=staleness)
     if not np.isfinite(trace.parameters).all():
-        raise NotFinite("the weights stopped being finite numbers", len(trace.loss_history))
+        what, number = "the weights stopped being finite numbers", len(trace.loss_history)
+        raise NotFinite(what, number, apart=apart, staleness=staleness)
     return trace
 
 

@@ -149,5 +149,6 @@ def local(
     job = LocalGang(problem=problem.options(), steps=steps)
     members = run_gang(data, job, {"start": start})
     found = members[0]
-    trace = finite(Trace(found["parameters"], list(found["losses"]), int(found["updates"])))
+    trace = Trace(found["parameters"], list(found["losses"]), int(found["updates"]))
+    finite(trace, apart=steps > 1)
     return told(trace, members)

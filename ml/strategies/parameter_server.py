@@ -150,8 +150,10 @@ def ssp(
     tails = [tail for tail in found["tails"] if tail[1] > 0]
     losses = [loss / rows + penalty for loss, rows, penalty in tails]
     last = loss_at(problem, data, found["parameters"])
-    trace = finite(Trace(found["parameters"], [*losses, last], len(tails)))
+    trace = Trace(found["parameters"], [*losses, last], len(tails))
     trace.staleness = list(found["staleness"])
+    usual = len(members) - 1 if staleness is None else staleness
+    finite(trace, apart=staleness is None, staleness=max([usual, *trace.staleness]))
     # Nobody notes the time of an update: it is placed by its number among the clocks of member 0.
     clocks = found["seconds"] or [0.0]
     per_clock = max(len(losses) / len(clocks), 1.0)

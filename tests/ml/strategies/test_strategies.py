@@ -1,5 +1,6 @@
 """Every strategy against its oracle, the plain descent, and against the loss of its members."""
 
+import re
 from itertools import count, pairwise
 
 import numpy as np
@@ -16,6 +17,7 @@ from ml import (
     train,
 )
 from ml.descent import Descent
+from ml.divergence import curvature_of
 from ml.strategies import find_strategy
 from ml.strategies.average import solve
 from ml.strategies.parameter_server import Steps
@@ -291,6 +293,20 @@ def test_features_as_float32_give_the_same_to_some_digits(strategy):
 def test_divergence_is_explained_by_every_strategy(strategy):
     with pytest.raises(Diverged, match="step"):
         trained(strategy, model_for(strategy), step=1e12, iterations=40)
+
+
+@pytest.mark.parametrize("strategy", ["sync", "ssp:2", "async", "local:8", "average"])
+def test_the_step_that_is_named_is_safe_for_the_strategy(strategy):
+    """One partition is steeper than all together, and old gradients bear shorter steps."""
+    steep = X * np.where(np.arange(ROWS) < CUTS[1], 3.0, 1.0)[:, None]
+    data = labeled_data(*((steep[a:b], Y[a:b]) for a, b in pairwise(CUTS)))
+    largest = curvature_of(data, intercept=True).largest
+    settings = {"data": data, "penalty": None, "strength": 0.0, "iterations": 400}
+    with pytest.raises(Diverged, match="step=") as failure:
+        trained(strategy, step=8.0 / largest, **settings)
+    named = float(re.search(r" is ([0-9.e-]+): pass that", str(failure.value))[1])
+    found = trained(strategy, step=named, **settings)
+    assert found.loss_history[-1] < found.loss_history[0]
 
 
 @pytest.mark.parametrize(
