@@ -71,12 +71,17 @@ def targets_of(y: Any, rows: int) -> Vector:
 def class_labels_of(y: Any, rows: int) -> Labels:
     """y as classes (rows,): texts or numbers, but no fractions."""
     labels = labels_of(y, rows)
+    refuse_fractions(labels)
+    return labels
+
+
+def refuse_fractions(labels: Labels) -> None:
+    """Raise ArgumentError for labels that are no classes."""
     if labels.dtype.kind == "f" and (labels != np.floor(labels)).any():
         raise ArgumentError(
             "Unknown label type: continuous. The labels of classes are whole numbers or texts; "
             "for numbers use a regressor."
         )
-    return labels
 
 
 def check_width(features: int, expected: int, estimator: object) -> None:

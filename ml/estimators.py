@@ -36,7 +36,7 @@ import numpy as np
 
 from ml import scikit
 from ml.arguments import choice
-from ml.array_inputs import Labels, class_labels_of, features_of, targets_of
+from ml.array_inputs import Labels, class_labels_of, features_of, refuse_fractions, targets_of
 from ml.class_labels import all_labels, check_known, classes_in, encoded
 from ml.descent import OnStep
 from ml.errors import ArgumentError
@@ -276,6 +276,7 @@ class DescentClassifier:
             refuse_labels(y)
             with opened(self, X) as data:
                 found = classes_in(data) if classes is None else classes
+                refuse_fractions(found)
                 numbered = encoded(data, found)
                 try:
                     yield numbered, found

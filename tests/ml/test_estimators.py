@@ -278,6 +278,11 @@ def test_what_cannot_be_fitted(make, y, said):
         make.fit(X, y)
 
 
+def test_resident_numbers_are_no_classes():
+    with pytest.raises(ArgumentError, match="Unknown label type: continuous"):
+        DescentClassifier().fit(labeled_data((X, Y)))
+
+
 def test_rows_with_labels_of_their_own_need_no_y():
     for make in (DescentRegressor(), DescentClassifier()):
         with pytest.raises(ArgumentError, match="has its labels already"):
