@@ -1,5 +1,6 @@
 """`minimr compare`: several ways of distributing one training, side by side."""
 
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,8 +9,12 @@ import click
 from cli.address import address_option, refuse_own_workers
 from cli.charts import sparkline
 from cli.curves import Curve, Panel, draw
+from cli.fitting import refuse_nowhere
 from cli.output import print_json, print_lines, say
 from cli.progress import progress
+from cli.train import classes_of
+from cli.train_options import layer_sizes, svg_path
+from minimr.errors import UsageError
 from minimr.observe.sentences import size
 
 if TYPE_CHECKING:
@@ -31,9 +36,10 @@ def _slow(_ctx: click.Context, _option: click.Parameter, text: str | None) -> An
         found = {name.strip(): float(value) for name, _, value in pairs}
     except ValueError:
         found = {}
-    if not {"worker", "factor"} <= set(found) <= {"worker", "factor", "share"}:
+    whole = found.get("worker", 0.0).is_integer()
+    if not (whole and {"worker", "factor"} <= set(found) <= {"worker", "factor", "share"}):
         raise click.BadParameter(f"{text!r} is not of the form worker=1,factor=4[,share=0.3]")
-    if not (found["factor"] >= 1 and 0 < found.get("share", 1.0) <= 1):
+    if not (1 <= found["factor"] < inf and 0 < found.get("share", 1.0) <= 1):
         raise click.BadParameter("factor is 1 or more, and share in (0, 1]")
     return found
 
@@ -48,7 +54,12 @@ def _slow(_ctx: click.Context, _option: click.Parameter, text: str | None) -> An
     "travel compressed: ssp:4:half, async:top-k, allreduce:sign.",
 )
 @click.option("--loss", default="squared", show_default=True, help="What is minimised.")
-@click.option("--hidden", metavar="N,...", help="Hidden layers: a network, not a linear model.")
+@click.option(
+    "--hidden",
+    callback=layer_sizes,
+    metavar="N,...",
+    help="Hidden layers: a network, not a linear model.",
+)
 @click.option("--iterations", type=COUNT, default=50, show_default=True)
 @click.option("--step", type=float, default=0.1, show_default=True)
 @click.option("--optimizer", default="sgd", show_default=True)
@@ -57,7 +68,13 @@ def _slow(_ctx: click.Context, _option: click.Parameter, text: str | None) -> An
 @click.option("--slow", callback=_slow, metavar="worker=R,factor=F", help="Make one straggle.")
 @click.option("--workers", type=COUNT, default=2, show_default=True)
 @click.option("--partitions", type=COUNT, default=8, show_default=True)
-@click.option("--plot", type=click.Path(path_type=Path), help="Draw the losses into an SVG file.")
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path),
+    callback=svg_path,
+    metavar="FILE.svg",
+    help="Where to draw the losses.",
+)
 @click.option("--log", type=click.Path(path_type=Path), help="Write the event log of it all there.")
 @address_option("Use the cluster with this connection file, not workers of one's own.")
 @click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON.")
@@ -65,7 +82,7 @@ def compare(
     data: str,
     strategies: str,
     loss: str,
-    hidden: str | None,
+    hidden: tuple[int, ...] | None,
     slow: dict[str, float] | None,
     workers: int,
     partitions: int,
@@ -77,8 +94,8 @@ def compare(
 ) -> None:
     """Train one model in several ways, and tell what each costs.
 
-    DATA is libsvm text. --slow makes one member straggle: in every step, or with share=S in that
-    share of them at random. It ends with what one process of plain numpy takes.
+    DATA is what `minimr train` takes. --slow makes one member straggle: in every step, or with
+    share=S in that share of them at random. It ends with what one process of plain numpy takes.
 
     \b
     Examples:
@@ -88,20 +105,23 @@ def compare(
       minimr check-log a.log
     """
     refuse_own_workers(address)
+    refuse_nowhere(plot)
     from minimr.session import Cluster
-    from ml import load_libsvm
     from ml.comparison import compare as run
     from ml.comparison import verdict
+    from ml.labeled_data import load_file
 
-    model = _model(loss, hidden)
-    names = [name.strip() for name in strategies.split(",") if name.strip()]
+    names = _names(strategies)
     with (
         progress() as shown,
         Cluster(workers, address=address, log=log, on_event=shown.on_event) as cluster,
     ):
-        rows = load_libsvm(data, partitions=partitions, cluster=cluster)
+        rows = load_file(data, partitions=partitions, cluster=cluster)
+        model = _model(loss, hidden, classes_of(rows, loss, None))
         delays = _delays(slow, rows.dataset.members_max, rows.dataset.partitions)
         found, single = run(model, rows, names, delays=delays, **settings)
+        if not all(each.loss_history for each in (single, *(one.trained for one in found))):
+            raise UsageError("no mini-batch held a row: give a larger --fraction")
     cost = verdict(found, single)
     if plot is not None:
         plot.write_text(draw(_panels(found), "loss"), "utf-8")
@@ -112,18 +132,24 @@ def compare(
         print_lines([*_table(found, single), "", cost])
 
 
-def _model(loss: str, hidden: str | None) -> "Model":
+def _names(strategies: str) -> list[str]:
+    """The strategies' names. Raises UsageError for none, ArgumentError for one that is none."""
+    from ml.strategies import find_strategy
+
+    names = [name.strip() for name in strategies.split(",") if name.strip()]
+    if not names:
+        raise UsageError("--strategies names none: give some, as in --strategies sync,allreduce")
+    for name in names:
+        find_strategy(name)
+    return names
+
+
+def _model(loss: str, hidden: tuple[int, ...] | None, classes: int) -> "Model":
     from ml import Linear, MultilayerPerceptron
 
     if hidden is None:
-        return Linear(loss, intercept=True)
-    try:
-        layers = tuple(int(each) for each in hidden.split(","))
-    except ValueError:
-        raise click.BadParameter(
-            f"{hidden!r} is not a list of sizes, as in 16,8", param_hint="--hidden"
-        ) from None
-    return MultilayerPerceptron(layers, loss)
+        return Linear(loss, intercept=True, classes=classes)
+    return MultilayerPerceptron(hidden, loss, classes=classes)
 
 
 def _delays(slow: dict[str, float] | None, members: int, partitions: int) -> "Delays | None":

@@ -51,7 +51,7 @@ def carry_out(
     """Train as the options say, save the model and report on it. Without `model_of`: MLlib's."""
     refuse_own_workers(address)
     for path in (model_path, plot, settings["checkpoint"]):
-        _refuse_nowhere(path)
+        refuse_nowhere(path)
     from minimr.session import Cluster
     from ml.any_model import measure
     from ml.labeled_data import load_file
@@ -174,6 +174,8 @@ def _checked(settings: Settings, split: list[float] | None) -> str:
 
     strategy: str = settings["strategy"]
     find_strategy(strategy)
+    if settings["reg_param"] and settings["reg_type"] == NO_PENALTY:
+        raise UsageError("--reg-param has no effect without --reg-type, as in --reg-type l2")
     if settings["patience"] and split is None:
         raise UsageError("--patience needs rows to stop by: add --split 3,1 or --split 3,1,1")
     if settings["patience"] and strategy not in TOLD:
@@ -185,8 +187,10 @@ def _checked(settings: Settings, split: list[float] | None) -> str:
     return strategy
 
 
-def _refuse_nowhere(path: str | Path | None) -> None:
+def refuse_nowhere(path: str | Path | None) -> None:
     """Raise UsageError for a file that could not be written when the work is done."""
+    if path and Path(path).is_dir():
+        raise UsageError(f"{path} cannot be written: it is a directory; name a file in it")
     if path and not (folder := Path(path).parent).is_dir():
         raise UsageError(f"{path} cannot be written: there is no directory {folder}; make it first")
 

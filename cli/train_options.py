@@ -37,15 +37,19 @@ def _weights(_ctx: click.Context, _option: click.Parameter, text: str | None) ->
     return weights
 
 
-def _svg(_ctx: click.Context, _option: click.Parameter, path: Path | None) -> Path | None:
+def svg_path(_ctx: click.Context, _option: click.Parameter, path: Path | None) -> Path | None:
     """The name of an SVG document."""
     if path is not None and path.suffix.lower() != ".svg":
         raise click.BadParameter(f"{path} is not an SVG file by its name, as loss.svg is")
     return path
 
 
-def _layers(_ctx: click.Context, _option: click.Parameter, text: str) -> tuple[int, ...]:
+def layer_sizes(
+    _ctx: click.Context, _option: click.Parameter, text: str | None
+) -> tuple[int, ...] | None:
     """Sizes with commas between them, as in 16,8."""
+    if text is None:
+        return None
     try:
         return tuple(int(each) for each in text.split(","))
     except ValueError:
@@ -143,7 +147,7 @@ tolerance_option = click.option(
 )
 hidden_option = click.option(
     "--hidden",
-    callback=_layers,
+    callback=layer_sizes,
     default="16",
     show_default=True,
     metavar="N,...",
@@ -175,7 +179,7 @@ place_options = together(
     click.option(
         "--plot",
         type=click.Path(path_type=Path),
-        callback=_svg,
+        callback=svg_path,
         metavar="FILE.svg",
         help="Where to draw the loss.",
     ),

@@ -64,13 +64,38 @@ def test_the_log_of_a_parameter_server_shows_that_it_kept_its_bound(tmp_path):
         (["--slow", "worker=x,factor=2"], "worker=1,factor=4"),
         (["--slow", "worker=1,factor=0.5"], "factor is 1 or more"),
         (["--slow", "worker=1,factor=2,share=0"], "share in"),
+        (["--slow", "worker=1.5,factor=2"], "worker=1,factor=4"),
+        (["--slow", "worker=nan,factor=2"], "worker=1,factor=4"),
+        (["--slow", "worker=1,factor=inf"], "factor is 1 or more"),
         (["--hidden", "8,x"], "not a list of sizes"),
+        (["--strategies", " , "], "names none"),
+        (["--strategies", "sync,ring"], "strategy must be one of"),
+        (["--plot", "loss.png"], "not an SVG file"),
+        (["--plot", "nowhere/loss.svg"], "no directory nowhere"),
     ],
 )
-def test_what_makes_no_sense_is_refused_before_anything_starts(arguments, text):
+def test_what_makes_no_sense_is_refused_before_anything_starts(arguments, text, monkeypatch):
+    monkeypatch.setattr("minimr.session.Cluster", None)
     done = run(*arguments)
     assert done.exit_code == 2
     assert text in done.output
+
+
+@pytest.mark.slow
+def test_data_by_its_name_with_as_many_classes_as_its_labels_say(tmp_path):
+    table = tmp_path / "a.csv"
+    table.write_text("x,y\n1,0\n2,1\n3,2\n")
+    settings = ["--strategies", "sync", "--loss", "softmax", "--iterations", "2", "--json"]
+    done = CliRunner().invoke(main, ["compare", str(table), *settings])
+    assert done.exit_code == 0, done.output
+    first = json.loads(done.stdout)["strategies"][0]["loss_history"][0]
+    assert first == pytest.approx(np.log(3))
+
+
+@pytest.mark.slow
+def test_batches_without_a_row_are_told():
+    done = run("--strategies", "sync", "--iterations", "1", "--fraction", "1e-9")
+    assert (done.exit_code, "a larger --fraction" in done.output) == (2, True)
 
 
 def test_losses_are_drawn_against_what_was_sent_until_then():
