@@ -23,7 +23,7 @@ from ml.checks import fitted_to
 from ml.delays import Delays
 from ml.descent import NotFinite, OnStep, Trace
 from ml.divergence import advice
-from ml.errors import Diverged
+from ml.errors import ArgumentError, Diverged
 from ml.labeled_data import LabeledData
 from ml.model_file import read_model, write_model
 from ml.models import Model, model_from
@@ -131,8 +131,8 @@ def train(
         one's own.
     schedule: "mllib" (step / sqrt(i)), "constant", "inverse", "adaptive"; or a Schedule, whose step
         counts instead of `step`.
-    penalty: None, "l1", "l2", "elastic_net" of that `strength` and `l1_ratio`; or a Penalty. The
-        constant terms of a model are not penalised unless the model says so.
+    penalty: None, "l1", "l2", "elastic_net" of that `strength` and `l1_ratio`; or a Penalty, which
+        has its own. The constant terms of a model are not penalised unless the model says so.
     fraction: chance of each row to be in a step's mini-batch, in (0, 1].
     batch_rows: draw exactly so many rows of the whole data instead; 1 for single samples.
     tolerance: stop when a step is shorter than this times max(|parameters|, 1); 0 never.
@@ -177,7 +177,15 @@ def descend(
 
 
 def _penalty(kind: str | Penalty | None, strength: float, l1_ratio: float) -> Penalty:
-    return kind if isinstance(kind, Penalty) else find_penalty(kind, strength, l1_ratio)
+    if isinstance(kind, Penalty):
+        return kind
+    found = find_penalty(kind, strength, l1_ratio)
+    if kind is None and strength > 0:
+        raise ArgumentError(
+            f"strength={strength:g} has no effect without a penalty: pass penalty='l2', 'l1' or "
+            "'elastic_net', or leave it out"
+        )
+    return found
 
 
 def _beginning(problem: Problem, start: npt.ArrayLike | None) -> Vector:
