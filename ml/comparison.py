@@ -15,6 +15,7 @@ import numpy as np
 import minimr as mr
 from ml.delays import Delays
 from ml.descent import Descent, OnStep, Trace
+from ml.errors import Diverged
 from ml.labeled_data import LabeledData
 from ml.models import Model
 from ml.problem import Problem
@@ -51,7 +52,11 @@ def compare(
     found = []
     for strategy in strategies:
         began = time.perf_counter()
-        trained = train(model, data, strategy, **settings)
+        try:
+            trained = train(model, data, strategy, **settings)
+        except Diverged as error:
+            error.add_note(f"So it went with {strategy}; leave it out to see the others.")
+            raise
         seconds = time.perf_counter() - began
         distance = float(np.abs(trained.parameters - single.parameters).max(initial=0.0))
         found.append(Compared(strategy, trained, seconds, distance))
@@ -70,8 +75,9 @@ def alone(
     descent = Descent(problem, start, on_step)
     while not descent.ended:
         total = np.zeros(problem.size + 2)
-        for index, block in enumerate(blocks):
-            total += problem.sums(descent.parameters, block, descent.iteration, index)
+        with np.errstate(over="ignore", invalid="ignore"):  # the descent tells what is not finite
+            for index, block in enumerate(blocks):
+                total += problem.sums(descent.parameters, block, descent.iteration, index)
         descent.take(total)
     return descent.trace()
 

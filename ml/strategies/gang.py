@@ -25,6 +25,7 @@ Blocks = Sequence[tuple[int, mr.Block]]
 """What a member owns: partition index and rows, in the order of the partitions."""
 
 
+@np.errstate(over="ignore", invalid="ignore")  # the descent tells what is not finite
 def own_sums(problem: Problem, blocks: Blocks, parameters: Vector, iteration: int) -> Vector:
     """[gradient, loss, rows] (size + 2,) over a member's partitions, in their order."""
     total = np.zeros(problem.size + 2)

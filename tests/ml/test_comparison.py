@@ -4,9 +4,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from ml import Linear, train
+from ml import Diverged, Linear, train
 from ml.comparison import Compared, alone, compare, verdict
 from ml.delays import Delays, slow_member
+from ml.divergence import curvature_of
 from ml.training import Trained
 from tests.ml.fakes import labeled_data
 
@@ -92,6 +93,26 @@ def test_alone_nobody_straggles(monkeypatch):
     slept.clear()
     train(Linear(), data, alone, delays=delays, **SETTINGS)
     assert slept == []
+
+
+@pytest.mark.parametrize("strategy", [alone, "allreduce"])
+@pytest.mark.filterwarnings("error")
+def test_sums_that_overflow_are_told_and_not_warned_of(strategy):
+    """The loss grows by a fifth in a step: once each of three parts is finite, and the sum not."""
+    data = labeled_data((X, Y), (X, Y), (X, Y))
+    data.dataset.members_max = 1
+    step = 2.1 / curvature_of(data, intercept=False).largest
+    with pytest.raises(Diverged):
+        train(Linear(), data, strategy, step=step, schedule="constant", iterations=5_000)
+
+
+def test_whoever_diverges_is_named():
+    """Whose rows are few descends steeper than all together."""
+    data = labeled_data((X[:2] * 4, Y[:2]), (X[2:], Y[2:]))
+    settings = {"step": 0.3, "schedule": "constant", "iterations": 400}
+    with pytest.raises(Diverged) as failure:
+        compare(Linear(), data, ["sync", "average"], **settings)
+    assert failure.value.__notes__ == ["So it went with average; leave it out to see the others."]
 
 
 def test_alone_needs_no_gang_and_one_round():
