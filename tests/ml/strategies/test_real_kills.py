@@ -62,3 +62,15 @@ def test_a_killed_worker_changes_nothing(data, killer, strategy):
         return  # Nobody promises the order of its updates.
     assert rough.parameters.tobytes() == calm.parameters.tobytes()
     assert rough.loss_history == calm.loss_history
+
+
+def test_a_worker_killed_before_its_only_round_changes_nothing(cluster, killer):
+    """What `average` asks of a worker is one round: the killer strikes at the word that the rows
+    were looked over, when that round is next."""
+    calm, rough = (load_libsvm(DIABETES, partitions=6, cluster=cluster) for _ in range(2))
+    settings = {"step": 0.1, "iterations": STEPS}
+    expected = train(Linear(), calm, "average", **settings)
+    killer.after = 1
+    found = train(Linear(), rough, "average", **settings)
+    assert killer.after == 0
+    assert found.parameters.tobytes() == expected.parameters.tobytes()
