@@ -84,4 +84,7 @@ def as_rows(x: npt.ArrayLike) -> Matrix:
 
 
 def _wrong_width(features: int, expected: int) -> ArgumentError:
-    return ArgumentError(f"the rows have {features} features, but the model has {expected} weights")
+    return ArgumentError(
+        f"the rows have {features} features, but the model has {expected}: give rows of as "
+        "many, or train a model on rows like these"
+    )

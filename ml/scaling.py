@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 import minimr as mr
+from ml.checks import check_rows
 from ml.errors import ArgumentError
 from ml.labeled_data import LabeledData
 from ml.prediction import as_rows
@@ -105,9 +106,11 @@ class StandardScaler:
     withStd: bool = True
 
     def fit(self, data: LabeledData) -> StandardScalerModel:
-        """Find mean and standard deviation of each feature, in two rounds."""
-        if data.count() == 0:
-            raise ArgumentError("data is empty: there is no row to scale by")
+        """Find mean and standard deviation of each feature, in two rounds.
+
+        Raises ArgumentError for what is no LabeledData, has no rows, or holds NaN or infinity.
+        """
+        check_rows(data)
         rough, _ = _mean_and_spread(data, np.zeros(data.features))
         mean, spread = _mean_and_spread(data, rough)
         deviations = np.sqrt(spread / max(data.count() - 1, 1))

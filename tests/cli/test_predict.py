@@ -114,7 +114,7 @@ def test_data_of_other_dimensions(minimr: Minimr, model: str, tmp_path: Path) ->
     for command in ("predict", "evaluate"):
         result = minimr(command, model, wide)
         assert (result.exit_code, result.stdout) == (2, "")
-        assert "the rows have 5 features, but the model has 2 weights" in result.stderr
+        assert "the rows have 5 features, but the model has 2: give rows" in result.stderr
     result = minimr("predict", model, narrow)
     assert result.stdout == "1.0\n"
     assert "those that are missing count as zeros" in result.stderr

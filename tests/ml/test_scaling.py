@@ -83,8 +83,10 @@ def test_scaled_features_bear_a_large_step():
 
 
 def test_what_does_not_fit():
-    with pytest.raises(ArgumentError, match="data is empty: there is no row to scale by"):
+    with pytest.raises(ArgumentError, match="data is empty: there is no row"):
         StandardScaler().fit(labeled_data((np.zeros((0, 0)), [])))
+    with pytest.raises(ArgumentError, match=r"data must be LabeledData, .* but is ndarray"):
+        StandardScaler().fit(np.ones((2, 2)))
     model = StandardScaler().fit(load_libsvm(DIABETES, cluster=FakeCluster()))
     with pytest.raises(ArgumentError, match="the rows have 1 features, but the scaler was fitted"):
         model.transform([[1.0]])
