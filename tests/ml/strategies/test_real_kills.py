@@ -6,6 +6,7 @@ import signal
 import pytest
 
 import minimr as mr
+from minimr.cluster.member_memory import SHARED_BYTES_MIN
 from minimr.observe.checks import check
 from minimr.observe.log import read_log
 from ml import DIABETES, Linear, MultilayerPerceptron, load_libsvm, train
@@ -52,6 +53,20 @@ def data(cluster):
 )
 def test_a_killed_worker_changes_nothing(data, killer, strategy):
     model = MultilayerPerceptron((4,)) if strategy == "pipeline" else Linear()
+    assert_a_kill_changes_nothing(model, data, strategy, killer)
+
+
+@pytest.mark.parametrize("strategy", ["ssp:0", "allreduce", "local:2"])
+def test_nor_where_members_share_memory(cluster, killer, tmp_path, strategy):
+    """With so many columns that a third of the gradient passes through it."""
+    columns = 3 * SHARED_BYTES_MIN // 8 + 3
+    path = tmp_path / "wide.libsvm"
+    path.write_text("".join(f"{row} {row + 1}:0.5 {columns}:1\n" for row in range(12)))
+    data = load_libsvm(path, partitions=6, cluster=cluster)
+    assert_a_kill_changes_nothing(Linear(), data, strategy, killer)
+
+
+def assert_a_kill_changes_nothing(model, data, strategy, killer):
     settings = {"step": 0.1, "iterations": STEPS}
     calm = train(model, data, strategy, **settings)
     killer.after = 7
