@@ -1,5 +1,6 @@
 """What clients ask of the coordinator: jobs, their logs and ends, the cluster's state."""
 
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -27,6 +28,7 @@ class ClientDesk:
         self._office = office
         self._sweep, self._shut_down, self._address = sweep, shut_down, address
         self._awaiting: list[tuple[Peer, m.AwaitWorkers]] = []
+        self._workers_max, self._why_no_more = sys.maxsize, ""
 
     def receive(self, peer: Peer, message: m.Message) -> None:
         handler = HANDLERS.get(type(message))
@@ -36,6 +38,9 @@ class ClientDesk:
 
     def worker_joined(self) -> None:
         """Somebody may have waited for it."""
+        self._look_again()
+
+    def _look_again(self) -> None:
         awaiting, self._awaiting = self._awaiting, []
         for each in awaiting:
             self._await_workers(*each)
@@ -47,12 +52,11 @@ class ClientDesk:
             self._office.feed(events.DatasetDropped(job))
         self._sweep()
 
-    def fail_all(self, text: str) -> None:
-        """Whoever waits for workers or for a job gets this error."""
-        for peer, message in self._awaiting:
-            self._reply(peer, message.request, None, text)
-        self._awaiting = []
-        for job in list(self._office.state.jobs):
+    def no_more_workers(self, left: int, text: str) -> None:
+        """See Coordinator."""
+        self._workers_max, self._why_no_more = left, text
+        self._look_again()
+        for job in [] if left else list(self._office.state.jobs):
             self._office.book.blame(job, text)
             self._office.feed(events.CancelRequested(job))
 
@@ -60,8 +64,11 @@ class ClientDesk:
         self._office.outboxes.tell(peer, m.Beat())
 
     def _await_workers(self, peer: Peer, message: m.AwaitWorkers) -> None:
-        if len(self._office.workers) >= message.count:
-            self._reply(peer, message.request, len(self._office.workers))
+        here = len(self._office.workers)
+        if here >= min(message.count, max(self._workers_max, 1)):
+            self._reply(peer, message.request, here)
+        elif self._workers_max == 0:
+            self._reply(peer, message.request, None, self._why_no_more)
         else:
             self._awaiting.append((peer, message))
 

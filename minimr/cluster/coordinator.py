@@ -117,9 +117,10 @@ class Coordinator:
         """Block until the coordinator has stopped, by `stop` or by a client's request."""
         return self._stopped.wait(timeout_s)
 
-    def fail_waiting(self, text: str) -> None:
-        """No worker will ever come: whoever waits gets this error instead of waiting on."""
-        self._loop.post(lambda: self._client_desk.fail_all(text))
+    def no_more_workers(self, left: int, text: str) -> None:
+        """So many are left, and no other comes: whoever waits for more waits no longer. If none is
+        left, whoever waits for a worker or a job gets this error."""
+        self._loop.post(lambda: self._client_desk.no_more_workers(left, text))
 
     def _admitted(self, sock: socket.socket, role: str) -> None:
         """From the thread of the handshake."""

@@ -81,13 +81,13 @@ class LocalWorkers:
         self._watcher: threading.Thread | None = None
         self._start_server()
 
-    def join(self, on_empty: Callable[[str], None] = lambda _: None) -> None:
-        """The coordinator is there, its address in the file. When no worker is left, `on_empty`
-        hears why."""
+    def join(self, on_fewer: Callable[[int, str], None] = lambda *_: None) -> None:
+        """The coordinator is there, its address in the file. When one that died is not replaced,
+        `on_fewer` hears how many are left, and why it is not."""
         with self._changed:
             for _ in range(self._count):
                 self._spawn()
-        self._watcher = threading.Thread(target=self._watch, args=(on_empty,), daemon=True)
+        self._watcher = threading.Thread(target=self._watch, args=(on_fewer,), daemon=True)
         self._watcher.start()
 
     @property
@@ -151,7 +151,7 @@ class LocalWorkers:
         with suppress(OSError):  # If the fork server is gone, its end is what is read next.
             self._forks.spawn(self._serial)
 
-    def _watch(self, on_empty: Callable[[str], None]) -> None:
+    def _watch(self, on_fewer: Callable[[int, str], None]) -> None:
         while True:
             report = self._forks.read_report()
             with self._changed:
@@ -172,12 +172,13 @@ class LocalWorkers:
                         self._start_server()
                         self._replace(self._count, "left with the process that started it")
                 self._changed.notify_all()
+                if len(self._pids) < self._count:
+                    on_fewer(len(self._pids), self._why_fewer)
                 if not self._pids:
-                    on_empty(self._why_empty)
                     return
 
     def _replace(self, count: int, text: str) -> None:
-        self._why_empty = (
+        self._why_fewer = (
             f"no worker stays alive: {REPLACEMENTS_MAX} were replaced, and the last one {text}; "
             "see its messages above"
         )

@@ -52,9 +52,11 @@ def test_one_that_has_nothing_to_say_is_asked_and_answers(coordinator, monkeypat
     waiting.start()
     assert heard.wait(20)
     assert waiting.is_alive(), "it waits on, for more than its patience"
-    coordinator.fail_waiting("enough")
+    coordinator.no_more_workers(0, "enough")
     waiting.join(20)
     assert answers == ["enough"]
+    with pytest.raises(UsageError, match="enough"):
+        client.ask(m.AwaitWorkers(client.next_request(), 1))
     client.close()
 
 

@@ -62,14 +62,29 @@ def test_who_is_killed_is_replaced(tmp_path, whom):
         assert list(cluster.run(Lines, [str(text)])) == [("one line", 1)]
 
 
+def test_whoever_waits_for_workers_that_will_not_come_goes_on_without(tmp_path, monkeypatch):
+    monkeypatch.setattr(launcher, "REPLACEMENTS_MAX", 0)
+    text = tmp_path / "text.txt"
+    text.write_text("one line\n" * 4)
+    with mr.Cluster(workers=2) as cluster:
+        for _ in range(2):  # Before it is known, and afterwards.
+            victim = max(cluster.worker_pids)
+            if len(cluster.worker_pids) == 2:
+                os.kill(victim, signal.SIGKILL)
+            with cluster.load(text, partitions=4) as data:
+                assert data.round(Lines) == [("one line", 4)]
+        assert len(cluster.worker_pids) == 1
+
+
 def test_when_none_stays_alive_somebody_hears_why(tmp_path, capfd):
     told = queue.Queue()
     workers = launcher.LocalWorkers(tmp_path / "none.json", tmp_path, count=2)
-    workers.join(told.put)
-    assert told.get(timeout=PATIENCE_S) == (
+    workers.join(lambda left, why: told.put((left, why)))
+    why = (
         "no worker stays alive: 8 were replaced, and the last one left with exit status 3; see its "
         "messages above"
     )
+    assert [told.get(timeout=PATIENCE_S) for _ in range(2)] == [(1, why), (0, why)]
     workers.close()
     assert capfd.readouterr().err.count("none.json") == 10
 
@@ -104,7 +119,7 @@ def test_a_fork_server_that_is_dead_at_once_is_replaced(workers, capfd):
     wait_for(pidfd := os.pidfd_open(workers._server.pid))
     os.close(pidfd)
     told = queue.Queue()
-    workers.join(told.put)
+    workers.join(lambda left, why: left or told.put(why))
     assert "8 were replaced" in told.get(timeout=PATIENCE_S)
     workers.close()
     assert capfd.readouterr().err.count("none.json") == 8
