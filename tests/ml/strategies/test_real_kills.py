@@ -29,23 +29,27 @@ class Killer:
 
 
 @pytest.fixture(scope="module")
-def killer():
-    return Killer()
+def killer(tmp_path_factory):
+    yield from killer_in_a_cluster(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
-def cluster(killer, tmp_path_factory):
-    log = tmp_path_factory.mktemp("kills") / "a.log"
-    with mr.Cluster(WORKERS, log=log, on_event=killer) as cluster:
-        killer.cluster = cluster
-        yield cluster
+def another_killer(tmp_path_factory):
+    """In a cluster of its own, for only so many workers are replaced in one."""
+    yield from killer_in_a_cluster(tmp_path_factory)
+
+
+def killer_in_a_cluster(tmp_path_factory):
+    killer, log = Killer(), tmp_path_factory.mktemp("kills") / "a.log"
+    with mr.Cluster(WORKERS, log=log, on_event=killer) as killer.cluster:
+        yield killer
     assert check(read_log(log)) == []
 
 
 @pytest.fixture
-def data(cluster):
+def data(killer):
     """Loading waits until all workers are there, among them the heir of the one killed before."""
-    return load_libsvm(DIABETES, partitions=6, cluster=cluster)
+    return load_libsvm(DIABETES, partitions=6, cluster=killer.cluster)
 
 
 @pytest.mark.parametrize(
@@ -57,13 +61,13 @@ def test_a_killed_worker_changes_nothing(data, killer, strategy):
 
 
 @pytest.mark.parametrize("strategy", ["ssp:0", "allreduce", "local:2"])
-def test_nor_where_members_share_memory(cluster, killer, tmp_path, strategy):
+def test_nor_where_members_share_memory(another_killer, tmp_path, strategy):
     """With so many columns that a third of the gradient passes through it."""
     columns = 3 * SHARED_BYTES_MIN // 8 + 3
     path = tmp_path / "wide.libsvm"
     path.write_text("".join(f"{row} {row + 1}:0.5 {columns}:1\n" for row in range(12)))
-    data = load_libsvm(path, partitions=6, cluster=cluster)
-    assert_a_kill_changes_nothing(Linear(), data, strategy, killer)
+    data = load_libsvm(path, partitions=6, cluster=another_killer.cluster)
+    assert_a_kill_changes_nothing(Linear(), data, strategy, another_killer)
 
 
 def assert_a_kill_changes_nothing(model, data, strategy, killer):
@@ -79,10 +83,10 @@ def assert_a_kill_changes_nothing(model, data, strategy, killer):
     assert rough.loss_history == calm.loss_history
 
 
-def test_a_worker_killed_before_its_only_round_changes_nothing(cluster, killer):
+def test_a_worker_killed_before_its_only_round_changes_nothing(killer):
     """What `average` asks of a worker is one round: the killer strikes at the word that the rows
     were looked over, when that round is next."""
-    calm, rough = (load_libsvm(DIABETES, partitions=6, cluster=cluster) for _ in range(2))
+    calm, rough = (load_libsvm(DIABETES, partitions=6, cluster=killer.cluster) for _ in range(2))
     settings = {"step": 0.1, "iterations": STEPS}
     expected = train(Linear(), calm, "average", **settings)
     killer.after = 1
