@@ -56,7 +56,13 @@ class Dataset:
             self._not_gathered.add(type(instance))
         return cluster_runner.collected(self._round(instance, state, reducers).results)
 
-    def _round(self, job: Job, state: Any, reducers: int, *inline_bytes: int) -> m.Ended:
+    def _round(
+        self,
+        job: Job,
+        state: Any,
+        reducers: int,
+        inline_bytes: int = cluster_runner.ROUND_INLINE_BYTES,
+    ) -> m.Ended:
         submission = cluster_runner.round_over(
             self._home.client(),
             job,
@@ -64,7 +70,7 @@ class Dataset:
             self.partitions,
             state,
             reducers,
-            *inline_bytes,
+            inline_bytes,
         )
         return self._home.finish(submission)
 

@@ -167,6 +167,19 @@ def test_large_outputs_go_to_a_reduce_task_and_that_is_remembered(place):
     assert rounds(place)[before:] == [(3, 0), (3, 1), (3, 1)]
 
 
+class LongToo(Long):
+    """What `Long` is, and not yet known to need a reduce task."""
+
+
+def test_of_many_partitions_each_may_send_less(place, data, monkeypatch):
+    monkeypatch.setattr(gather, "GATHERED_BYTES_MAX", 3000)
+    before = len(rounds(place))
+    for count in (100, 125):
+        [(_, sums)] = data.round(LongToo, state=count)
+        assert sums.tolist() == [66.0] * count
+    assert rounds(place)[before:] == [(3, 0), (3, 0), (3, 1)], "125 numbers are 1000 bytes"
+
+
 def test_an_error_is_told_by_a_reduce_task(place, data):
     with pytest.raises(JobFailed, match="reduce-0 failed twice at the same record"):
         data.round(Unequal)
