@@ -116,19 +116,23 @@ PARTS = {
 }
 
 
-_latest: tuple[dict[str, Any], Problem] | None = None
-
-
 def problem_from(options: dict[str, Any]) -> Problem:
-    """The problem that gave these `options()`; for the same dict again, the same problem.
-
-    The map tasks of a round that run in one slot have their options in common.
-    """
+    """The problem that gave these `options()`; for the same dict again, the same problem."""
     global _latest
     latest = _latest
     if latest is None or latest[0] is not options:
         latest = _latest = (options, _made_of(options))
     return latest[1]
+
+
+_latest: tuple[dict[str, Any], Problem] | None = None
+"""The problem made last in this process, and the dict that it was made from.
+
+A slot decodes the options of a round once, and every map task of the round that it runs has the
+same dict, in a job of its own. To make the problem for each of them would take half as long as the
+sums of a few rows do. The dict is held here with its problem, so no other dict can take its place;
+a later round has another one, and makes its problem again.
+"""
 
 
 def _made_of(options: dict[str, Any]) -> Problem:
