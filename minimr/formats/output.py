@@ -106,8 +106,9 @@ class PartWriter:
         except OSError as error:
             raise cannot_write(path, error) from error
 
-    def write(self, key: Any, value: Any) -> None:
-        """Add one pair. Raises BadRecord if the format has no form for it."""
+    def write(self, key: Any, value: Any) -> int:
+        """Add one pair; return its size in bytes. Raises BadRecord if the format has no form for
+        it."""
         line = self._encode(key, value)
         self._lines.append(line)
         self._waiting_bytes += len(line)
@@ -118,6 +119,7 @@ class PartWriter:
             self._note_kinds(key, value)
         if self._waiting_bytes >= FLUSH_BYTES:
             self._flush()
+        return len(line)
 
     def write_columns(self, keys: "Column", values: "Column") -> None:
         """Add pairs that lie in two columns; the part is the same as if they were added singly."""

@@ -7,6 +7,11 @@ needed, since a pass reads and writes what it merges: of 65 runs with a fan-in o
 and 63 stay as they are.
 """
 
+from typing import Any
+
+from minimr.errors import BadRecord
+from minimr.keys import preview
+
 FAN_IN = 64
 """Runs that are merged at once if memory allows; each costs a block."""
 FAN_IN_MIN = 2
@@ -62,6 +67,13 @@ def too_large(memory_bytes: int, record_bytes: int, more: bool = False) -> str:
         f"{memory_bytes:,} bytes can take {record_bytes_max(memory_bytes):,}. Allow it "
         f"{needed} (--memory)"
     )
+
+
+def check_size(key: Any, pair_bytes: int, memory_bytes: int) -> None:
+    """Raise BadRecord if a task of that memory cannot take the pair of this key, so large."""
+    if pair_bytes > record_bytes_max(memory_bytes):
+        what = too_large(memory_bytes, pair_bytes)
+        raise BadRecord(f"The pair of the key {preview(key)} {what}.")
 
 
 def block_bytes_for(memory_bytes: int) -> int:

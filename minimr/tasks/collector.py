@@ -12,21 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from minimr.aggregates import Aggregate
-from minimr.errors import BadRecord
 from minimr.job import Job
-from minimr.keys import preview
 from minimr.shuffle.compression import NONE, compressed
 from minimr.shuffle.hot_keys import HotKeys
 from minimr.shuffle.merge import Group, merge
 from minimr.shuffle.pairs import BLOCK_BYTES, RECORDS_MAX, encode_groups
 from minimr.shuffle.partition import checked_partition, partitions_of
-from minimr.shuffle.passes import (
-    block_bytes_for,
-    fan_in_for,
-    next_pass,
-    record_bytes_max,
-    too_large,
-)
+from minimr.shuffle.passes import block_bytes_for, check_size, fan_in_for, next_pass
 from minimr.shuffle.range_partition import range_partitions
 from minimr.shuffle.secondary_sort import by_group
 from minimr.shuffle.segments import MapOutputFile, write_map_output
@@ -63,7 +55,6 @@ class Collector:
         self._job = job
         self._partitions = partitions
         self._memory_bytes = memory_bytes
-        self._record_bytes_max = record_bytes_max(memory_bytes)
         self._directory = directory
         self._compress = compress
         self._block_bytes = block_bytes_for(memory_bytes)
@@ -116,9 +107,7 @@ class Collector:
             last_bytes = size_of(last[0]) + size_of(last[1])
             self._record_bytes = max(1, last_bytes, self._record_bytes * 7 // 8)
         self._largest_bytes = max(self._largest_bytes, self._held.largest_bytes)
-        if self._largest_bytes > self._record_bytes_max:
-            what = too_large(self._memory_bytes, self._largest_bytes)
-            raise BadRecord(f"The pair of the key {preview(last[0])} {what}.")
+        check_size(last[0], self._largest_bytes, self._memory_bytes)
         self._values_since_combining += values
         most_bytes = self._memory_bytes - self._largest_bytes  # there may be one more like it
         full = self._held.size_bytes > max(most_bytes, self._memory_bytes // 2)

@@ -48,21 +48,15 @@ from minimr.shuffle.merge_columns import (
     block_cuts,
     in_blocks,
     merge_columns,
-    pair_bytes,
 )
 from minimr.shuffle.order import field, order_of_fields
 from minimr.shuffle.pairs import StoredPairs, encode_columns
 from minimr.shuffle.partition import checked_partition, column_partitions
-from minimr.shuffle.passes import (
-    block_bytes_for,
-    fan_in_for,
-    next_pass,
-    record_bytes_max,
-    too_large,
-)
+from minimr.shuffle.passes import block_bytes_for, fan_in_for, next_pass
 from minimr.shuffle.range_partition import range_borders
 from minimr.shuffle.secondary_sort import groups_of
 from minimr.shuffle.segments import MapOutputFile, write_map_output
+from minimr.tasks.column_sizes import check_pairs
 from minimr.tasks.combine import combiner_of
 from minimr.tasks.emitted import KeyGate
 from minimr.tasks.failure import Position
@@ -172,7 +166,7 @@ class ColumnCollector:
         if self._fold is not None:
             values = self._fold.lift(values)
             self._exact = self._exact and self._fold.is_exact(values)
-        self._check_sizes(keys, values)
+        check_pairs(keys, values, self._memory_bytes)
         row_bytes = _held_bytes(keys, values) // len(keys)
         step = max(1, self._memory_bytes // row_bytes)
         for start in range(0, len(keys), step):
@@ -188,20 +182,6 @@ class ColumnCollector:
                 self._make_room(0)
             if self._rows_since_combining >= max(COMBINE_ROWS, 2 * self._combined_rows):
                 self._combine()
-
-    def _check_sizes(self, keys: Column, values: Column) -> None:
-        """Raise BadRecord if a pair is larger than the memory allows."""
-        most_bytes = record_bytes_max(self._memory_bytes)
-        both_bytes = size_bytes(keys) + size_bytes(values)
-        if both_bytes <= most_bytes:
-            return
-        sizes = pair_bytes(keys, values)
-        largest = 0 if sizes is None else int(np.argmax(sizes))
-        largest_bytes = both_bytes // len(keys) if sizes is None else int(sizes[largest])
-        if largest_bytes > most_bytes:
-            key = preview(example(cut(keys, largest, largest + 1)))
-            what = too_large(self._memory_bytes, largest_bytes)
-            raise BadRecord(f"The pair of the key {key} {what}.")
 
     def _make_room(self, needed_bytes: int) -> None:
         """Combine; spill if that does not free at least a half."""

@@ -33,6 +33,7 @@ from minimr.shuffle.columns import (
 from minimr.shuffle.groups import LongGroup, whole_groups
 from minimr.shuffle.merge_columns import Chunk, KeysAndValues, merge_columns
 from minimr.shuffle.pairs import StoredPairs
+from minimr.tasks.column_sizes import check_pairs
 from minimr.tasks.combine import reducer_of
 from minimr.tasks.emitted import KeyGate, as_iterable, checked_pairs
 from minimr.tasks.failure import NO_KEY, Position
@@ -61,6 +62,7 @@ def reduced_columns(
         position.watcher.tick()
         if len(keys):
             gate.admit(example(keys))
+            check_pairs(keys, values, memory_bytes)
             yield keys, values
         del keys, values  # the next ones need the room
 

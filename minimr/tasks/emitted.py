@@ -5,7 +5,7 @@ a dict. Both are errors at the first record.
 """
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import islice, starmap
 from types import GeneratorType
 from typing import Any
 
@@ -14,6 +14,7 @@ from minimr.errors import BadRecord
 from minimr.job import Pair
 from minimr.keys import KIND_NAMES, key_kind, plain_key, preview
 from minimr.shuffle.pairs import BLOCK_BYTES, RECORDS_MAX, encode_pairs
+from minimr.shuffle.passes import check_size
 from minimr.shuffle.secondary_sort import check_key
 from minimr.tasks.sizes import exact_size_of, size_of
 
@@ -106,12 +107,22 @@ def checked_pairs(
 
 def encoded(pairs: Iterator[Pair]) -> Iterator[bytes]:
     """Encode pairs in the order in which they come, in blocks of about BLOCK_BYTES."""
+    return starmap(encode_pairs, blocks_of(pairs))
+
+
+def blocks_of(pairs: Iterator[Pair]) -> Iterator[tuple[list[Any], list[Any]]]:
+    """Yield the keys and the values of pairs in blocks of about BLOCK_BYTES."""
     records = 16
-    while chunk := list(islice(pairs, records)):
-        keys, values = map(list, zip(*chunk, strict=True))
-        yield encode_pairs(keys, values)
+    while block := list(islice(pairs, records)):
+        keys, values = map(list, zip(*block, strict=True))
+        yield keys, values
         record_bytes = max(1, size_of(keys[-1]) + size_of(values[-1]))
         records = max(1, min(RECORDS_MAX, BLOCK_BYTES // record_bytes))
+
+
+def check_pair(key: Any, value: Any, memory_bytes: int) -> None:
+    """Raise BadRecord if a task of that memory cannot take the pair."""
+    check_size(key, exact_size_of(key) + exact_size_of(value), memory_bytes)
 
 
 def measured(groups: Iterable[tuple[Any, Iterable[Any]]], block_bytes: int) -> Iterator[bytes]:

@@ -17,12 +17,20 @@ from minimr.formats.committer import attempt_name
 from minimr.formats.output import open_writer
 from minimr.job import Job
 from minimr.shuffle.merge import Group, merge
-from minimr.shuffle.pairs import Pairs, StoredPairs, block_records, encode_columns
+from minimr.shuffle.pairs import (
+    BLOCK_BYTES,
+    Pairs,
+    StoredPairs,
+    block_records,
+    encode_columns,
+    encode_pairs,
+)
 from minimr.shuffle.secondary_sort import one_call_each
 from minimr.tasks.combine import reducer_of
-from minimr.tasks.emitted import as_iterable, checked_pairs, encoded
-from minimr.tasks.failure import Position, position_of, reporting
+from minimr.tasks.emitted import as_iterable, blocks_of, check_pair, checked_pairs
+from minimr.tasks.failure import NO_KEY, Position, position_of, reporting
 from minimr.tasks.reduce_input import PAIR_BYTES, Passes, first, largest_block, loaded
+from minimr.tasks.sizes import LARGE_BYTES
 from minimr.tasks.skip import Skipper, skipper_of
 from minimr.tasks.spec import ReduceResult, ReduceTask
 from minimr.tasks.watcher import NOBODY, Pace, Watcher
@@ -163,7 +171,8 @@ def _write(
         else:
             pace, due = Pace(position.watcher), 1
             for count, (key, value) in enumerate(made, 1):
-                writer.write(key, value)
+                if writer.write(key, value) > LARGE_BYTES:
+                    check_pair(key, value, task.memory_bytes)
                 if count == due:
                     due = pace.next(count)
         part = writer.close()
@@ -178,10 +187,13 @@ def _write(
 
 
 def _collect(
-    job: Job, _task: ReduceTask, made: Iterator[Any], position: Position, by_columns: bool
+    job: Job, task: ReduceTask, made: Iterator[Any], position: Position, by_columns: bool
 ) -> ReduceResult:
     """Encode (key, value) pairs, or (keys, values) columns, as pair-blocks."""
-    blocks = [encode_columns(*each) for each in made] if by_columns else list(encoded(made))
+    if by_columns:
+        blocks = [encode_columns(*each) for each in made]
+    else:
+        blocks = [_encoded(*each, task, position) for each in blocks_of(made)]
     data = b"".join(blocks)
     return ReduceResult(
         part=None,
@@ -191,3 +203,13 @@ def _collect(
         bytes_out=len(data),
         counters=job.counters,
     )
+
+
+def _encoded(keys: list[Any], values: list[Any], task: ReduceTask, position: Position) -> bytes:
+    """Encode a block's pairs. Raises BadRecord if one is too large; the block then is, too."""
+    block = encode_pairs(keys, values)
+    if len(block) > BLOCK_BYTES:
+        position.key = NO_KEY  # the last key's: others may be meant
+        for key, value in zip(keys, values, strict=True):
+            check_pair(key, value, task.memory_bytes)
+    return block
