@@ -257,6 +257,14 @@ class Gated(mr.Job):
     reduce = mr.Sum()
 
 
+class GatedGang(mr.Job):
+    gate: str
+
+    def gang(self, blocks, members):
+        wait_at(self.gate)
+        yield members.rank, sum(len(block) for _, block in blocks)
+
+
 class Odd(mr.Job):
     """A derived dataset: every other row."""
 
@@ -453,6 +461,39 @@ class TestLogsOfRounds:
         lines = list(read_log(logged.log))
         told = [json.dumps({**line, "t": 0.0}, sort_keys=True) for line in lines]
         assert len(set(told)) == len(told)
+        assert "worker_lost" in [line["event"] for line in lines]
+        assert judged(lines).violations == ()
+
+    @pytest.mark.parametrize("first", ["gang", "round"])
+    def test_workers_that_are_lost_during_a_gang_and_a_round(
+        self, logged, numbers, tmp_path, first
+    ):
+        """Of one partition, so that each has a worker."""
+        gates = {name: Gate(tmp_path / name) for name in ("gang", "round")}
+        with (
+            logged.load(numbers, "libsvm", partitions=1) as dataset,
+            ThreadPoolExecutor(2) as pool,
+            gates["gang"],
+            gates["round"],
+        ):
+            begin = {
+                "gang": lambda gate: dataset.gang(GatedGang(gate=gate.path)),
+                "round": lambda gate: dataset.round(Gated(gate=gate.path)),
+            }
+            begun = {}
+            for name in (first, "round" if first == "gang" else "gang"):
+                begun[name] = pool.submit(begin[name], gates[name])
+                running = []
+                while len(running) < len(begun) or not gates[first].waiting():
+                    assert [each.result() for each in begun.values() if each.done()] == []
+                    running = [job for job in logged.status()["jobs"] if "Gated" in job["name"]]
+            for pid in logged.worker_pids:
+                os.kill(pid, signal.SIGKILL)
+            for gate in gates.values():
+                gate.open()
+            assert begun["gang"].result(60) == [(0, 100)]
+            assert begun["round"].result(60) == [("rows", 100)]
+        lines = list(read_log(logged.log))
         assert "worker_lost" in [line["event"] for line in lines]
         assert judged(lines).violations == ()
 

@@ -87,7 +87,10 @@ class ClientDesk:
             self._office.outboxes.tell(peer, reply)
         if message.watch:
             peer.jobs.add(entry.plan.job)
-            self._watch_entry(peer, entry, message.events)
+            wants_events = message.events
+            if entry.shares_a_log:
+                wants_events = self._tell_with_others(peer, entry, wants_events)
+            self._watch_entry(peer, entry, wants_events)
         self._office.feed(events.JobSubmitted(entry.plan))
 
     def _watch(self, peer: Peer, message: m.Watch) -> None:
@@ -106,6 +109,15 @@ class ClientDesk:
             began_at = entry.log.first["t"] if entry.log.first else self._office.performer.clock()
             for line in (*workers_joined(self._office.state, began_at), *entry.log):
                 self._office.outboxes.tell_event(peer, entry.plan.job, line)
+
+    def _tell_with_others(self, peer: Peer, entry: JobEntry, wants_events: bool) -> bool:
+        """Whether to tell it as it goes: if it wants that, or the others of its log are told so.
+        Then the rounds among them are, too, from now on."""
+        if not (wants_events or self._office.book.is_live(peer)):
+            return False
+        for line in self._office.book.make_live(peer):
+            self._office.outboxes.tell_event(peer, entry.plan.job, line)
+        return True
 
     def _cancel_job(self, peer: Peer, message: m.CancelJob) -> None:
         known = message.job in self._office.state.jobs

@@ -1,6 +1,7 @@
 """What the coordinator keeps about jobs beside the scheduler's state: cargo, watchers, logs."""
 
 from collections import defaultdict, deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import chain, count
 from operator import itemgetter
@@ -190,12 +191,25 @@ class JobBook:
         the same time tell theirs up to now: together, in order, and nothing twice."""
         if not entry.worth_a_story(ended):
             return entry.told(ended)
-        together = [
-            entry,
-            *(e for e in self.running() if e.plan.kind == "round" and e.owner == entry.owner),
-        ]
-        lines = chain.from_iterable(each.tell_so_far() for each in together)
-        return sorted(lines, key=itemgetter("t"))
+        return _in_order([entry, *self._rounds_of(entry.owner)])
+
+    def is_live(self, owner: Any) -> bool:
+        """Is something of the owner's, of what shares a log, told as it goes?"""
+        return any(each.shares_a_log and each.watchers.get(owner) for each in self.running())
+
+    def make_live(self, owner: Any) -> list[dict[str, Any]]:
+        """From now on the owner's rounds are told as they go; returns what they tell so far.
+
+        Beside a gang or a load, which are told so, they must be: a worker that is lost belongs
+        behind all that it did before, whoever it did that for.
+        """
+        rounds = [each for each in self._rounds_of(owner) if not each.watchers.get(owner)]
+        for each in rounds:
+            each.watchers[owner] = True
+        return _in_order(rounds)
+
+    def _rounds_of(self, owner: Any) -> list[JobEntry]:
+        return [e for e in self.running() if e.plan.kind == "round" and e.owner == owner]
 
     def _stands_on(self, entry: JobEntry, dataset: str) -> bool:
         """Is the job a round over this dataset, or over one that was derived from it?"""
@@ -237,6 +251,12 @@ class JobBook:
             if entry.summary and entry.file is not None:
                 entry.summary |= {"log": str(entry.file.path), "log_error": entry.file_error}
         return [entry.summary for entry in self.entries.values() if entry.summary]
+
+
+def _in_order(rounds: Iterable[JobEntry]) -> list[dict[str, Any]]:
+    """What they tell so far, together."""
+    lines = chain.from_iterable(each.tell_so_far() for each in rounds)
+    return sorted(lines, key=itemgetter("t"))
 
 
 def _progress(job: Job, now: float) -> dict[str, Any]:

@@ -142,6 +142,33 @@ def test_rounds_at_the_same_time_tell_one_story_in_order_and_once(book, datasets
     assert [*end(book, first), *end(book, third)] == rest
 
 
+def test_rounds_beside_what_is_told_as_it_goes_are_told_so_too(book, datasets):
+    first, second = (book.add(submit(source="data-1"), "one") for _ in range(2))
+    others = book.add(submit(source="data-1"), "another")
+    lines = [record(book, "attempt_started", second.plan.job, 1.0)]
+    first.note_later(2.0, Record("job_submitted", first.plan.job, {}))
+    lines.append({"t": 2.0, "event": "job_submitted", "job": first.plan.job})
+    assert not book.is_live("one")
+    gang = book.add(submit("gang", "data-1"), "one")
+    gang.watchers["one"] = True
+    assert book.is_live("one")
+    assert book.make_live("one") == lines, "in their order"
+    assert book.make_live("one") == [], "and once"
+    assert not first.note_later(3.0, Record("attempt_started", first.plan.job, {}))
+    book.end(gang, ended(gang.plan.job))
+    assert book.is_live("one"), "beside the rounds that go on"
+    for each in (first, second):
+        book.end(each, ended(each.plan.job))
+    assert not book.is_live("one")
+    assert others.note_later(3.0, Record("attempt_started", others.plan.job, {}))
+
+
+def test_a_job_with_a_log_of_its_own_has_no_part_in_that(book):
+    job = book.add(submit("job"), "one")
+    job.watchers["one"] = True
+    assert not book.is_live("one")
+
+
 def test_a_round_that_went_well_is_one_line_beside_others(book, datasets):
     troubled, well = (book.add(submit(source="data-1")) for _ in range(2))
     record(book, "worker_lost", None, worker="worker-1")
