@@ -39,6 +39,8 @@ class Story:
         self._started = time.monotonic()
         self._first_at: float | None = None
         self._timeline = Timeline(elapsed_s=lambda: time.monotonic() - (self._first_at or 0.0))
+        self._untold: deque[dict[str, Any]] = deque()
+        self._telling = False
         self._log: EventLog | None = None
         if log is not None:
             self._log = _open(log)
@@ -55,15 +57,19 @@ class Story:
         self.take(deque(events))
 
     def take(self, arrived: deque[dict[str, Any]]) -> None:
-        """Add what has arrived; whoever shares it with other threads finds its order in the log."""
+        """Add what has arrived; whoever shares it with other threads finds its order in the log.
+
+        `on_event` hears of all in that order, too, from one thread at a time: from this one, or
+        from another that is at it.
+        """
         with self._lock:
             self._first_at = self._first_at or time.monotonic()
             placed = [self._timeline.place(arrived.popleft()) for _ in range(len(arrived))]
             problem = self._write(placed)
-        for event in placed:
-            self._on_event(event)
-        if problem is not None:
-            self._on_event(problem)
+            self._untold.extend(placed)
+            if problem is not None:
+                self._untold.append(problem)
+        self._tell()
 
     def point_out(self, error: JobFailed) -> None:
         """Let the error say where the log is."""
@@ -90,6 +96,21 @@ class Story:
         if isinstance(error, JobFailed):
             self.point_out(error)
         self.close()
+
+    def _tell(self) -> None:
+        """Tell what is untold, unless that is being done."""
+        while (event := self._next_to_tell()) is not None:
+            try:
+                self._on_event(event)
+            finally:
+                self._telling = False
+
+    def _next_to_tell(self) -> dict[str, Any] | None:
+        with self._lock:
+            if self._telling or not self._untold:
+                return None
+            self._telling = True
+            return self._untold.popleft()
 
     def _open_default(self, name: str) -> None:
         try:

@@ -1,3 +1,4 @@
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -124,3 +125,46 @@ def test_one_without_a_log_does_not() -> None:
     with pytest.raises(JobFailed) as caught, Story(None):
         raise JobFailed("map-0 failed")
     assert not hasattr(caught.value, "__notes__")
+
+
+def test_what_other_threads_add_meanwhile_is_told_afterwards(tmp_path: Path) -> None:
+    seen: list[Event] = []
+
+    def slow(told: Event) -> None:
+        if told["t"] == 0.0:
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(story.add, event(3.0), event(4.0)).result()
+        seen.append(told)
+
+    with Story(slow, tmp_path / "run.log") as story:
+        story.add(event(1.0), event(2.0))
+    assert [each["t"] for each in seen] == [0.0, 1.0, 2.0, 3.0]
+    assert list(read_log(tmp_path / "run.log")) == seen
+
+
+def test_so_is_what_a_view_itself_sets_off() -> None:
+    seen: list[Event] = []
+
+    def busy(told: Event) -> None:
+        if told["t"] == 0.0:
+            story.add(event(3.0))
+        seen.append(told)
+
+    with Story(busy) as story:
+        story.add(event(1.0), event(2.0))
+    assert [each["t"] for each in seen] == [0.0, 1.0, 2.0]
+
+
+def test_after_a_view_failed_the_others_hear_the_rest() -> None:
+    seen: list[Event] = []
+
+    def fails_at_first(told: Event) -> None:
+        seen.append(told)
+        if len(seen) == 1:
+            raise ValueError("no more")
+
+    with Story(fails_at_first) as story:
+        with pytest.raises(ValueError, match="no more"):
+            story.add(event(1.0), event(2.0))
+        story.add(event(3.0))
+    assert [each["t"] for each in seen] == [0.0, 1.0, 2.0]
