@@ -52,7 +52,8 @@ def _merge_in_memory(segments: Sequence[Iterator[Pairs]]) -> Iterator[Group]:
 
 def _merge_streams(segments: Sequence[Iterator[Pairs]]) -> Iterator[Group]:
     runs = [_runs(number, segment) for number, segment in enumerate(segments)]
-    heap = [first for run in runs if (first := next(run, None)) is not None]
+    # A name for the last of these would hold its key until the end of the merge.
+    heap = list(filter(None, (next(run, None) for run in runs)))
     heapq.heapify(heap)
     while heap:
         key = heap[0][0]
@@ -65,7 +66,10 @@ def _merge_streams(segments: Sequence[Iterator[Pairs]]) -> Iterator[Group]:
 def _values_of(key: Any, heap: list[Run], runs: Sequence[Iterator[Run]]) -> Iterator[Any]:
     """Yield the values of the least key, advancing the heap past it."""
     while heap and heap[0][0] == key:
-        _, number, values = heap[0]
+        equal_key, number, values = heap[0]
+        if equal_key is not key:  # One of them will do, should they be large.
+            heap[0] = key, number, values
+            equal_key = None
         yield from values
         values.clear()  # before a block is loaded in their place
         following = next(runs[number], None)

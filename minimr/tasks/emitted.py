@@ -103,6 +103,7 @@ def checked_pairs(
         elif key != key:
             key_kind(key)  # raises: a NaN is equal to nothing, not even itself
         yield key, value
+        pair = key = value = None  # the next one needs the room
 
 
 def encoded(pairs: Iterator[Pair]) -> Iterator[bytes]:

@@ -169,10 +169,12 @@ def _write(
                 writer.write_columns(*columns)
                 del columns  # the next ones need the room
         else:
-            pace, due = Pace(position.watcher), 1
-            for count, (key, value) in enumerate(made, 1):
+            pace, count, due = Pace(position.watcher), 0, 1
+            for key, value in made:  # enumerate would hold a pair until the next one is there.
                 if writer.write(key, value) > LARGE_BYTES:
                     check_pair(key, value, task.memory_bytes)
+                del key, value
+                count += 1  # noqa: SIM113
                 if count == due:
                     due = pace.next(count)
         part = writer.close()

@@ -1,4 +1,5 @@
 from itertools import islice
+from sys import getrefcount
 
 import pytest
 from hypothesis import given
@@ -93,3 +94,18 @@ def test_the_streaming_merge_reads_one_block_ahead_and_no_more():
 def test_no_segments_make_no_groups(in_memory):
     assert merged([], in_memory) == []
     assert merged([[], []], in_memory) == []
+
+
+def test_a_key_whose_group_is_over_is_held_by_nobody_while_a_block_is_loaded():
+    held = []
+
+    def segment(key, end):
+        before = getrefcount(key)
+        yield [key], [1]
+        held.append(getrefcount(key) - before)
+        yield [end], [1]
+
+    first, second = (segment("".join(["a", "b"]), end) for end in "cd")
+    for _ in merge([first, second], in_memory=False):
+        pass
+    assert held[1] == 0, "its group goes by the key of the first"

@@ -1,4 +1,5 @@
 from collections import namedtuple
+from sys import getrefcount
 
 import numpy as np
 import pytest
@@ -130,3 +131,18 @@ def test_blocks_hold_small_records_by_the_thousand_and_large_ones_alone():
     large = list(encoded((n, "x" * (1 << 20)) for n in range(20)))
     assert len(small) == 3
     assert [block_records(block) for block in large] == [16, 1, 1, 1, 1]
+
+
+def test_a_pair_that_was_passed_on_is_not_held_while_the_next_one_is_made():
+    held = []
+
+    def yielded():
+        for number in range(3):
+            value = [number]
+            before = getrefcount(value)
+            yield "key", value
+            held.append(getrefcount(value) - before)
+
+    for _, value in checked_pairs(yielded(), "reduce"):
+        del value
+    assert held == [0, 0, 0]

@@ -1,3 +1,5 @@
+from sys import getrefcount
+
 import pytest
 
 import minimr as mr
@@ -107,3 +109,17 @@ def test_the_streaming_way_does_not_hold_a_keys_values():
     result = run_reduce(First(), ReduceTask(0), [endless()], in_memory=False)
     ((_, (_, blocks_read)),) = pairs_of(read_segment_bytes(result.pairs))
     assert blocks_read <= 2
+
+
+def test_what_was_written_is_not_held_while_the_next_group_is_reduced(tmp_path):
+    held = []
+
+    class Held(mr.Job):
+        def reduce(self, key, values):
+            value = "+".join(values)
+            before = getrefcount(value)
+            yield key, value
+            held.append(getrefcount(value) - before)
+
+    run_reduce(Held(), ReduceTask(0, files_output(tmp_path, "text")), segments(), in_memory=False)
+    assert held == [0, 0, 0]
