@@ -41,6 +41,8 @@ BLOB_BYTES_MAX = 1 << 30
 ITEMS_MAX = 200_000
 
 BUFFER_BYTES = 1 << 16
+FIRST_BYTES = 1 << 12
+"""The room in which a head is packed at first; msgpack's default is 256 KiB."""
 
 
 class FrameTooLarge(ProtocolError):
@@ -87,7 +89,8 @@ def encode_frame(kind: int, value: Any) -> list[Buffer]:
         blobs.append(item.data)
         return msgpack.ExtType(BLOB_CODE, struct.pack("!H", len(blobs) - 1))
 
-    head = msgpack.packb(value, default=refer, unicode_errors="surrogatepass")
+    packer = msgpack.Packer(default=refer, unicode_errors="surrogatepass", buf_size=FIRST_BYTES)
+    head = packer.pack(value)
     _check_outgoing(head, blobs)
     lengths = b"".join(LENGTH.pack(len(blob)) for blob in blobs)
     header = HEADER.pack(MAGIC, PROTOCOL_VERSION, kind, len(blobs), len(head))

@@ -55,6 +55,10 @@ STR_32, BYTES_32 = 0xDB, 0xC6
 LARGE_BYTES = 1 << 16
 """From here on msgpack writes a string's length as 32 bits."""
 
+FIRST_BYTES = 1 << 12
+"""The room in which a packer begins; it grows. By default it has 256 KiB, which a process with
+little of its memory free gets from the kernel and gives back, for every value."""
+
 DIMENSIONS_MAX = 32
 ALIGNMENT_BYTES = 64
 """Buffers of a dumped value start at multiples of this, so that mapped arrays are aligned."""
@@ -165,7 +169,10 @@ class _Encoder:
 
     def encode(self, value: Any) -> bytes:
         packer = msgpack.Packer(  # a third of the cost of packb, which looks at its arguments
-            default=self.default, strict_types=True, unicode_errors="surrogatepass"
+            default=self.default,
+            strict_types=True,
+            unicode_errors="surrogatepass",
+            buf_size=FIRST_BYTES,
         )
         data: bytes = packer.pack(value)
         return data
@@ -203,7 +210,7 @@ class _Encoder:
         flat = value.ravel()  # a view if value is C-contiguous, else a copy in that order
         self.buffers.append(flat.view("u1").data)
         description = [dtype, list(value.shape), len(self.buffers) - 1]
-        return msgpack.ExtType(ARRAY, msgpack.Packer().pack(description))
+        return msgpack.ExtType(ARRAY, msgpack.Packer(buf_size=FIRST_BYTES).pack(description))
 
 
 class _Decoder:
