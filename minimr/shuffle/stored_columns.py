@@ -4,7 +4,8 @@
     INTS     8 bytes an item, little-endian           FLOATS   the same, IEEE 754
     TUPLES   u8 number of places; per place u8 kind, u64 length, the column's bytes
     BOOLS    a byte an item, 0 or 1
-    ROWS     an array of two or more dimensions, through the codec
+    ROWS     u8 dtype, u8 number of dimensions of an item, 6 zeros; u64 each of these; the items,
+             arrays of one dtype and shape, end to end
     STRINGS  u8 text, 7 zeros; u32 length of each item, padded to 8; the items end to end
     FIXED    u8 text, 3 zeros, u32 width; the items end to end
     REPEATED u16 number of each item, padded to 8; the different items through the codec
@@ -13,8 +14,8 @@ The last is for strings that come again and again, as sorted keys and names of f
 "dictionary encoding", as Parquet has it): each is stored once, and is one object when it is read.
 
 Each can be read in two ways: as a list of Python objects, which needs no numpy (but for ROWS), or
-as a column of shuffle/columns.py, whose arrays are views of the bytes. Ints and floats have one
-form, whether they come from a list or from an array.
+as a column of shuffle/columns.py, whose arrays are views of the bytes. Ints, floats and rows have
+one form, whether they come from a list or from an array.
 
 Decoding trusts nobody: nothing is allocated before the bytes for it are known to be there.
 """
@@ -24,6 +25,7 @@ import sys
 from array import array
 from collections import defaultdict
 from itertools import accumulate, chain, count
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from minimr.errors import CorruptData
@@ -38,6 +40,9 @@ CODEC, INTS, FLOATS, TUPLES, BOOLS, ROWS, STRINGS, FIXED, REPEATED = range(9)
 TYPED = frozenset((INTS, FLOATS, BOOLS, STRINGS, FIXED))
 """The kinds of column whose keys are hashed, sorted and compared by numpy."""
 
+DTYPES = tuple(sorted(codec.DTYPES))
+"""The dtypes of rows; each is stored as its number in this list."""
+
 PLACES_MAX = 255
 TUPLE_DEPTH_MAX = 4
 STRING_BYTES_MAX = (1 << 32) - 1
@@ -51,6 +56,7 @@ LOOKED_AT = 1024
 _PLACE = struct.Struct("<BQ")
 _STRINGS = struct.Struct("<B7x")
 _FIXED = struct.Struct("<B3xI")
+_ROWS = struct.Struct("<BB6x")
 
 
 Parts = list[Buffer]
@@ -76,6 +82,8 @@ def encode_list(column: list[Any], depth: int = 0) -> tuple[int, Parts]:
         return REPEATED, [repeated]
     if kinds in ({str}, {bytes}) and len(column) <= WITH_LARGE_MAX:
         return CODEC, codec.dump_strings(column)
+    if _are_rows(column, kinds):
+        return ROWS, [_head_of_rows(column[0].dtype, column[0].shape), *map(_bytes_of, column)]
     return CODEC, [codec.dumps(column)]
 
 
@@ -158,12 +166,34 @@ def _encode_array(column: Any) -> tuple[int, Parts]:
     import numpy as np
 
     if column.ndim > 1:
-        if not column.size:
+        if not column.size or column.dtype.str not in DTYPES:
             return encode_list(list(column))
-        return ROWS, codec.dump_parts(column)
+        content = np.ascontiguousarray(column).view(np.uint8).data.cast("B")
+        return ROWS, [_head_of_rows(column.dtype, column.shape[1:]), content]
     kind = {np.int64: INTS, np.float64: FLOATS, np.bool_: BOOLS}[column.dtype.type]
     stored = column.astype(column.dtype.newbyteorder("<"), copy=False)
     return kind, [np.ascontiguousarray(stored).data.cast("B")]
+
+
+def _are_rows(column: list[Any], kinds: set[type]) -> bool:
+    """Tell whether these are arrays of numbers that make up a larger one."""
+    numpy = sys.modules.get("numpy")  # if nobody imported numpy, they are not numpy's
+    if numpy is None or kinds != {numpy.ndarray}:
+        return False
+    dtype, shape = column[0].dtype, column[0].shape
+    if any(each.shape != shape or each.dtype.str != dtype.str for each in column[1:]):
+        return False
+    return 0 not in shape and len(shape) > 0 and dtype.str in DTYPES
+
+
+def _head_of_rows(dtype: Any, shape: tuple[int, ...]) -> bytes:
+    dimensions = len(shape)
+    return _ROWS.pack(DTYPES.index(dtype.str), dimensions) + struct.pack(f"<{dimensions}Q", *shape)
+
+
+def _bytes_of(row: Any) -> bytes:
+    data: bytes = row.tobytes()
+    return data
 
 
 def _encode_strings(column: "ByteStrings") -> tuple[int, Parts]:
@@ -267,10 +297,19 @@ def _cut(content: memoryview, bounds: list[int], text: bool) -> list[Any]:
 
 
 def _rows(data: memoryview, records: int) -> Any:
-    rows = codec.loads(data)
-    if getattr(rows, "ndim", 0) < 2 or len(rows) != records or not rows.size:
-        raise CorruptData(f"A column of {records} arrays holds something else.")
-    return rows
+    import numpy as np
+
+    try:
+        number, dimensions = _ROWS.unpack_from(data)
+        shape = struct.unpack_from(f"<{dimensions}Q", data, _ROWS.size)
+        dtype = np.dtype(DTYPES[number])
+    except (struct.error, IndexError) as error:
+        raise CorruptData(f"A column of {records} arrays does not decode: {error}") from error
+    content = data[_ROWS.size + 8 * dimensions :]
+    size_bytes = records * prod(shape) * dtype.itemsize
+    if not 0 < dimensions < codec.DIMENSIONS_MAX or not size_bytes or size_bytes != len(content):
+        raise CorruptData(f"{records} arrays of {shape} items have {len(content)} bytes.")
+    return np.frombuffer(content, dtype).reshape(records, *shape)
 
 
 def _numbers(kind: int, data: memoryview) -> "array[Any]":

@@ -92,6 +92,18 @@ def test_numbers_have_one_form():
             assert (kind, bytes(data)) == encode_list(cells)
 
 
+@pytest.mark.parametrize("dtype", ["<f8", ">f8", "<f4", "|b1", "<c16", "|u1"])
+@pytest.mark.parametrize("shape", [(3, 2), (1, 4), (2, 3, 1)])
+def test_rows_have_one_form(dtype, shape):
+    rows = (np.arange(np.prod(shape)).reshape(shape) % 2).astype(dtype)
+    kind, data = encode_list(list(rows))
+    assert kind == ROWS
+    assert encode_column(rows) == encode_column(np.asfortranarray(rows)) == (kind, data)
+    for found in both_ways(kind, data, len(rows)):
+        assert same(found, list(rows))
+        assert {each.dtype.str for each in found} == {dtype}
+
+
 def test_what_has_no_form_of_its_own_goes_through_the_codec():
     deep = 1
     for _ in range(TUPLE_DEPTH_MAX + 2):
@@ -103,8 +115,15 @@ def test_what_has_no_form_of_its_own_goes_through_the_codec():
     kind, data = encode_list([deep] * 2)
     assert kind == TUPLES
     assert both_ways(kind, data, 2) == ([deep] * 2, [deep] * 2)
+    for arrays in ([np.array(1.0)], [np.zeros(0)], [np.zeros(1), np.zeros(2)]):
+        kind, data = encode_list(arrays)
+        assert kind == CODEC
+        assert all(same(found, arrays) for found in both_ways(kind, data, len(arrays)))
+    for cells in ([object()], [np.zeros(2, np.longdouble)], [np.zeros(2, object)]):
+        with pytest.raises(TypeError):
+            encode_list(cells)
     with pytest.raises(TypeError):
-        encode_list([object()])
+        encode_column(np.zeros((2, 2), np.longdouble))
 
 
 def test_strings_that_come_again_are_stored_once_and_read_as_one_object():
@@ -167,6 +186,12 @@ def test_damage_is_corrupt_data_or_other_items(column, data):
         (TUPLES, b"\1"),
         (TUPLES, b"\1\1" + b"\xff" * 8),
         (ROWS, b""),
+        (ROWS, b"\0\0" + bytes(6)),
+        (ROWS, b"\x63\1" + bytes(6) + b"\1" + bytes(7) + bytes(3)),
+        (ROWS, b"\0\2" + bytes(6) + b"\1" + bytes(7)),
+        (ROWS, b"\0\1" + bytes(6) + bytes(8)),
+        (ROWS, b"\0\1" + bytes(6) + b"\1" + bytes(7) + bytes(2)),
+        (ROWS, b"\0\40" + bytes(6) + (b"\1" + bytes(7)) * 32 + bytes(48)),
         (STRINGS, b""),
         (STRINGS, b"\2" + bytes(15)),
         (FIXED, bytes(3)),
