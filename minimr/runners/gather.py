@@ -13,6 +13,7 @@ that are too large to be sent around, and errors, which a worker's slot retries 
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from minimr import aggregates
 from minimr.cluster.wire import Blob
@@ -58,8 +59,15 @@ def _have_one_key(pairs: Sequence[Pair]) -> bool:
 def _one_group(job: Job, pairs: Sequence[Pair]) -> list[Pair]:
     """What most rounds are: a sum for each partition, and nothing to sort or to merge."""
     made = list(reducer_of(job)(pairs[0][0], iter([value for _, value in pairs])))
+    if all(_comes_back_as_it_is(value) for _, value in made):
+        return made
     found: list[Pair] = codec.loads(codec.dumps(made))  # Of the types that all pairs come back as.
     return found
+
+
+def _comes_back_as_it_is(value: Any) -> bool:
+    """Whether it is a number of Python's or an array, as messages bring them."""
+    return type(value) in (int, float) or getattr(value, "ndim", 0) > 0
 
 
 def _groups(job: Job, outputs: Sequence[Blob]) -> list[Pair]:

@@ -14,7 +14,7 @@ import sys
 import sysconfig
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import FunctionType
@@ -47,10 +47,13 @@ class Code:
     argv: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
-        modules = {name: vars(module) for name, module in self.modules.items()}
         return {
-            **{each.name: getattr(self, each.name) for each in fields(self)},
-            "modules": modules,
+            "form": self.form,
+            "module": self.module,
+            "name": self.name,
+            "modules": {name: vars(module) for name, module in self.modules.items()},
+            "pickle": self.pickle,
+            "argv": self.argv,
         }
 
     @classmethod
