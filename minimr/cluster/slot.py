@@ -47,16 +47,25 @@ IN_MEMORY_SHARE = 4
 HOLD_S = 0.001
 
 
-class SlotJob:
-    """A job as this slot knows it: its spec, and where its map outputs are."""
+class Cargo:
+    """What the rounds of an iterative job have in common."""
 
-    def __init__(self, cargo: dict[str, Any]) -> None:
+    def __init__(self, packed: bytes) -> None:
+        self.packed = packed
+        cargo = codec.loads(packed)
         self.code = Code.from_dict(cargo["code"])
         self.spec = JobSpec.from_dict(cargo["spec"])
         self.source: str | None = cargo["source"]
         self.keep: bool = cargo["keep"]
         self.directory: str = cargo["directory"]
         self.gang = GangSpec(**cargo["gang"]) if cargo.get("gang") else None
+
+
+class SlotJob:
+    """A job as this slot knows it: its cargo, its state, and where its map outputs are."""
+
+    def __init__(self, cargo: Cargo, state: Any) -> None:
+        self.cargo, self.spec, self.state = cargo, cargo.spec, state
         self.maps: dict[int, Source] = {}
         self.digests: dict[int, str] = {}
         self.size_bytes = 0
@@ -81,6 +90,7 @@ class Slot:
         self._scratch = scratch_path(directory, os.getpid())
         self._scratch.mkdir(parents=True)
         self._jobs: dict[str, SlotJob] = {}
+        self._cargo: Cargo | None = None
         self._started = StartedCounter(self._scratch)
         self._whereabouts = Whereabouts(self._scratch)
         self._fetcher = Fetcher(token, directory, self._scratch, self._whereabouts.tick)
@@ -118,9 +128,7 @@ class Slot:
             case m.Registered(worker):
                 self._worker = worker
             case m.JobCargo():
-                job = self._jobs[message.job] = SlotJob(codec.loads(message.spec.data))
-                with suppress(OSError):  # On another machine the folder may not exist.
-                    os.chdir(job.directory)
+                self._jobs[message.job] = self._unpacked(codec.loads(message.spec.data))
             case m.MapsAt():
                 self._jobs[message.job].learn(message)
             case m.Run():
@@ -130,6 +138,13 @@ class Slot:
             case m.Forget(job):
                 self._jobs.pop(job, None)
                 self._fetcher.release()
+
+    def _unpacked(self, cargo: dict[str, Any]) -> SlotJob:
+        if self._cargo is None or self._cargo.packed != cargo["known"]:
+            self._cargo = Cargo(cargo["known"])
+        with suppress(OSError):  # On another machine the folder may not exist.
+            os.chdir(self._cargo.directory)
+        return SlotJob(self._cargo, cargo["state"])
 
     def _attempt(self, order: m.Run) -> m.Message:
         """Run one attempt; whatever happens, there is an answer."""
@@ -156,21 +171,21 @@ class Slot:
     def _new_job(self, job: SlotJob, attempt: AttemptId) -> Job:
         if self._job_class is None:
             try:
-                self._job_class = load(job.code)
+                self._job_class = load(job.cargo.code)
             except BaseException as error:
-                position = Position(f"{attempt.task}, while {job.code.module} was loaded")
+                position = Position(f"{attempt.task}, while {job.cargo.code.module} was loaded")
                 raise TaskFailed(describe(error, Job(), position)) from error
-        return job.spec.new_job(self._job_class)
+        return job.spec.new_job(self._job_class, job.state)
 
     def _map(self, job: SlotJob, user_job: Job, order: m.Run) -> m.Done:
         attempt = order.attempt
-        if job.source is not None:
-            path = dataset_path(self._directory, job.source, attempt.index)
+        if job.cargo.source is not None:
+            path = dataset_path(self._directory, job.cargo.source, attempt.index)
             source = {"kind": "resident", "path": str(path)}
         else:
             assert order.cargo is not None
             source = codec.loads(order.cargo.data)
-        keep = dataset_path(self._directory, attempt.job, attempt.index) if job.keep else None
+        keep = dataset_path(self._directory, attempt.job, attempt.index) if job.cargo.keep else None
         if keep is not None:
             keep.parent.mkdir(parents=True, exist_ok=True)
         kept = str(keep) if keep else None
@@ -218,9 +233,9 @@ class Slot:
         return done
 
     def _member(self, job: SlotJob, user_job: Job, order: m.Run) -> m.Done:
-        assert job.gang is not None
+        assert job.cargo.gang is not None
         member = MemberTask(
-            job.gang,
+            job.cargo.gang,
             order,
             self._token,
             self._mail,

@@ -110,7 +110,6 @@ def round_over(
     spec = JobSpec(
         partitions=reducers or 1,
         options=job.options(),
-        state=state,
         inline_bytes=inline_bytes,
     )
     return m.Submit(
@@ -121,7 +120,7 @@ def round_over(
         reduces=reducers,
         source=source,
         code=code.digest,
-        spec=_cargo(code, spec, source),
+        spec=_cargo(code, spec, source, state=state),
         inputs=None,
         output=None,
         watch=True,
@@ -142,7 +141,7 @@ def gang_over(
 ) -> m.Submit:
     """Members that run at the same time over a dataset; what they yield comes back in messages."""
     code = pack(type(job))
-    spec = JobSpec(partitions=1, options=job.options(), state=state)
+    spec = JobSpec(partitions=1, options=job.options())
     gang = {"members": members, "partitions": partitions, "checkpoints": str(checkpoints)}
     return m.Submit(
         request=client.next_request(),
@@ -152,7 +151,7 @@ def gang_over(
         reduces=0,
         source=source,
         code=code.digest,
-        spec=_cargo(code, spec, source, gang=gang),
+        spec=_cargo(code, spec, source, gang=gang, state=state),
         inputs=None,
         output=None,
         watch=True,
@@ -178,8 +177,11 @@ def _cargo(
     source: str | None = None,
     keep: bool = False,
     gang: dict[str, Any] | None = None,
+    state: Any = None,
 ) -> Blob:
-    cargo = {
+    """What goes to the slots. All but the state is the same for the rounds of an iterative job, and
+    packed by itself: a slot that knows it does not read it again."""
+    known = {
         "code": code.to_dict(),
         "spec": spec.to_dict(),
         "source": source,
@@ -188,4 +190,4 @@ def _cargo(
         # Relative paths mean in the slots what they mean here.
         "directory": os.getcwd(),  # noqa: PTH109 - every round pays for this line
     }
-    return Blob(codec.dumps(cargo))
+    return Blob(codec.dumps({"known": codec.dumps(known), "state": state}))

@@ -38,7 +38,6 @@ class JobSpec:
 
     partitions: int
     options: dict[str, Any] = field(default_factory=dict)
-    state: Any = None
     format: str = "text"
     encoding: str = "utf-8"
     errors: str = "surrogateescape"
@@ -60,10 +59,13 @@ class JobSpec:
         """Return the inverse of `to_dict`."""
         return cls(**fields)
 
-    def new_job(self, job_class: type[Job]) -> Job:
-        """Return a fresh instance, which every attempt gets: attempts must not see each other."""
+    def new_job(self, job_class: type[Job], state: Any = None) -> Job:
+        """Return a fresh instance, which every attempt gets: attempts must not see each other.
+
+        `state` is that of a round or a gang.
+        """
         job = job_class(**self.options)
-        job.state = self.state
+        job.state = state
         if self.split_hot_keys and job.combine is None:
             job.combine, job.splits_hot_keys = job.reduce, True
         return job

@@ -25,9 +25,9 @@ def map_once(
 ) -> MapResult:
     """Run one map task in a directory of its own.
 
-    `fields` are those of the spec, and `watcher` and the further arguments of `map_task`.
+    `fields` are those of the spec, and `state`, `watcher` and the further arguments of `map_task`.
     """
-    watcher = fields.pop("watcher", NOBODY)
+    watcher, state = fields.pop("watcher", NOBODY), fields.pop("state", None)
     more = {name: fields.pop(name) for name in ("keep", "careful", "skip") if name in fields}
     output = files_output(folder, "text")
     usual = {"partitions": 2, "format": job_class.input_format, "output": output}
@@ -35,7 +35,7 @@ def map_once(
     directory = folder / f"map-{index}"
     directory.mkdir()
     task = spec.map_task(index, source, **more)
-    return run_map(spec.new_job(job_class), task, directory, watcher)
+    return run_map(spec.new_job(job_class, state), task, directory, watcher)
 
 
 def as_received(spec: JobSpec) -> JobSpec:
