@@ -9,7 +9,7 @@ import socket
 import struct
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from queue import SimpleQueue
 from typing import Any
@@ -24,7 +24,7 @@ from minimr.errors import JobCancelled, JobFailed, NoCoordinator, ProtocolError,
 OnEvents = Callable[..., object]
 """Called with lines of the event log, as many as came together."""
 Lines = deque[dict[str, Any]]
-Answer = m.Reply | m.Events | m.Ended | None
+Answer = m.Reply | m.Events | m.Ended
 SILENCE = struct.pack("ll", 1, 0)  # One second, as the kernel's timeout for receiving.
 SILENCES_MAX = 10
 
@@ -51,9 +51,9 @@ class Client:
 
     def ask(self, request: m.CancelJob | m.GetStatus | m.AwaitWorkers | m.Shutdown) -> Any:
         """The reply's value. Raises UsageError if the coordinator says no."""
-        queue = self._send(request)
+        answers = self._send(request)
         try:
-            return _value(self._next(queue))
+            return _value(self._next(answers))
         finally:
             self._waiting.pop(request.request, None)
 
@@ -62,12 +62,12 @@ class Client:
 
         The lines come addressed to the job, so the job cannot be watched on the same client.
         """
-        queue = _Answers()
+        answers = _Answers()
         with self._lock:
-            self._watching[job] = queue
-        self._send(m.GetLog(self.next_request(), job), queue)
+            self._watching[job] = answers
+        self._send(m.GetLog(self.next_request(), job), answers)
         lines: list[dict[str, Any]] = []
-        while isinstance(answer := self._next(queue), m.Events):
+        while isinstance(answer := self._next(answers), m.Events):
             lines += answer.lines
         _value(answer)
         return lines
@@ -75,7 +75,7 @@ class Client:
     def submit(self, request: m.Submit, arrived: "Lines | None" = None) -> "Watched":
         """Start a job. With `request.watch`, `Watched.wait` gives its end. Its events go into
         `arrived`, too, in the order in which they come, and those of other jobs with it."""
-        return Watched(self, self._send(request, None if arrived is None else _Noting(arrived)))
+        return Watched(self, self._send(request, _Answers(arrived)))
 
     def watch(self, job: str) -> "Watched":
         """Follow a job that somebody submitted earlier."""
@@ -84,17 +84,17 @@ class Client:
     def drop_dataset(self, job: str) -> None:
         self._connection.send([m.DropDataset(job)])
 
-    def _send(self, request: Any, queue: "_Answers | None" = None) -> "_Answers":
-        queue = queue or _Answers()
+    def _send(self, request: Any, answers: "_Answers | None" = None) -> "_Answers":
+        answers = answers or _Answers()
         with self._lock:
             if self._lost is not None:
                 raise NoCoordinator(self._lost)
-            self._waiting[request.request] = queue
+            self._waiting[request.request] = answers
         self._connection.send([request])
-        return queue
+        return answers
 
-    def _next(self, queue: "_Answers") -> Answer:
-        answer = queue.get()
+    def _next(self, answers: "_Answers") -> Answer:
+        answer = answers.next()
         if answer is None:
             raise NoCoordinator(self._lost or "the coordinator is gone")
         return answer
@@ -104,14 +104,13 @@ class Client:
         try:
             while True:
                 for frame in decoder.received(self._receive(decoder.space())):
-                    for message in decode_messages(frame):
-                        self._sort(message)
+                    self._sort(decode_messages(frame))
         except (EOFError, OSError, ProtocolError) as error:
             with self._lock:
                 self._lost = f"the coordinator is gone ({error})"
-                queues = [*self._waiting.values(), *self._watching.values()]
-            for queue in queues:
-                queue.put(None)
+                all_answers = [*self._waiting.values(), *self._watching.values()]
+            for answers in all_answers:
+                answers.end()
         finally:
             self._connection.close()
 
@@ -128,67 +127,87 @@ class Client:
             return size
         raise TimeoutError(f"it said nothing for {SILENCES_MAX} s")
 
-    def _sort(self, message: m.Message) -> None:
-        """A reply finds its request; what belongs to a job follows the reply that named it."""
+    def _sort(self, messages: list[m.Message]) -> None:
+        """Whoever waits for some of these messages is woken once for all of them."""
+        found: dict[_Answers, list[Answer]] = {}
         with self._lock:
-            match message:
-                case m.Reply(request, value, _):
-                    queue = self._waiting.pop(request, None)
-                    if queue is not None and isinstance(value, str):
-                        self._watching[value] = queue
-                case m.Events(job, _):
-                    queue = self._watching.get(job)
-                case m.Ended(job):
-                    queue = self._watching.pop(job, None)
-                case _:
-                    queue = None
-        if queue is not None and isinstance(message, m.Reply | m.Events | m.Ended):
-            queue.put(message)
+            for message in messages:
+                if not isinstance(message, m.Reply | m.Events | m.Ended):
+                    continue
+                if (answers := self._whose(message)) is not None:
+                    answers.note(message)
+                    found.setdefault(answers, []).append(message)
+        for answers, together in found.items():
+            answers.put(together)
+
+    def _whose(self, message: Answer) -> "_Answers | None":
+        """A reply finds its request; what belongs to a job follows the reply that named it."""
+        match message:
+            case m.Reply(request, value, _):
+                answers = self._waiting.pop(request, None)
+                if answers is not None and isinstance(value, str):
+                    self._watching[value] = answers
+                return answers
+            case m.Events(job, _):
+                return self._watching.get(job)
+            case m.Ended(job):
+                return self._watching.pop(job, None)
 
 
-class _Answers(SimpleQueue[Answer]):
-    """Answers to one who waits.
+class _Answers:
+    """What comes for one who waits. The lines of events go into `arrived`, too, where those for
+    others who wait may be.
 
-    The reply stays, for Ctrl-C may strike between taking it from the queue and reading it.
+    Ctrl-C may strike between the taking of an answer and its reading. So the reply, which names the
+    job that is to be cancelled then, and the end, which is waited for, stay.
     """
 
-    reply: m.Reply | None = None
-
-    def put(self, item: Answer, block: bool = True, timeout: float | None = None) -> None:
-        if isinstance(item, m.Reply):
-            self.reply = item
-        super().put(item, block, timeout)
-
-
-class _Noting(_Answers):
-    """Answers to one who waits, beside others who wait, too."""
-
-    def __init__(self, arrived: Lines) -> None:
+    def __init__(self, arrived: Lines | None = None) -> None:
+        self.reply: m.Reply | None = None
         self._arrived = arrived
+        self._came: deque[Answer | None] = deque()
+        self._wake: SimpleQueue[None] = SimpleQueue()
 
-    def put(self, item: Answer, block: bool = True, timeout: float | None = None) -> None:
-        if isinstance(item, m.Events):
-            self._arrived.extend(item.lines)
-        super().put(item, block, timeout)
+    def note(self, answer: Answer) -> None:
+        """Before it is put: keep the order of lines that go to several who wait."""
+        if isinstance(answer, m.Reply):
+            self.reply = answer
+        elif self._arrived is not None and isinstance(answer, m.Events):
+            self._arrived.extend(answer.lines)
+
+    def put(self, together: Sequence[Answer | None]) -> None:
+        self._came.extend(together)
+        self._wake.put(None)
+
+    def end(self) -> None:
+        """Nothing more will come."""
+        self.put([None])
+
+    def next(self) -> Answer | None:
+        """Wait for the next; None if there is none."""
+        while not self._came:
+            self._wake.get()
+        first = self._came[0]
+        return first if first is None or isinstance(first, m.Ended) else self._came.popleft()
 
 
 class Watched:
     """A job under way, seen from the client."""
 
-    def __init__(self, client: Client, queue: _Answers) -> None:
-        self._client, self._queue = client, queue
+    def __init__(self, client: Client, answers: _Answers) -> None:
+        self._client, self._answers = client, answers
 
     @property
     def job(self) -> str:
         """Its name. Waits for the coordinator to give it; UsageError if it refuses the job."""
-        while self._queue.reply is None:
-            self._client._next(self._queue)
-        return str(_value(self._queue.reply))
+        while self._answers.reply is None:
+            self._client._next(self._answers)
+        return str(_value(self._answers.reply))
 
     def wait(self, on_events: OnEvents | None = None) -> m.Ended:
         """Block until the job ends well. Raises JobFailed or JobCancelled otherwise."""
         job = self.job
-        while not isinstance(answer := self._client._next(self._queue), m.Ended):
+        while not isinstance(answer := self._client._next(self._answers), m.Ended):
             if isinstance(answer, m.Events) and on_events is not None:
                 on_events(*answer.lines)
         if answer.cancelled:

@@ -45,7 +45,7 @@ from minimr.tasks.spec import JobSpec, MapResult
 PRINTED_BYTES_MAX = 64 << 10
 IN_MEMORY_SHARE = 4
 HOLD_S = 0.01
-"""For so long an answer waits for those to orders that came with its own; more answers in one message
+"""For so long an answer waits for those to orders that came with its own: many answers in a message
 are less work for the worker and the coordinator, at the end of a round above all."""
 
 

@@ -64,12 +64,11 @@ def count_beats(client, wanted=110):
     """Set when so many signs of life came."""
     heard, seen, sort = threading.Event(), [], client._sort
 
-    def counting(message):
-        if isinstance(message, m.Beat):
-            seen.append(message)
-            if len(seen) >= wanted:
-                heard.set()
-        sort(message)
+    def counting(messages):
+        seen.extend(each for each in messages if isinstance(each, m.Beat))
+        if len(seen) >= wanted:
+            heard.set()
+        sort(messages)
 
     client._sort = counting
     return heard
