@@ -148,5 +148,7 @@ KEPT = ("parameters", "memory", "iteration", "updates", "loss_history", "ended",
 
 def converged(previous: Vector, current: Vector, tolerance: float) -> bool:
     """MLlib's test: the step is short, relative to the weights once they are longer than 1."""
+    if tolerance == 0.0:
+        return False
     moved = float(np.linalg.norm(previous - current))
     return moved < tolerance * max(float(np.linalg.norm(current)), 1.0)

@@ -84,13 +84,13 @@ class Problem:
         parameters, gradient (of the mean loss) and memory are those of `keys` alone.
         Nothing is changed in place.
         """
-        penalty = self._penalty.keys(keys)
+        penalty = self._penalty_of(keys)
         return self.optimizer.move(Point(parameters, gradient, memory, eta, count, penalty))
 
     def penalty_value(self, parameters: Vector, keys: Keys = ALL) -> float:
         """What the penalty adds to the mean loss at these parameters, those of `keys` alone."""
         with np.errstate(over="ignore", invalid="ignore"):  # whoever asks looks
-            return self._penalty.keys(keys).value(parameters)
+            return self._penalty_of(keys).value(parameters)
 
     def pace(self) -> Pace:
         """The schedule of a descent that begins."""
@@ -101,6 +101,9 @@ class Problem:
         parts = {name: asdict(getattr(self, name)) for name in PARTS}
         plain = {name: getattr(self, name) for name in ("features", "iterations", "tolerance")}
         return {"model": self.model.options(), **parts, **plain}
+
+    def _penalty_of(self, keys: Keys) -> Penalty:
+        return self._penalty if keys is ALL else self._penalty.keys(keys)
 
     @cached_property
     def _penalty(self) -> Penalty:
