@@ -4,7 +4,7 @@ What arrives is decoded as far as it goes. What the kernel does not take at once
 until the socket has room; a peer that stops reading and lets it grow too far is cut off.
 """
 
-import selectors
+import select
 import socket
 import sys
 from collections import deque
@@ -101,9 +101,9 @@ class Channel:
         return False
 
     def _ready(self, events: int) -> bool:
-        if events & selectors.EVENT_WRITE and not self._closed:
+        if events & select.EPOLLOUT and not self._closed:
             self._write()
-        return not events & selectors.EVENT_READ or self.receive()
+        return events == select.EPOLLOUT or self.receive()
 
     def _decode(self, count: int) -> None:
         try:

@@ -11,7 +11,7 @@ arrived has been read, and a loop that is late gives its peers time to speak up 
 """
 
 import heapq
-import selectors
+import select
 import socket
 import time
 from collections import deque
@@ -21,7 +21,7 @@ from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 Ready = Callable[[int], bool]
-"""Called with the events of `selectors` that a socket is ready for. False: there may be more."""
+"""Called with the events of epoll that a socket is ready for. False: there may be more."""
 
 LATE_S = 1.0
 GRACE_S = 3.0
@@ -36,7 +36,8 @@ class Loop(Generic[Item]):
         self._timers: list[tuple[float, int, Item]] = []
         self._order = count()
         self._stopped = self._closed = False
-        self._selector = selectors.DefaultSelector()
+        self._epoll = select.epoll()
+        self._watched: dict[int, Ready] = {}
         self._alarm, self._bell = socket.socketpair()
         self._alarm.setblocking(False)
         self._bell.setblocking(False)
@@ -57,14 +58,15 @@ class Loop(Generic[Item]):
 
     def watch(self, sock: socket.socket, ready: Ready, writing: bool = False) -> None:
         """Call `ready` when there is something to read; with `writing`, also when there is room."""
-        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if writing else 0)
-        if sock in self._selector.get_map():
-            self._selector.modify(sock, wanted, ready)
-        else:
-            self._selector.register(sock, wanted, ready)
+        wanted = select.EPOLLIN | (select.EPOLLOUT if writing else 0)
+        change = self._epoll.modify if sock.fileno() in self._watched else self._epoll.register
+        change(sock, wanted)
+        self._watched[sock.fileno()] = ready
 
     def unwatch(self, sock: socket.socket) -> None:
-        self._selector.unregister(sock)
+        """While it is open."""
+        self._epoll.unregister(sock)
+        del self._watched[sock.fileno()]
 
     def stop(self) -> None:
         """From the loop's own thread: leave after this batch."""
@@ -79,7 +81,7 @@ class Loop(Generic[Item]):
     def close(self) -> list[Item]:
         """After `run`: give the descriptors back. Returns what was posted and not handled."""
         self._closed = True
-        self._selector.close()
+        self._epoll.close()
         self._alarm.close()
         self._bell.close()
         return list(self._mailbox)
@@ -88,8 +90,8 @@ class Loop(Generic[Item]):
         """Wait for sockets, posts or the next timer, and handle what came. True if that is all."""
         wait_s = max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
         finished = True
-        for key, events in self._selector.select(wait_s):
-            ready: Ready = key.data
+        came = self._epoll.poll(wait_s, len(self._watched))
+        for ready, events in [(self._watched[number], events) for number, events in came]:
             finished &= ready(events)
         for _ in range(len(self._mailbox)):
             self._handle(self._mailbox.popleft())
