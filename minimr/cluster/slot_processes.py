@@ -28,12 +28,14 @@ PRINTED_BYTES_MAX = 4096
 
 @dataclass(slots=True)
 class SlotProcess:
-    """One that lives. `cargo` and `told` say what of each job it has been sent."""
+    """One that lives. `worker` is our name as it knows it; `cargo` and `told` say what of each job
+    it has been sent."""
 
     serial: int
     connection: Channel
     output: int
     pid: int = 0
+    worker: str = ""
     cargo: set[str] = field(default_factory=set)
     told: dict[str, int] = field(default_factory=dict)
     outbox: list[m.Message] = field(default_factory=list)

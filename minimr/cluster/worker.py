@@ -114,6 +114,8 @@ class Worker:
         self._held: dict[AttemptId, Path] = {}
         self._stored: set[str] = set()
         self._outbox: list[m.Message] = []
+        # Answers of slots that the machine has not heard of yet.
+        self._reported: list[machine.MachineEvent] = []
         self._left: Leave | None = None
         self._loop: Loop[Item] = Loop(self._handle, self._flush)
         self._processes = SlotProcesses(self._nursery, self._loop, directory, self._hear)
@@ -166,7 +168,7 @@ class Worker:
 
     def _coordinator_gone(self, text: str) -> None:
         self._coordinator = None
-        self._perform(self._machine.handle(machine.Disconnected(time.monotonic(), text)))
+        self._decide(machine.Disconnected(time.monotonic(), text))
 
     def _reach(self) -> None:
         """In a thread of its own, since it may block: look for the coordinator once."""
@@ -183,7 +185,7 @@ class Worker:
                 self._processes.kill_orphans()
                 self._handle(Leave("the nursery process died; this worker ends"))
             case Died(serial, text):
-                self._perform(self._machine.handle(self._processes.exited(serial, text)))
+                self._decide(self._processes.exited(serial, text))
         return report is None
 
     # The loop
@@ -201,7 +203,7 @@ class Worker:
             case StillGone(text):
                 self._coordinator_gone(text)
             case Drain():
-                self._perform(self._machine.handle(machine.DrainOrdered()))
+                self._decide(machine.DrainOrdered())
             case Leave():
                 self._left = self._left or item
                 self._loop.stop()
@@ -218,10 +220,17 @@ class Worker:
 
     def _look_for_progress(self) -> None:
         counts = self._processes.ticks()
-        self._perform(self._machine.handle(machine.Looked(time.monotonic(), counts)))
+        self._decide(machine.Looked(time.monotonic(), counts))
 
     def _flush(self) -> None:
+        """What the slots answered is on its way before we think about what they do next: the end of
+        a round waits for it."""
+        self._send()
+        self._decide()
         self._processes.flush()
+        self._send()
+
+    def _send(self) -> None:
         if self._outbox and self._coordinator is not None:
             self._coordinator.send(self._outbox)
             self._outbox = []
@@ -236,14 +245,14 @@ class Worker:
             case m.Run():
                 self._runs[message.attempt] = message
                 code = self._jobs[message.attempt.job].code
-                self._perform(self._machine.handle(machine.Assigned(message.attempt, code)))
+                self._decide(machine.Assigned(message.attempt, code))
             case m.JobCargo():
                 self._jobs[message.job] = message
             case m.MapsAt():
                 self._maps.setdefault(message.job, []).append(message)
             case m.Cancel(attempt):
+                self._decide(machine.CancelOrdered(attempt))
                 self._runs.pop(attempt, None)
-                self._perform(self._machine.handle(machine.CancelOrdered(attempt)))
             case Meet() | MeetAgain():
                 self._pass_on(message)
             case m.Forget(job):
@@ -264,7 +273,7 @@ class Worker:
         returning = bool(self.name)
         self.name, self._epoch = message.worker, message.epoch
         kept = message.kept or not returning
-        self._perform(self._machine.handle(machine.Connected(kept, message.patience_s)))
+        self._decide(machine.Connected(kept, message.patience_s))
         if not returning:
             self._on_joined(message.worker)
 
@@ -278,7 +287,7 @@ class Worker:
         match message:
             case m.Hello(pid):
                 self._processes.living[number].pid = pid
-                self._perform(self._machine.handle(machine.SlotReady(number)))
+                self._decide(machine.SlotReady(number))
             case m.Done() | m.Failed() | m.FetchMissed():
                 self._runs.pop(message.attempt, None)
                 if isinstance(message, m.Done) and message.segments is None:
@@ -286,8 +295,7 @@ class Worker:
                     self._held[message.attempt] = kept_path(self._directory, message.attempt)
                 self._outbox.append(message)
                 seconds = message.stats.get("seconds") if isinstance(message, m.Done) else None
-                event = machine.SlotReported(number, message.attempt, seconds)
-                self._perform(self._machine.handle(event))
+                self._reported.append(machine.SlotReported(number, message.attempt, seconds))
             case MemberReady() | MemberNotes():
                 self._outbox.append(message)
 
@@ -303,6 +311,12 @@ class Worker:
                 shutil.rmtree(self._directory / folder / job, ignore_errors=True)
 
     # What the machine wants done
+
+    def _decide(self, *events: machine.MachineEvent) -> None:
+        """Perform what follows from these events, and before that from what slots have reported."""
+        reported, self._reported = self._reported, []
+        for event in (*reported, *events):
+            self._perform(self._machine.handle(event))
 
     def _perform(self, actions: list[machine.MachineAction]) -> None:
         for action in actions:
@@ -331,9 +345,12 @@ class Worker:
     def _start(self, process: SlotProcess, attempt: AttemptId) -> None:
         messages: list[m.Message] = []
         job = attempt.job
+        if process.worker != self.name:
+            process.worker = self.name
+            messages.append(m.Registered(self.name))
         if job not in process.cargo:
             process.cargo.add(job)
-            messages += [m.Registered(self.name), self._jobs[job]]
+            messages.append(self._jobs[job])
         if attempt.stage == "gang":
             self._stored.add(job)  # Partitions that it fetched go with it.
         news = self._maps.get(job, [])
