@@ -89,6 +89,8 @@ class Problem:
 
     def penalty_value(self, parameters: Vector, keys: Keys = ALL) -> float:
         """What the penalty adds to the mean loss at these parameters, those of `keys` alone."""
+        if not self._penalises:
+            return 0.0
         with np.errstate(over="ignore", invalid="ignore"):  # whoever asks looks
             return self._penalty_of(keys).value(parameters)
 
@@ -104,6 +106,10 @@ class Problem:
 
     def _penalty_of(self, keys: Keys) -> Penalty:
         return self._penalty if keys is ALL else self._penalty.keys(keys)
+
+    @cached_property
+    def _penalises(self) -> bool:
+        return bool(np.any(self._penalty.l1) or np.any(self._penalty.l2))
 
     @cached_property
     def _penalty(self) -> Penalty:

@@ -41,7 +41,8 @@ TYPED = frozenset((INTS, FLOATS, BOOLS, STRINGS, FIXED))
 """The kinds of column whose keys are hashed, sorted and compared by numpy."""
 
 DTYPES = tuple(sorted(codec.DTYPES))
-"""The dtypes of rows; each is stored as its number in this list."""
+NUMBERS = {dtype: number for number, dtype in enumerate(DTYPES)}
+"""The dtype of rows is stored as its number in that order."""
 
 PLACES_MAX = 255
 TUPLE_DEPTH_MAX = 4
@@ -166,7 +167,7 @@ def _encode_array(column: Any) -> tuple[int, Parts]:
     import numpy as np
 
     if column.ndim > 1:
-        if not column.size or column.dtype.str not in DTYPES:
+        if not column.size or column.dtype.str not in NUMBERS:
             return encode_list(list(column))
         content = np.ascontiguousarray(column).view(np.uint8).data.cast("B")
         return ROWS, [_head_of_rows(column.dtype, column.shape[1:]), content]
@@ -183,12 +184,12 @@ def _are_rows(column: list[Any], kinds: set[type]) -> bool:
     dtype, shape = column[0].dtype, column[0].shape
     if any(each.shape != shape or each.dtype.str != dtype.str for each in column[1:]):
         return False
-    return 0 not in shape and len(shape) > 0 and dtype.str in DTYPES
+    return 0 not in shape and len(shape) > 0 and dtype.str in NUMBERS
 
 
 def _head_of_rows(dtype: Any, shape: tuple[int, ...]) -> bytes:
     dimensions = len(shape)
-    return _ROWS.pack(DTYPES.index(dtype.str), dimensions) + struct.pack(f"<{dimensions}Q", *shape)
+    return _ROWS.pack(NUMBERS[dtype.str], dimensions) + struct.pack(f"<{dimensions}Q", *shape)
 
 
 def _bytes_of(row: Any) -> bytes:

@@ -117,7 +117,7 @@ class JobSpec:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class MapTask:
     """One attempt at one map task; see `JobSpec.map_task`.
 
@@ -143,7 +143,7 @@ class MapTask:
     compress: str = NONE
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class MapResult:
     """A map attempt's outcome: a file, or `segments` inline, or neither if it kept its data.
 
