@@ -300,7 +300,8 @@ class CappedOutput(io.RawIOBase):
 def take_printed() -> str:
     """What the attempt printed since the last call, C libraries and child processes included."""
     sys.stdout.flush()
-    sys.stderr.flush()
+    if sys.stderr is not sys.stdout:
+        sys.stderr.flush()
     size_bytes = os.fstat(1).st_size
     if size_bytes == 0:
         return ""

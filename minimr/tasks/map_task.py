@@ -18,10 +18,10 @@ from minimr.block import Pairs
 from minimr.job import Job
 from minimr.shuffle.compression import NONE, Compressing
 from minimr.shuffle.digest import segments_digest
-from minimr.shuffle.pairs import block_records
+from minimr.shuffle.pairs import block_records, encode_pairs
 from minimr.shuffle.segments import write_map_output
 from minimr.tasks.collector import Collector, PartitionBlocks
-from minimr.tasks.emitted import checked_pairs, encoded
+from minimr.tasks.emitted import checked_pairs
 from minimr.tasks.failure import Position, position_of, reporting
 from minimr.tasks.keep import keep
 from minimr.tasks.reduce_input import first
@@ -55,8 +55,9 @@ def run_map(job: Job, task: MapTask, directory: Path, watcher: Watcher = NOBODY)
         if task.partitions == 1 and task.input["kind"] == "resident" and _leaves_pairs_alone(job):
             looked_at = deque(islice(yielded, 2))
             if _is_small_pair(looked_at):
-                blocks = encoded(checked_pairs(looked_at, "map"))
-                return _store(job, task, ((0, block) for block in blocks), directory, position)
+                [(key, value)] = checked_pairs(looked_at, "map")
+                block = encode_pairs([key], [value])
+                return _store(job, task, iter([(0, block)]), directory, position)
             yielded = first(looked_at, yielded)
         collector_type, yielded = _collector_for(yielded)
         collector = collector_type(
