@@ -26,7 +26,7 @@ from minimr.job import Job
 from minimr.scheduler.gang_policy import share
 from minimr.shuffle.pairs import block_records
 from minimr.tasks.emitted import as_iterable, checked_pairs, encoded
-from minimr.tasks.failure import Position, TaskFailed, reporting
+from minimr.tasks.failure import Position, Reporting, TaskFailed
 from minimr.tasks.resident import open_resident
 from minimr.tasks.watcher import Watcher
 
@@ -124,7 +124,7 @@ class MemberTask:
         members = WatchedMembers(link, self.watcher)
         position = Position(f"member {link.rank} of the gang")
         try:
-            with reporting(job, position):
+            with Reporting(job, position):
                 yielded = as_iterable(job.gang(blocks, members), "gang")
                 pair_blocks = list(encoded(checked_pairs(yielded, "gang")))
         except TaskFailed as error:

@@ -22,7 +22,7 @@ from minimr.shuffle.pairs import block_records, encode_pairs
 from minimr.shuffle.segments import write_map_output
 from minimr.tasks.collector import Collector, PartitionBlocks
 from minimr.tasks.emitted import checked_pairs
-from minimr.tasks.failure import Position, position_of, reporting
+from minimr.tasks.failure import Position, Reporting, position_of
 from minimr.tasks.keep import keep
 from minimr.tasks.reduce_input import first
 from minimr.tasks.sizes import is_large
@@ -46,7 +46,7 @@ def run_map(job: Job, task: MapTask, directory: Path, watcher: Watcher = NOBODY)
     cannot be read or a disk is full.
     """
     position = position_of(f"map task {task.index}", task.careful, watcher)
-    with reporting(job, position):
+    with Reporting(job, position):
         source = open_source(job, task, position)
         if task.keep is not None:
             return keep(job, source, Path(task.keep), position)

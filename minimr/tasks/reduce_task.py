@@ -28,7 +28,7 @@ from minimr.shuffle.pairs import (
 from minimr.shuffle.secondary_sort import one_call_each
 from minimr.tasks.combine import reducer_of
 from minimr.tasks.emitted import as_iterable, blocks_of, check_pair, checked_pairs
-from minimr.tasks.failure import NO_KEY, Position, position_of, reporting
+from minimr.tasks.failure import NO_KEY, Position, Reporting, position_of
 from minimr.tasks.reduce_input import PAIR_BYTES, Passes, first, largest_block, loaded
 from minimr.tasks.sizes import LARGE_BYTES
 from minimr.tasks.skip import Skipper, skipper_of
@@ -60,7 +60,7 @@ def run_reduce(
     position = position_of(f"reduce task {task.index}", task.careful, watcher)
     position.step, position.path = "reduce", f"reduce-{task.index}"
     job.partition_index = task.index
-    with reporting(job, position):
+    with Reporting(job, position):
         segments = list(segments)
         runs = [_count(segment, position) for segment in segments]
         skipper = skipper_of(job, task, position)

@@ -8,7 +8,7 @@ import pytest
 import minimr as mr
 from minimr.errors import CorruptData, MinimrError
 from minimr.jobs.grep import Grep
-from minimr.tasks.failure import InputLost, Position, TaskFailed, describe, reporting
+from minimr.tasks.failure import InputLost, Position, Reporting, TaskFailed, describe
 from minimr.tasks.reduce_task import run_reduce
 from minimr.tasks.resident import store_block
 from minimr.tasks.spec import ReduceTask
@@ -227,7 +227,7 @@ def test_a_bug_of_ours_keeps_its_traceback():
     [CorruptData("damaged"), InputLost("gone"), MinimrError("disk full"), KeyboardInterrupt()],
 )
 def test_what_is_no_fault_of_the_user_passes(error):
-    with pytest.raises(type(error)) as caught, reporting(mr.Job(), Position("x")):
+    with pytest.raises(type(error)) as caught, Reporting(mr.Job(), Position("x")):
         raise error
     assert caught.value is error
 
