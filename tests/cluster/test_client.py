@@ -1,6 +1,7 @@
 """A client whose coordinator says nothing, or nothing whole."""
 
 import threading
+from collections import deque
 from dataclasses import replace
 
 import pytest
@@ -57,6 +58,18 @@ def test_one_that_has_nothing_to_say_is_asked_and_answers(coordinator, monkeypat
     assert answers == ["enough"]
     with pytest.raises(UsageError, match="enough"):
         client.ask(m.AwaitWorkers(client.next_request(), 1))
+    client.close()
+
+
+def test_lines_that_came_together_keep_their_order(coordinator):
+    client = Client(coordinator.address(1))
+    arrived = deque()
+    one, other = client_module._Answers(arrived), client_module._Answers(arrived)
+    client._watching.update({"round-1": one, "round-2": other})
+    lines = [m.Events(f"round-{round}", [{"t": t}]) for t, round in enumerate((1, 2, 1))]
+    client._sort(lines)
+    assert [line["t"] for line in arrived] == [0, 1, 2]
+    assert [one.next(), other.next(), one.next()] == lines
     client.close()
 
 
