@@ -137,10 +137,9 @@ def problem_from(options: dict[str, Any]) -> Problem:
 _latest: tuple[dict[str, Any], Problem] | None = None
 """The problem made last in this process, and the dict that it was made from.
 
-A slot decodes the options of a round once, and every map task of the round that it runs has the
-same dict, in a job of its own. To make the problem for each of them would take half as long as the
-sums of a few rows do. The dict is held here with its problem, so no other dict can take its place;
-a later round has another one, and makes its problem again.
+A slot decodes options once for all rounds that have the same, and every map task gets the same
+dict, in a job of its own. To make the problem for each of them would take half as long as the sums
+of a few rows do. The dict is held here with its problem, so no other dict can take its place.
 """
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import minimr as mr
+from minimr.cluster import messages as m
 from minimr.cluster.client import Client, Watched
 from minimr.jobs.wordcount import WordCount
 from minimr.observe.checks import judged
@@ -309,12 +310,17 @@ class TestDatasets:
                 dataset.round(Endless)
             assert sum(dict(dataset.round(Where)).values()) == 100
 
-    def test_an_interrupt_may_strike_when_the_name_is_taken(self, cluster, numbers, monkeypatch):
-        """Ctrl-C is between two instructions: what was taken from the queue is lost."""
+    @pytest.mark.parametrize("what", [m.Reply, m.Ended])
+    def test_an_interrupt_may_strike_when_an_answer_is_taken(
+        self, cluster, numbers, monkeypatch, what
+    ):
+        """Ctrl-C is between two instructions: what was taken and not yet read is lost."""
         take = Client._next
 
-        def taken_and_lost(client, queue):
-            take(client, queue)
+        def taken_and_lost(client, answers):
+            answer = take(client, answers)
+            if not isinstance(answer, what):
+                return answer
             monkeypatch.setattr(Client, "_next", take)
             raise KeyboardInterrupt
 
@@ -322,6 +328,7 @@ class TestDatasets:
             monkeypatch.setattr(Client, "_next", taken_and_lost)
             with pytest.raises(KeyboardInterrupt):
                 dataset.round(Where)
+            assert Client._next is take
             assert sum(dict(dataset.round(Where)).values()) == 100
 
     def test_a_derived_dataset_outlives_the_closing_of_its_parent(self, cluster, numbers):

@@ -158,8 +158,8 @@ class _Answers:
     """What comes for one who waits. The lines of events go into `arrived`, too, where those for
     others who wait may be.
 
-    Ctrl-C may strike between the taking of an answer and its reading. So the reply, which names the
-    job that is to be cancelled then, and the end, which is waited for, stay.
+    Ctrl-C may strike between the taking of an answer and its reading. So the reply stays, which
+    names the job that is to be cancelled then.
     """
 
     def __init__(self, arrived: Lines | None = None) -> None:
@@ -187,8 +187,7 @@ class _Answers:
         """Wait for the next; None if there is none."""
         while not self._came:
             self._wake.get()
-        first = self._came[0]
-        return first if first is None or isinstance(first, m.Ended) else self._came.popleft()
+        return self._came.popleft()
 
 
 class Watched:
