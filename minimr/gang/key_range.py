@@ -101,6 +101,7 @@ class KeyRange:
             self._apply(self.pending.pop(self.version), self.bases.pop(self.version), update)
         return True
 
+    @np.errstate(over="ignore", invalid="ignore")  # sums that are no numbers are for callers to see
     def _apply(self, rows: dict[int, Vector], base: int, update: Update) -> None:
         """One step of the update. Without any row there is nothing to learn from."""
         self.staleness.append(self.version - base)

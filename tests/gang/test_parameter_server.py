@@ -69,6 +69,13 @@ def test_a_push_counts_once():
     assert (twice.version, twice.accepted) == (1, 1)
 
 
+def test_a_sum_that_is_no_number_is_for_callers_to_see():
+    """numpy would warn, and warnings are errors here."""
+    key_range = KeyRange(np.zeros(1), members=1, in_clocks=True)
+    key_range.accept(Push(0, 0, 0, [0, 1], np.array([[1e308, 0, 1], [1e308, 0, 1]])), update)
+    assert not np.isfinite(key_range.parameters).any()
+
+
 @pytest.mark.parametrize(("staleness", "versions"), [(0, [4]), (1, [3, 4]), (3, [1, 2, 3, 4])])
 def test_a_read_waits_for_exactly_the_clocks_of_its_bound(staleness, versions):
     key_range = KeyRange(np.zeros(1), members=1, in_clocks=True)

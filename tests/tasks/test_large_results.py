@@ -81,10 +81,10 @@ def reduced(request, tmp_path):
     def reduce(job_class, copies, **settings):
         if request.param != "collected":
             settings["output"] = files_output(tmp_path, request.param)
-        spec = JobSpec(1, memory_bytes=MEMORY_BYTES, state=copies, **settings)
+        spec = JobSpec(1, memory_bytes=MEMORY_BYTES, **settings)
         values = [VALUE] * (1 if job_class in BLOCK_JOBS else copies)
         segment = read_segment_bytes(b"".join(encode_pairs(["key"], [each]) for each in values))
-        job = spec.new_job(job_class)
+        job = spec.new_job(job_class, state=copies)
         return run_reduce(job, spec.reduce_task(0), [segment], in_memory=False).records_out
 
     return reduce
