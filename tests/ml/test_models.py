@@ -34,7 +34,7 @@ def test_the_sums_are_those_of_the_rows_one_by_one(model):
 def test_the_size_of_the_pieces_is_only_a_matter_of_speed(monkeypatch, model, piece_rows):
     X, y, parameters = rows_and_parameters(model)
     whole = model.sums(parameters, X, y)
-    monkeypatch.setattr(models, "CHUNK_BYTES", 8 * 4 * piece_rows)
+    monkeypatch.setattr(models, "PIECE_BYTES", 8 * 4 * piece_rows)
     np.testing.assert_allclose(model.sums(parameters, X, y), whole, rtol=1e-12)
 
 
@@ -52,7 +52,7 @@ def test_a_narrow_partition_counts_as_having_zero_columns(model, columns):
 
 
 @pytest.mark.parametrize("model", ALL)
-def test_features_in_float32_are_multiplied_so_and_the_rest_is_float64(model):
+def test_sums_over_features_in_float32_are_good_to_five_digits(model):
     X, y, parameters = rows_and_parameters(model, rows=20_000)
     rounded = X.astype(np.float32)
     exact = model.sums(parameters, rounded.astype(np.float64), y)

@@ -21,7 +21,7 @@ import numpy as np
 PROCESSES = 2
 ITERATIONS, WARM_UP, STEP = 100, 10, 0.1
 ROUNDS = 40
-BLOCK_BYTES = 1 << 18
+BLOCK_BYTES = 1 << 19
 
 
 def whole(out, inputs):
