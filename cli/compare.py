@@ -10,6 +10,7 @@ from cli.address import address_option, refuse_own_workers
 from cli.charts import sparkline
 from cli.curves import Curve, Panel, draw
 from cli.fitting import refuse_nowhere
+from cli.option_names import options_named
 from cli.output import print_json, print_lines, say
 from cli.progress import progress
 from cli.train import classes_of
@@ -78,6 +79,7 @@ def _slow(_ctx: click.Context, _option: click.Parameter, text: str | None) -> An
 @click.option("--log", type=click.Path(path_type=Path), help="Write the event log of it all there.")
 @address_option("Use the cluster with this connection file, not workers of one's own.")
 @click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON.")
+@options_named(strategy="--strategies")
 def compare(
     data: str,
     strategies: str,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from cli.address import refuse_own_workers
 from cli.model_report import as_plain, loss_curves, report
+from cli.option_names import options_named
 from cli.output import print_json, print_lines, say
 from cli.progress import Progress, progress
 from cli.run import say_log
@@ -26,6 +27,7 @@ ModelOf = Callable[["LabeledData", Settings], "Model"]
 """The model to train, from all of the data and the options of the command line."""
 
 NO_PENALTY = "none"
+ADD = "add --reg-type l2 or --reg-type l1 to penalise large weights"
 TOLD = ("sync", "gram")
 """The strategies that can tell of a step while they descend; the others run inside the workers."""
 
@@ -33,6 +35,7 @@ PARTS = {2: ("training", "test"), 3: ("training", "held out", "test")}
 """What the parts of a split are called, by how many there are."""
 
 
+@options_named()
 def carry_out(
     model_of: ModelOf | None,
     *,
@@ -71,8 +74,7 @@ def carry_out(
         else:
             with _going_on(settings["checkpoint"]):
                 model, stopping = descend(model_of(rows, settings), parts, seed, settings, shown)
-        if not model.loss_history:
-            raise UsageError("no mini-batch held a row: give a larger --fraction")
+        _refuse_no_rows(model)
         if model_path:
             model.save(model_path)
         metrics = {name: measure(model, part).figures for name, part in parts.items()}
@@ -133,6 +135,7 @@ def descend(
         seed=seed,
         on_step=all_of(on_step, stopping) if on_step and stopping else on_step,
     )
+    _refuse_no_rows(trained)
     return (stopping.best(trained) if stopping else trained), stopping
 
 
@@ -153,14 +156,18 @@ def fit(
     """Train with the options of the command line, which are MLlib's under names of its own."""
     from ml import LinearRegressionWithSGD
 
+    penalty, strength = _penalty(settings), settings["reg_param"]
+    if penalty is None and strength > 0:  # MLlib trains all the same, and so does this
+        say(f"minimr: warning: --reg-param {strength:g} has no effect without --reg-type: {ADD}")
+        strength = 0.0
     with _warnings_as_words():
         return LinearRegressionWithSGD.train(
             data,
             iterations=settings["iterations"],
             step=settings["step"],
             miniBatchFraction=settings["fraction"],
-            regParam=settings["reg_param"],
-            regType=_penalty(settings),
+            regParam=strength,
+            regType=penalty,
             intercept=settings["intercept"],
             convergenceTol=settings["tolerance"],
             seed=seed,
@@ -174,8 +181,10 @@ def _checked(settings: Settings, split: list[float] | None) -> str:
 
     strategy: str = settings["strategy"]
     find_strategy(strategy)
-    if settings["reg_param"] and settings["reg_type"] == NO_PENALTY:
-        raise UsageError("--reg-param has no effect without --reg-type, as in --reg-type l2")
+    if strategy == "gram" and settings["fraction"] < 1:
+        raise UsageError("--strategy gram takes all rows in every step: leave --fraction out")
+    if settings["reg_param"] > 0 and settings["reg_type"] == NO_PENALTY:
+        raise UsageError(f"--reg-param has no effect without --reg-type: {ADD}")
     if settings["patience"] and split is None:
         raise UsageError("--patience needs rows to stop by: add --split 3,1 or --split 3,1,1")
     if settings["patience"] and strategy not in TOLD:
@@ -193,6 +202,11 @@ def refuse_nowhere(path: str | Path | None) -> None:
         raise UsageError(f"{path} cannot be written: it is a directory; name a file in it")
     if path and not (folder := Path(path).parent).is_dir():
         raise UsageError(f"{path} cannot be written: there is no directory {folder}; make it first")
+
+
+def _refuse_no_rows(model: "LinearRegressionModel | Trained") -> None:
+    if not model.loss_history:
+        raise UsageError("no mini-batch held a row: give a larger --fraction")
 
 
 def _penalty(settings: Settings) -> str | None:

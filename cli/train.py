@@ -62,7 +62,7 @@ def linear(strategy: str | None, tolerance: float | None, **asked: Any) -> None:
       minimr train linear data.libsvm --split 0.6,0.4 --model model.json
     """
     if strategy is None:
-        _refuse_without_strategy()
+        _refuse_without_strategy(asked["reg_type"])
         tolerance = MLLIB_TOLERANCE if tolerance is None else tolerance
         carry_out(None, tolerance=tolerance, **asked)
     else:
@@ -159,13 +159,18 @@ def _network(data: "LabeledData", settings: Settings) -> "Model":
     return MultilayerPerceptron(settings["hidden"], loss, settings["activation"], classes)
 
 
-def _refuse_without_strategy() -> None:
+def _refuse_without_strategy(reg_type: str) -> None:
     for option in ANY_STRATEGY:
         if given(option):
             raise click.UsageError(
                 f"--{option} needs --strategy, as in --strategy sync: without one this is MLlib's "
                 "descent, which knows no other",
             )
+    if reg_type == "elastic_net":
+        raise click.UsageError(
+            "--reg-type elastic_net needs --strategy, as in --strategy sync: MLlib's descent "
+            "penalises by l1 or l2"
+        )
 
 
 def classes_of(data: "LabeledData", loss: str, asked: int | None) -> int:

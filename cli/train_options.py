@@ -1,6 +1,7 @@
 """The options of `minimr train`: those of every model, and those that some have."""
 
 from collections.abc import Callable
+from math import inf
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,8 +32,9 @@ def _weights(_ctx: click.Context, _option: click.Parameter, text: str | None) ->
         weights = [float(each) for each in text.split(",")]
     except ValueError:
         weights = []
-    if len(weights) not in (2, 3):
-        message = f"{text!r} is not two or three numbers with commas, as in 0.6,0.4 or 3,1,1"
+    sizes_fit = all(0 <= weight < inf for weight in weights) and sum(weights) > 0
+    if len(weights) not in (2, 3) or not sizes_fit:
+        message = f"{text!r} is not two or three weights with commas, as in 0.6,0.4 or 3,1,1"
         raise click.BadParameter(message)
     return weights
 

@@ -19,14 +19,14 @@ def number(name: str, value: object, allowed: Callable[[float], bool], allowed_t
         as_float = float(value)
         if math.isfinite(as_float) and allowed(as_float):
             return as_float
-    raise ArgumentError(f"{name} must be a number {allowed_text}, but is {value!r}")
+    raise ArgumentError(f"must be a number {allowed_text}, but is {value!r}", name)
 
 
 def whole_number(name: str, value: object) -> int:
     """Return `value` as an int, or raise ArgumentError unless it is a whole number >= 0."""
     if isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 0:
         return int(value)
-    raise ArgumentError(f"{name} must be a whole number >= 0, but is {value!r}")
+    raise ArgumentError(f"must be a whole number >= 0, but is {value!r}", name)
 
 
 def choice(name: str, value: object, choices: Sequence[Choice]) -> Choice:
@@ -35,7 +35,7 @@ def choice(name: str, value: object, choices: Sequence[Choice]) -> Choice:
         if type(value) is type(allowed) and value == allowed:
             return allowed
     names = ", ".join(repr(allowed) for allowed in choices)
-    raise ArgumentError(f"{name} must be one of {names}, but is {value!r}")
+    raise ArgumentError(f"must be one of {names}, but is {value!r}", name)
 
 
 def start_vector(name: str, value: object, size: int, of: str) -> Vector:
@@ -43,12 +43,12 @@ def start_vector(name: str, value: object, size: int, of: str) -> Vector:
     try:
         vector = np.array(value, dtype=np.float64)
     except (TypeError, ValueError):
-        raise ArgumentError(f"{name} must be a list or array of numbers") from None
+        raise ArgumentError("must be a list or array of numbers", name) from None
     if vector.shape != (size,):
         raise ArgumentError(
-            f"{name} must hold one number for each of the {size} {of}, "
-            f"but its shape is {vector.shape}"
+            f"must hold one number for each of the {size} {of}, but its shape is {vector.shape}",
+            name,
         )
     if not np.isfinite(vector).all():
-        raise ArgumentError(f"{name} must hold finite numbers only")
+        raise ArgumentError("must hold finite numbers only", name)
     return vector

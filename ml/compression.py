@@ -35,6 +35,7 @@ def find_compression(name: str | None) -> mr.Compression | None:
                     f"top-k keeps a fraction in (0, 1], as in top-k=0.05, but is {name!r}"
                 ) from None
     raise ArgumentError(
-        f"behind a strategy's name stand a whole number, if it takes one, and a compression, one "
-        f"of {NAMES}; {name!r} is neither"
+        f"takes behind the name a whole number, if there is one to take, and a compression, one "
+        f"of {NAMES}; {name!r} is neither",
+        "strategy",
     )

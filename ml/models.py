@@ -18,9 +18,10 @@ A partition may be narrower than the model: the columns of a libsvm file that it
 A model travels to the slots as its options, plain values; `model_from` makes it again there.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from itertools import pairwise
+from numbers import Integral
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -182,11 +183,7 @@ class MultilayerPerceptron:
 
     def __post_init__(self) -> None:
         _check(self)
-        object.__setattr__(self, "hidden", tuple(self.hidden))
-        if not self.hidden or not all(whole_number("a hidden layer", n) for n in self.hidden):
-            raise ArgumentError(
-                f"hidden must hold the size of at least one layer, each >= 1, but is {self.hidden}"
-            )
+        object.__setattr__(self, "hidden", _layer_sizes(self.hidden))
         choice("activation", self.activation, tuple(ACTIVATIONS))
 
     @property
@@ -281,7 +278,22 @@ def model_from(options: dict[str, Any]) -> Model:
 def _check(model: Linear | MultilayerPerceptron) -> None:
     find_loss(model.loss, model.loss_parameter)
     if whole_number("classes", model.classes) < 2:
-        raise ArgumentError(f"classes must be a whole number >= 2, but is {model.classes}")
+        raise ArgumentError(f"must be a whole number >= 2, but is {model.classes}", "classes")
+
+
+def _layer_sizes(hidden: object) -> tuple[int, ...]:
+    sizes = tuple(hidden) if isinstance(hidden, Iterable) else ()
+    if not sizes or not all(_is_size(size) for size in sizes):
+        raise ArgumentError(
+            "must hold the size of at least one layer, each a whole number >= 1, as (16, 8) does, "
+            f"but is {hidden!r}",
+            "hidden",
+        )
+    return tuple(int(size) for size in sizes)
+
+
+def _is_size(size: object) -> bool:
+    return isinstance(size, Integral) and not isinstance(size, bool) and int(size) >= 1
 
 
 def _pieces(X: Matrix) -> list[slice]:

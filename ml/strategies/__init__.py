@@ -67,7 +67,7 @@ def find_strategy(strategy: str | Strategy) -> Strategy:
             entry_name if entry.number is None else f"{entry_name}:{entry.number.upper()}"
             for entry_name, entry in STRATEGIES.items()
         )
-        raise ArgumentError(f"strategy must be one of {known}, but is {strategy!r}")
+        raise ArgumentError(f"must be one of {known}, but is {strategy!r}", "strategy")
     entry = STRATEGIES[name]
     found: Strategy = getattr(import_module(entry.module), entry.function)
     keywords: dict[str, int | str] = {}
@@ -78,5 +78,5 @@ def find_strategy(strategy: str | Strategy) -> Strategy:
         find_compression(str(keywords["compress"]))
     if words:
         number = "no number" if entry.number is None else "a whole number >= 0"
-        raise ArgumentError(f"strategy {name!r} takes {number}, but is {strategy!r}")
+        raise ArgumentError(f"{name!r} takes {number}, but is {strategy!r}", "strategy")
     return partial(found, **keywords) if keywords else found

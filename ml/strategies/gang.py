@@ -75,13 +75,15 @@ def refuse(name: str, problem: Problem, on_step: OnStep | None, tolerance: bool)
     """Raise ArgumentError for what this strategy cannot do; `tolerance` says that it can that."""
     if on_step is not None:
         raise ArgumentError(
-            f"strategy {name!r} runs inside the workers and cannot call on_step; leave it out, or "
-            "use strategy='sync'"
+            f"{name!r} runs inside the workers and cannot call on_step; leave it out, or use "
+            "strategy='sync'",
+            "strategy",
         )
     if problem.tolerance > 0 and not tolerance:
         raise ArgumentError(
-            f"strategy {name!r} cannot stop at a tolerance, as nobody there sees all parameters of "
-            "a step; use tolerance=0"
+            f"{name!r} cannot stop at a tolerance, as nobody there sees all parameters of a step; "
+            "leave the tolerance at 0",
+            "strategy",
         )
 
 

@@ -145,7 +145,9 @@ def local(
     """
     refuse("local", problem, on_step, tolerance=False)
     if whole_number("steps", steps) < 1:
-        raise ArgumentError("local SGD needs at least one step between two averages: use local:1")
+        raise ArgumentError(
+            "'local' needs at least one step between two averages: use 'local:1'", "strategy"
+        )
     job = LocalGang(problem=problem.options(), steps=steps)
     members = run_gang(data, job, {"start": start})
     found = members[0]

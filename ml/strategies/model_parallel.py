@@ -192,8 +192,9 @@ def model_parallel(
     refuse("model_parallel", problem, on_step, tolerance=False)
     if not isinstance(problem.model, Linear):
         raise ArgumentError(
-            "strategy 'model_parallel' shares out the columns of a linear model; use 'pipeline' "
-            "for a multilayer perceptron"
+            "'model_parallel' shares out the columns of a linear model; use 'pipeline' for a "
+            "multilayer perceptron",
+            "strategy",
         )
     state = {"start": start, "partitions": data.dataset.partitions}
     parts = run_gang(data, ColumnsGang(problem=problem.options()), state)

@@ -211,8 +211,9 @@ def pipeline(
     refuse("pipeline", problem, on_step, tolerance=False)
     if not isinstance(problem.model, MultilayerPerceptron):
         raise ArgumentError(
-            "strategy 'pipeline' shares out the layers of a multilayer perceptron, and a linear "
-            "model has one; use 'model_parallel'"
+            "'pipeline' shares out the layers of a multilayer perceptron, and a linear model has "
+            "one; use 'model_parallel'",
+            "strategy",
         )
     state = {"start": start, "partitions": data.dataset.partitions}
     job = PipelineGang(problem=problem.options())

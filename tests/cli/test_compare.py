@@ -69,7 +69,7 @@ def test_the_log_of_a_parameter_server_shows_that_it_kept_its_bound(tmp_path):
         (["--slow", "worker=1,factor=inf"], "factor is 1 or more"),
         (["--hidden", "8,x"], "not a list of sizes"),
         (["--strategies", " , "], "names none"),
-        (["--strategies", "sync,ring"], "strategy must be one of"),
+        (["--strategies", "sync,ring"], "--strategies must be one of"),
         (["--plot", "loss.png"], "not an SVG file"),
         (["--plot", "nowhere/loss.svg"], "no directory nowhere"),
     ],

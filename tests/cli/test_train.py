@@ -155,10 +155,10 @@ def test_progress_is_told_at_1_2_5_10_and_so_on(minimr: Minimr, data: str) -> No
     ]
 
 
-def test_a_warning_of_the_library_is_said_in_one_line(minimr: Minimr, data: str) -> None:
+def test_a_penalty_of_no_kind_is_warned_of_by_the_options_names(minimr: Minimr, data: str) -> None:
     result = minimr("train", "linear", data, "--reg-param", "0.3")
     [warning] = [line for line in result.stderr.splitlines() if "warning" in line]
-    assert warning.startswith("minimr: warning: regParam=0.3 has no effect")
+    assert warning.startswith("minimr: warning: --reg-param 0.3 has no effect without --reg-type")
 
 
 def test_a_saved_model_predicts(minimr: Minimr, data: str, tmp_path: Path) -> None:
@@ -181,7 +181,13 @@ def test_a_saved_model_predicts(minimr: Minimr, data: str, tmp_path: Path) -> No
         (["--split", "a,b"], 2, "0.6,0.4"),
         (["--split", "1,2,3,4"], 2, "0.6,0.4"),
         (["--split", "-1,2"], 2, "weight"),
-        (["--step", "0"], 2, "step"),
+        (["--split", "0,0"], 2, "'0,0' is not two or three weights"),
+        (["--step", "0"], 2, "--step must be a number > 0, but is 0.0"),
+        (["--fraction", "0"], 2, "--fraction must be a number in (0, 1], but is 0.0"),
+        (["--tolerance", "2"], 2, "--tolerance must be a number in [0, 1], but is 2.0"),
+        (["--reg-param", "-1"], 2, "--reg-param must be a number >= 0, but is -1.0"),
+        (["--seed", "-1"], 2, "--seed must be a whole number >= 0, but is -1"),
+        (["--reg-type", "elastic_net"], 2, "elastic_net needs --strategy, as in --strategy sync"),
         (["--step", "1e9", "--tolerance", "0"], 1, "diverged"),
         (["--reg-type", "l3"], 2, "--reg-type"),
         (["--address", "c.json", "--workers", "2"], 2, "not both"),

@@ -134,8 +134,10 @@ def test_predictions_are_labels():
     [
         (lambda: Linear(classes=1), "classes must be a whole number >= 2, but is 1"),
         (lambda: MultilayerPerceptron(()), "hidden must hold the size of at least one layer"),
-        (lambda: MultilayerPerceptron((3, 0)), r"each >= 1, but is \(3, 0\)"),
-        (lambda: MultilayerPerceptron((2.5,)), "a hidden layer must be a whole number"),
+        (lambda: MultilayerPerceptron((3, 0)), r"each a whole number >= 1, .* but is \(3, 0\)"),
+        (lambda: MultilayerPerceptron((2.5,)), "each a whole number >= 1"),
+        (lambda: MultilayerPerceptron(3), "hidden must hold the size of .* but is 3"),
+        (lambda: MultilayerPerceptron("16,8"), "hidden must hold the size of .* but is .16,8."),
         (lambda: MultilayerPerceptron(activation="step"), "activation must be one of 'tanh'"),
     ],
 )

@@ -320,7 +320,7 @@ def test_the_step_that_is_named_is_safe_for_the_strategy(strategy):
         ("ssp:x", {}, "one of half, top-k"),
         ("ssp:2:top-k=2", {}, "fraction in"),
         ("async:top-k=x", {}, "fraction in"),
-        ("async", {"tolerance": 0.1}, "tolerance=0"),
+        ("async", {"tolerance": 0.1}, "tolerance at 0"),
         ("allreduce", {"on_step": print}, "on_step"),
         ("ring", {}, "strategy must be one of"),
     ],
