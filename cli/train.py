@@ -44,10 +44,11 @@ def train() -> None:
     "--tolerance",
     type=float,
     metavar="X",
-    help=f"Stop at shorter steps.  [default: {MLLIB_TOLERANCE}, with --strategy 0: never]",
+    help="Stop at shorter steps; 0 never."
+    f"  [default: {MLLIB_TOLERANCE}; if there is a --strategy, 0]",
 )
 @strategy_options(None)
-@loss_option("squared", "With --strategy also huber, quantile or poisson.")
+@loss_option("squared", "linear", "; all but squared need --strategy")
 @place_options
 def linear(strategy: str | None, tolerance: float | None, **asked: Any) -> None:
     """Linear regression by gradient descent, as Spark's MLlib does it.
@@ -92,7 +93,7 @@ def logistic(**asked: Any) -> None:
 @intercept_option(True)
 @tolerance_option
 @strategy_options("sync")
-@loss_option("hinge", "hinge or squared_hinge.")
+@loss_option("hinge", "svm")
 @place_options
 def svm(**asked: Any) -> None:
     """Support vector machine: a margin between labels 0 and 1.
@@ -126,9 +127,7 @@ def softmax(**asked: Any) -> None:
 @data_argument
 @hidden_option
 @click.option("--activation", default="tanh", show_default=True, help="tanh or relu.")
-@loss_option(
-    "squared", "squared, huber, quantile, poisson, logistic, hinge, squared_hinge or softmax."
-)
+@loss_option("squared")
 @descent_options
 @tolerance_option
 @strategy_options("sync")

@@ -95,7 +95,7 @@ def strategy_options(default: str | None) -> Callable[[Command], Command]:
             show_default=True,
             metavar="NAME",
             help="sync, gram, ssp:N, async, allreduce, local:N, average, model_parallel or "
-            "pipeline.",
+            "pipeline. Gradients may travel compressed: ssp:4:half, async:top-k, allreduce:sign.",
         ),
         click.option(
             "--optimizer",
@@ -137,10 +137,41 @@ def intercept_option(default: bool) -> Callable[[Command], Command]:
     )
 
 
-def loss_option(default: str, help_text: str) -> Callable[[Command], Command]:
-    """What is minimised."""
+FITTED_BY = {
+    "squared": "linear",
+    "huber": "linear",
+    "quantile": "linear",
+    "poisson": "linear",
+    "logistic": "logistic",
+    "hinge": "svm",
+    "squared_hinge": "svm",
+    "softmax": "softmax",
+}
+"""The command that is for each loss; `mlp` takes them all."""
+
+
+def loss_option(
+    default: str, command: str | None = None, more: str = ""
+) -> Callable[[Command], Command]:
+    """What is minimised: a loss that `command` is for, of all of them without one."""
+    losses = [loss for loss, its in FITTED_BY.items() if command in (None, its)]
+    words = f"{', '.join(losses[:-1])} or {losses[-1]}"
+
+    def checked(_ctx: click.Context, _option: click.Parameter, loss: str) -> str:
+        if loss in losses:
+            return loss
+        if loss in FITTED_BY:
+            other = f"{loss} is for 'minimr train {FITTED_BY[loss]}' or mlp, not for {command}"
+            raise click.BadParameter(f"{other}, which takes {words}")
+        raise click.BadParameter(f"it must be {words}, but is {loss}")
+
     return click.option(
-        "--loss", default=default, show_default=True, metavar="NAME", help=help_text
+        "--loss",
+        default=default,
+        callback=checked,
+        show_default=True,
+        metavar="NAME",
+        help=f"{words}{more}.",
     )
 
 

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from cli.progress import PlainProgress
+from cli.train_options import FITTED_BY
 from ml import Linear, MultilayerPerceptron, Trained, load_libsvm, train
+from ml.losses import LOSSES
 from tests.cli.conftest import Minimr
 from tests.ml.fakes import FakeCluster
 
@@ -248,7 +250,11 @@ def test_a_table_of_numbers_by_its_name(minimr: Minimr, tmp_path: Path) -> None:
         ("logistic --optimizer nothing", "--optimizer must be one of"),
         ("logistic --schedule nothing", "--schedule must be one of"),
         ("mlp --activation nothing", "--activation must be one of"),
-        ("svm --loss nothing", "loss must be one of"),
+        ("svm --loss nothing", "'--loss': it must be hinge or squared_hinge, but is nothing"),
+        ("svm --loss squared", "squared is for 'minimr train linear' or mlp, not for svm, which"),
+        ("linear --loss hinge", "hinge is for 'minimr train svm' or mlp, not for linear, which"),
+        ("linear --strategy sync --loss softmax", "softmax is for 'minimr train softmax' or mlp"),
+        ("mlp --loss nothing", "'--loss': it must be squared, huber,"),
         ("mlp --hidden 4,x", "not a list of sizes"),
         ("mlp --hidden 0", "--hidden must hold the size of at least one layer"),
         ("softmax --classes 2", "0 to 1"),
@@ -259,6 +265,22 @@ def test_what_cannot_be_is_refused(minimr: Minimr, classes: str, arguments: str,
     result = minimr("train", *arguments.split(), classes)
     assert (result.exit_code, result.stdout) == (2, "")
     assert said in result.stderr
+
+
+def test_the_command_line_knows_every_loss() -> None:
+    assert set(FITTED_BY) == set(LOSSES)
+
+
+@pytest.mark.parametrize("command", ["linear", "logistic", "svm", "softmax", "mlp"])
+def test_the_help_tells_of_compression(minimr: Minimr, command: str) -> None:
+    said = " ".join(minimr("train", command, "--help").stdout.split())
+    assert "compressed: ssp:4:half, async:top-k, allreduce:sign." in said
+
+
+def test_the_help_says_when_no_tolerance_is_the_default(minimr: Minimr) -> None:
+    said = " ".join(minimr("train", "linear", "--help").stdout.split())
+    assert "0 never. [default: 0.001; if there is a --strategy, 0]" in said
+    assert "squared, huber, quantile or poisson; all but squared need --strategy." in said
 
 
 @pytest.mark.parametrize("label", ["1e9", "7", "0.5", "-1"])
