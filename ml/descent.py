@@ -49,6 +49,10 @@ class Trace:
     """What was sent for it: parameters, gradients, scores; not the data itself."""
     staleness: list[int] = field(default_factory=list)
     """Of a parameter server: how many updates came between the read and each update."""
+    apart: bool = False
+    """Whether members stepped along rows of their own."""
+    lag: int = 0
+    """How many updates old gradients may have been."""
 
 
 class NotFinite(Exception):
@@ -63,6 +67,10 @@ class NotFinite(Exception):
         self.iteration = iteration
         self.apart = apart
         self.staleness = staleness
+
+
+class RanAway(NotFinite):
+    """It was about to leave them: the loss is finite, and beyond all measure (divergence.py)."""
 
 
 class Descent:

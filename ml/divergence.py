@@ -18,18 +18,29 @@ least as steep as the whole. And where gradients are up to s updates old, as a p
 are, steps overshoot: of delays that vary, a step is safe below (3/2 + 1/(2s + 2)) / ((s + 1)
 lambda_max) (Erbe, Xia and Yu 1995). The message names 1 / ((s + 1) lambda_max).
 
+Between the first too long step and the end of the numbers lie some hundred steps, and a training
+may be over before. So one that ended is looked at again if its loss rose a million times on the
+way: it has run away if, over all rows, it is still a million times worse off than both its start
+and a model of zeros, and has not come down from its peak. Such parameters are of no use whatever
+comes next. That cannot be said of a start close to the solution, nor of a mini-batch with an odd
+row, nor of steps a little too large, whose race is won when they have become short. Of AdaGrad and
+Adam it is never said: their steps do not grow with the gradient, so they come back.
+
 Nothing scales the features here, as nothing does in MLlib. A feature in the hundreds has a mean
 square in the ten thousands, and allows a step of 0.0001 at the most.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from math import floor, inf, isfinite, log10
+from dataclasses import dataclass, replace
+from math import floor, inf, isfinite, log, log10
 
 import numpy as np
 
 import minimr as mr
-from ml.descent import NotFinite
+from ml.batches import Batches
+from ml.delays import Delays
+from ml.descent import NotFinite, RanAway, Trace
+from ml.gradient import loss_at
 from ml.labeled_data import LabeledData
 from ml.models import Linear
 from ml.problem import Problem
@@ -37,6 +48,40 @@ from ml.vectors import Matrix, Vector
 
 # Wider data gets the trace of H, which is an upper bound of lambda_max and costs one vector.
 FULL_MATRIX_COLUMNS = 256
+
+AWAY = 1e6
+"""A loss so many times as high as where it began has nothing to do with the data any more."""
+BACK = 1e-3
+"""One that has fallen to this share of its peak is on its way back."""
+
+
+def ran_away(trace: Trace, start: Vector, problem: Problem, data: LabeledData) -> RanAway | None:
+    """What is wrong with a descent from `start` (size,) that ended far up, or None.
+
+    Costs nothing unless the loss rose `AWAY` times on the way, and then three rounds.
+    """
+    losses = trace.loss_history
+    peak = max(losses, default=0.0)
+    if peak <= AWAY * abs(next(iter(losses), 0.0)) or not isfinite(
+        problem.optimizer.stable_step(1.0)
+    ):
+        return None
+    whole = replace(problem, batches=Batches(), delays=Delays())
+    began, zeros, ended = (
+        loss_at(whole, data, each) for each in (start, np.zeros(problem.size), trace.parameters)
+    )
+    if ended <= AWAY * max(abs(began), abs(zeros), _least(problem, data)) or ended <= BACK * peak:
+        return None
+    what = f"the loss rose from {began:.3g} to {ended:.3g}"
+    return RanAway(what, len(losses), apart=trace.apart, staleness=trace.lag)
+
+
+def _least(problem: Problem, data: LabeledData) -> float:
+    """How far below zero a loss may be. Only that of counts may: by y log y - y in each row."""
+    if problem.model.objective.name != "poisson":
+        return 0.0
+    largest = max(data.summary().label_max, 1.0)
+    return largest * log(largest)
 
 
 class SecondMomentRound(mr.Job):
@@ -106,6 +151,8 @@ def advice(failure: NotFinite, problem: Problem, data: LabeledData) -> str:
             f"{happened} That step is safe for the data as a whole but not for every mini-batch: "
             "halve the step, make the mini-batches larger, or scale the features."
         )
+    if isinstance(failure, RanAway):
+        return f"{happened} Pass a tenth of the step, or scale the features down."
     return f"{happened} The labels or the initial weights are too large to square; scale them down."
 
 

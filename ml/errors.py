@@ -17,4 +17,5 @@ class ArgumentError(mr.UsageError, ValueError):
 
 
 class Diverged(mr.MinimrError):
-    """The loss or the weights left the finite numbers; the message names the largest safe step."""
+    """The loss or the weights left the finite numbers, or ended on the way; the message names the
+    largest safe step."""

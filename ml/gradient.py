@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import minimr as mr
-from ml.problem import problem_from
+from ml.labeled_data import LabeledData
+from ml.problem import Problem, mean_of, problem_from
 from ml.vectors import Vector
 
 
@@ -32,3 +33,11 @@ class GradientRound(mr.Job):
         yield 0, problem.sums(parameters, block, iteration, self.partition_index)
 
     reduce = mr.Sum()
+
+
+def loss_at(problem: Problem, data: LabeledData, parameters: Vector) -> float:
+    """The loss over the batch of the last evaluation, penalty included; one round."""
+    job = GradientRound(problem=problem.options())
+    state = {"parameters": parameters, "iteration": problem.iterations + 1}
+    [(_, sums)] = data.dataset.round(job, state=state)
+    return mean_of(sums)[1] + problem.penalty_value(parameters)

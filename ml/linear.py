@@ -111,7 +111,7 @@ class LinearRegressionWithSGD:
         solver: "rounds", one for each iteration, or "gram", one for all: see gram.py.
 
         Raises ArgumentError for an argument outside its range, Diverged when the descent leaves
-        the finite numbers.
+        the finite numbers, or ends on its way there with a loss a million times that of its start.
         """
         settings = Settings(
             iterations, step, miniBatchFraction, regParam, regType, intercept, convergenceTol, seed

@@ -22,7 +22,7 @@ from ml.batches import Batches
 from ml.checks import fitted_to
 from ml.delays import Delays
 from ml.descent import NotFinite, OnStep, Trace
-from ml.divergence import advice
+from ml.divergence import advice, ran_away
 from ml.errors import ArgumentError, Diverged
 from ml.labeled_data import LabeledData
 from ml.model_file import read_model, write_model
@@ -143,7 +143,8 @@ def train(
     delays: stragglers, for experiments.
 
     Raises ArgumentError for an argument or data that does not fit, Diverged when the descent leaves
-    the finite numbers.
+    the finite numbers, or ends on its way there: with a loss a million times that of its start and
+    that of zeros (divergence.py).
     """
     unfitted = Problem(
         model,
@@ -159,7 +160,17 @@ def train(
     distribute = find_strategy(strategy)
     problem = fitted_to(unfitted, data)
     trace = descend(problem, data, _beginning(problem, start), distribute, on_step)
-    return Trained(model, problem.features, **vars(trace))
+    return Trained(
+        model,
+        problem.features,
+        trace.parameters,
+        trace.loss_history,
+        trace.updates,
+        trace.converged,
+        trace.seconds,
+        trace.sent_bytes,
+        trace.staleness,
+    )
 
 
 def descend(
@@ -169,11 +180,15 @@ def descend(
     strategy: Strategy,
     on_step: OnStep | None = None,
 ) -> Trace:
-    """Run the strategy; a descent that leaves the finite numbers is explained by Diverged."""
+    """Run the strategy; a descent that leaves the finite numbers, or has run away towards their
+    end, is explained by Diverged."""
     try:
-        return strategy(problem, data, start, on_step)
+        trace = strategy(problem, data, start, on_step)
+        if failure := ran_away(trace, start, problem, data):
+            raise failure
     except NotFinite as failure:
         raise Diverged(advice(failure, problem, data)) from None
+    return trace
 
 
 def _penalty(kind: str | Penalty | None, strength: float, l1_ratio: float) -> Penalty:

@@ -16,9 +16,9 @@ import numpy as np
 
 import minimr as mr
 from ml.descent import Descent, NotFinite, OnStep, Trace
-from ml.gradient import GradientRound
+from ml.gradient import loss_at
 from ml.labeled_data import LabeledData
-from ml.problem import Problem, mean_of, problem_from
+from ml.problem import Problem, problem_from
 from ml.strategies.gang import finite, refuse
 from ml.strategies.sync import round_bytes
 from ml.vectors import Vector
@@ -65,11 +65,3 @@ def average(
     trace = finite(Trace(parameters, losses, problem.iterations, seconds=seconds), apart=True)
     trace.sent_bytes = round_bytes(problem, data)
     return trace
-
-
-def loss_at(problem: Problem, data: LabeledData, parameters: Vector) -> float:
-    """The loss over the batch of the last evaluation, penalty included; one round."""
-    job = GradientRound(problem=problem.options())
-    state = {"parameters": parameters, "iteration": problem.iterations + 1}
-    [(_, sums)] = data.dataset.round(job, state=state)
-    return mean_of(sums)[1] + problem.penalty_value(parameters)

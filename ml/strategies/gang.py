@@ -93,6 +93,7 @@ def finite(trace: Trace, apart: bool = False, staleness: int = 0) -> Trace:
     `apart`: whether it takes steps along the rows of single members. `staleness`: how many updates
     old its gradients may be.
     """
+    trace.apart, trace.lag = apart, staleness
     for number, loss in enumerate(trace.loss_history, 1):
         if not isfinite(loss):
             raise NotFinite(f"the loss became {loss}", number, apart=apart, staleness=staleness)

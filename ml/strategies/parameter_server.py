@@ -23,9 +23,9 @@ import numpy as np
 import minimr as mr
 from ml.compression import find_compression
 from ml.descent import OnStep, Trace
+from ml.gradient import loss_at
 from ml.labeled_data import LabeledData
 from ml.problem import Problem, mean_of, problem_from
-from ml.strategies.average import loss_at
 from ml.strategies.gang import Blocks, finite, refuse, run_gang, told
 from ml.vectors import Vector
 

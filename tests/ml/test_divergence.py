@@ -175,3 +175,96 @@ def test_a_network_that_diverges_is_told_to_take_smaller_steps():
     network = MultilayerPerceptron((4,))
     with pytest.raises(Diverged, match="Nothing bounds the curvature of a network"):
         fit(network, data, step=1e6)
+
+
+def line(rows=40, scale=1.0, noise=0.0):
+    generator = np.random.default_rng(5)
+    X = generator.normal(size=(rows, 2))
+    y = scale * (X @ [2.0, -1.0] + noise * generator.normal(size=rows))
+    return X, y
+
+
+def halves(X, y):
+    return labeled_data((X[: len(y) // 2], y[: len(y) // 2]), (X[len(y) // 2 :], y[len(y) // 2 :]))
+
+
+def curvature(data):
+    return curvature_of(data, intercept=False).largest
+
+
+@pytest.mark.parametrize("strategy", ["sync", "gram", "ssp:4", "async", "allreduce", "local:4"])
+def test_a_descent_that_ends_on_its_way_to_infinity_has_diverged(strategy):
+    data = halves(*line())
+    with pytest.raises(Diverged, match=r"the loss rose from 1\.98 to \S+e\+\d+ at iter") as caught:
+        fit(Linear(), data, strategy, step=100 / curvature(data), schedule="constant", iterations=9)
+    step = step_named_in(str(caught.value))
+    trained = fit(Linear(), data, strategy, step=step, schedule="constant", iterations=300)
+    assert trained.loss_history[-1] < trained.loss_history[0]
+
+
+def test_so_it_is_where_curvature_is_unbounded_or_batches_are_small():
+    data = halves(*line())
+    with pytest.raises(Diverged, match="the loss rose from"):
+        fit(Linear(), data, step=100 / curvature(data), iterations=9, fraction=0.3)
+    with pytest.raises(Diverged, match=r"the loss rose from.* of a network"):
+        fit(MultilayerPerceptron((4,)), data, step=1e9, iterations=2)
+    with pytest.raises(Diverged, match="the loss rose from"):
+        train(data, step=100 / curvature(data), iterations=9)
+
+
+def once_a_thousand():
+    """A thousand rows that nearly agree, and one that is far away."""
+    X = np.ones((1000, 1))
+    y = np.full(1000, 1e-4)
+    y[700] = 1e3
+    return X, y
+
+
+COUNTED = (np.ones((4, 1)), np.array([1e8, 1e8, 2e8, 2e8]))
+
+ODD_BUT_SOUND = {
+    "a start at the solution": (line(), {"start": [2.0, -1.0], "step": 0.5}),
+    "close to it, small batches": (
+        line(noise=1e-9),
+        {"start": [2.0, -1.0], "step": 0.5, "schedule": "constant", "batch_rows": 2},
+    ),
+    "a start without any loss": ((line()[0], np.zeros(40)), {"step": 1.0}),
+    "away from the solution": (line(noise=0.1), {"start": [2.0, -1.0], "step": 2.5}),
+    "single rows, one of them odd": (
+        once_a_thousand(),
+        {"batch_rows": 1, "step": 1e-6, "iterations": 3000, "start": [1e-4]},
+    ),
+    "a race that was won": (line(noise=0.1), {"step": 8.0, "iterations": 300}),
+    "counts, far below zero": (
+        COUNTED,
+        {"loss": "poisson", "step": 1.4e-7, "iterations": 1, "schedule": "constant"},
+    ),
+    "bounded steps": (line(scale=1e-3), {"optimizer": "adam", "step": 50.0, "iterations": 1}),
+}
+
+
+@pytest.mark.parametrize("case", ODD_BUT_SOUND)
+def test_a_loss_that_rose_far_need_not_have_diverged(case):
+    (X, y), settings = ODD_BUT_SOUND[case]
+    settings = dict(settings)
+    model = Linear(settings.pop("loss", "squared"))
+    trained = fit(model, halves(X, y), **settings)
+    assert np.isfinite(trained.loss_history).all()
+
+
+def test_some_of_these_losses_rose_a_million_times():
+    rose = []
+    for case, ((X, y), settings) in ODD_BUT_SOUND.items():
+        settings = dict(settings)
+        losses = fit(Linear(settings.pop("loss", "squared")), halves(X, y), **settings).loss_history
+        if max(losses) > 1e6 * abs(losses[0]):
+            rose.append(case)
+    assert rose == ["single rows, one of them odd", "a race that was won", "bounded steps"]
+
+
+def test_no_round_more_is_made_for_a_loss_that_did_not_rise():
+    data = halves(*line())
+    data.summary()
+    before = data.dataset.rounds
+    fit(Linear(), data, step=0.5, iterations=20)
+    assert data.dataset.rounds - before == 21
