@@ -129,7 +129,7 @@ def _warn_of_one_class(problem: Problem, data: LabeledData) -> None:
     if problem.model.objective.takes_classes and summary.label_min == summary.label_max:
         _warn(
             f"every label is {summary.label_min:g}: with one class there is nothing to tell apart, "
-            "and the model will predict it for every row"
+            "and the model may predict the other one all the same; train on rows of both"
         )
 
 

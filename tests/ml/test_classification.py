@@ -110,10 +110,12 @@ def test_other_labels_are_refused(loss, label):
 
 @pytest.mark.parametrize("loss", TRAIN)
 def test_one_class_alone_is_warned_of(loss):
-    with pytest.warns(UserWarning, match="every label is 1: with one class") as caught:
-        model = TRAIN[loss](labeled_data(([[1.0], [2.0]], [1.0, 1.0])))
-    assert caught[0].filename == __file__
-    assert model.predict([[3.0]]).tolist() == [1.0]
+    words = "every label is 1: with one class .* may predict the other one all the same; train on"
+    for intercept in (False, True):
+        with pytest.warns(UserWarning, match=words) as caught:
+            model = TRAIN[loss](labeled_data(([[1.0], [2.0]], [1.0, 1.0])), intercept=intercept)
+        assert caught[0].filename == __file__
+        assert model.predict([[3.0], [-30.0]]).tolist() == [1.0, 0.0]
 
 
 @pytest.mark.parametrize("loss", TRAIN)
