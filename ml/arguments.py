@@ -38,6 +38,14 @@ def choice(name: str, value: object, choices: Sequence[Choice]) -> Choice:
     raise ArgumentError(f"must be one of {names}, but is {value!r}", name)
 
 
+def refuse_sparse(name: str, value: object) -> None:
+    """Raise ArgumentError for one of scipy's sparse matrices."""
+    if hasattr(value, "toarray"):
+        raise ArgumentError(
+            f"sparse matrices are not taken: pass {name}.toarray(), or the name of a libsvm file"
+        )
+
+
 def start_vector(name: str, value: object, size: int, of: str) -> Vector:
     """Return a checked copy (size,) of `value`, one number for each of the `of`."""
     try:

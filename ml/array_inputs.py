@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ml.arguments import refuse_sparse
 from ml.errors import ArgumentError
 from ml.scikit import warn_of_column
 from ml.vectors import Matrix, Vector
@@ -18,10 +19,7 @@ Labels = npt.NDArray[Any]
 
 def features_of(X: Any) -> Matrix:
     """X as floats (n, d), n and d at least 1, all finite. Raises ArgumentError, or TypeError."""
-    if hasattr(X, "toarray"):
-        raise ArgumentError(
-            "sparse matrices are not taken: pass X.toarray(), or the name of a libsvm file"
-        )
+    refuse_sparse("X", X)
     given = np.asarray(X)
     if np.iscomplexobj(given):
         raise ArgumentError("Complex data not supported: pass real numbers")

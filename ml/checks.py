@@ -32,6 +32,16 @@ class LabelRound(mr.Job):
         yield key, (sum(count for count, _ in found), example)
 
 
+def check_model(model: object) -> None:
+    """Raise ArgumentError for what is no model, as the name of a loss or a class is none."""
+    if isinstance(model, type) or not hasattr(model, "sums"):
+        raise ArgumentError(
+            "must be a model, as Linear('squared') or MultilayerPerceptron((16,)) is, but is "
+            f"{model!r}",
+            "model",
+        )
+
+
 def check_rows(data: LabeledData, validate: bool = True) -> None:
     """Raise ArgumentError for what is no data, has no rows or, if asked, holds NaN or infinity."""
     if not isinstance(data, LabeledData):

@@ -18,9 +18,9 @@ NAMES = "half, top-k, top-k=FRACTION, sign"
 
 def find_compression(name: str | None) -> mr.Compression | None:
     """The compression of that name; None for None. Raises ArgumentError for any other."""
-    match (name or "").partition("="):
-        case ["", "", ""]:
-            return None
+    if name is None:
+        return None
+    match name.partition("="):
         case ["half", "", ""]:
             return mr.HalfPrecision()
         case ["sign", "", ""]:

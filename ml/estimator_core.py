@@ -69,7 +69,7 @@ def model_of(
     estimator: Estimator, loss: str, classes: int = 2, parameter: float | None = None
 ) -> Model:
     """A linear model, or a network if there are hidden layers."""
-    if len(estimator.hidden):
+    if np.size(estimator.hidden):
         return MultilayerPerceptron(
             estimator.hidden, loss, estimator.activation, classes, parameter
         )

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 import minimr as mr
-from ml.arguments import number
+from ml.arguments import number, refuse_sparse
 from ml.errors import ArgumentError
 from ml.vectors import Matrix, Vector
 
@@ -184,6 +184,7 @@ def load_arrays(
     lost is read again. Raises ArgumentError for other shapes, BadRecord for NaN or infinity,
     UsageError if the workers cannot read that file.
     """
+    refuse_sparse("X", X)
     features, labels = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
     if features.ndim != 2 or labels.shape != features.shape[:1] or not features.shape[1]:
         raise ArgumentError(

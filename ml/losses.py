@@ -35,6 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.arguments import choice, number
+from ml.errors import ArgumentError
 from ml.vectors import Matrix, Vector
 
 Mask = NDArray[np.bool_]
@@ -185,7 +186,13 @@ def find_loss(name: object, parameter: float | None = None) -> Loss:
     loss = LOSSES[choice("loss", name, tuple(LOSSES))]
     if parameter is None:
         return loss
-    allowed, words = PARAMETERS.get(loss.name, (lambda _: False, "of no kind: it takes none"))
+    if loss.name not in PARAMETERS:
+        raise ArgumentError(
+            f"is for the losses {' and '.join(PARAMETERS)}, and the {loss.name} loss has none: "
+            "leave it out",
+            "loss_parameter",
+        )
+    allowed, words = PARAMETERS[loss.name]
     return replace(
         loss, parameter=number(f"the parameter of the {loss.name} loss", parameter, allowed, words)
     )

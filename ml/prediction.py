@@ -74,6 +74,8 @@ def check_width(predictor: Predictor, data: LabeledData) -> None:
 
 def as_rows(x: npt.ArrayLike) -> Matrix:
     """One row (d,) or rows (n, d) of floats. Raises ArgumentError for anything else."""
+    if hasattr(x, "toarray"):
+        raise ArgumentError("sparse matrices are not taken: pass x.toarray(), or LabeledData")
     try:
         rows = np.asarray(x, dtype=np.float64)
     except (TypeError, ValueError):

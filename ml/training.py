@@ -19,7 +19,7 @@ import minimr as mr
 from ml import prediction
 from ml.arguments import number, start_vector, whole_number
 from ml.batches import Batches
-from ml.checks import fitted_to
+from ml.checks import check_model, fitted_to
 from ml.delays import Delays
 from ml.descent import NotFinite, OnStep, Trace
 from ml.divergence import advice, ran_away
@@ -146,12 +146,13 @@ def train(
     the finite numbers, or ends on its way there: with a loss a million times that of its start and
     that of zeros (divergence.py).
     """
+    check_model(model)
     unfitted = Problem(
         model,
         features=0,
-        schedule=Schedule(schedule, step) if isinstance(schedule, str) else schedule,
+        schedule=schedule if isinstance(schedule, Schedule) else Schedule(schedule, step),
         penalty=_penalty(penalty, strength, l1_ratio),
-        optimizer=Optimizer(optimizer) if isinstance(optimizer, str) else optimizer,
+        optimizer=optimizer if isinstance(optimizer, Optimizer) else Optimizer(optimizer),
         iterations=whole_number("iterations", iterations),
         batches=_batches(seed, fraction, batch_rows),
         tolerance=number("tolerance", tolerance, lambda v: 0 <= v <= 1, "in [0, 1]"),

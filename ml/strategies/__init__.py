@@ -68,6 +68,11 @@ def find_strategy(strategy: str | Strategy) -> Strategy:
             for entry_name, entry in STRATEGIES.items()
         )
         raise ArgumentError(f"must be one of {known}, but is {strategy!r}", "strategy")
+    if "" in words:
+        meant = ":".join([name, *filter(None, words)])
+        raise ArgumentError(
+            f"has nothing behind a colon: write {meant!r} in place of {strategy!r}", "strategy"
+        )
     entry = STRATEGIES[name]
     found: Strategy = getattr(import_module(entry.module), entry.function)
     keywords: dict[str, int | str] = {}

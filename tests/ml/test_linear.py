@@ -14,6 +14,7 @@ from ml import (
     LinearRegressionModel,
     LinearRegressionWithSGD,
     evaluate,
+    load_arrays,
     load_libsvm,
 )
 from tests.ml import mllib_replica
@@ -213,6 +214,20 @@ def test_a_wrong_width_is_refused(x):
 def test_what_is_no_row_is_refused(x):
     with pytest.raises(ArgumentError, match="predict takes one row"):
         MODEL.predict(x)
+
+
+class Sparse:
+    """As far as scipy's sparse matrices are told by."""
+
+    def toarray(self):
+        raise AssertionError
+
+
+def test_sparse_rows_are_refused_with_what_to_pass():
+    with pytest.raises(ArgumentError, match=r"pass x\.toarray\(\)"):
+        MODEL.predict(Sparse())
+    with pytest.raises(ArgumentError, match=r"pass X\.toarray\(\)"):
+        load_arrays(Sparse(), [1.0])
 
 
 def test_a_saved_model_comes_back_with_the_same_bits(tmp_path, small):

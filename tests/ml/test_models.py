@@ -132,6 +132,10 @@ def test_predictions_are_labels():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (
+            lambda: Linear("squared", loss_parameter=3),
+            "loss_parameter is for the losses huber and quantile, and the squared loss has none",
+        ),
         (lambda: Linear(classes=1), "classes must be a whole number >= 2, but is 1"),
         (lambda: MultilayerPerceptron(()), "hidden must hold the size of at least one layer"),
         (lambda: MultilayerPerceptron((3, 0)), r"each a whole number >= 1, .* but is \(3, 0\)"),

@@ -167,7 +167,11 @@ def test_a_strategy_is_a_name_or_a_function():
 FAULTS = [
     ({"strategy": "psync"}, "strategy must be one of sync.*, but is 'psync'"),
     ({"strategy": "sync:4"}, "strategy 'sync' takes no number, but is 'sync:4'"),
+    ({"strategy": "ssp:"}, "strategy has nothing behind a colon: write 'ssp' in place of 'ssp:'"),
+    ({"strategy": "ssp:2:"}, "write 'ssp:2' in place of 'ssp:2:'"),
     ({"optimizer": "adamw"}, "optimizer must be one of"),
+    ({"optimizer": None}, "optimizer must be one of"),
+    ({"schedule": 3}, "schedule must be one of"),
     ({"schedule": "cosine"}, "schedule must be one of"),
     ({"step": -1}, "step must be a number > 0, but is -1"),
     ({"penalty": "l3"}, "penalty must be one of"),
@@ -189,6 +193,12 @@ def test_an_argument_outside_its_range_is_named(arguments, message):
     with pytest.raises(ArgumentError, match=message):
         train(Linear(), data, **arguments)
     assert data.dataset.rounds <= (1 if "start" in arguments else 0)
+
+
+@pytest.mark.parametrize("model", ["linear", Linear, None, 3])
+def test_what_is_no_model_is_named(model):
+    with pytest.raises(ArgumentError, match=r"model must be a model, as Linear.* but is "):
+        train(model, in_parts(*rows_of("squared")))
 
 
 BAD_LABELS = [
