@@ -48,7 +48,7 @@ SPREAD = 0x9E3779B97F4A7C15
 EMPTY_FILES = 10_000
 ROWS = 1_000_000
 TEXT_COLUMNS = 20
-MATRIX_FILES = 4
+MATRIX_FILES = 2
 DRAWN_AT_ONCE = 10_000
 
 
@@ -191,7 +191,8 @@ def matrices(setting: Setting, columns: int) -> list[Path]:
         for number, rows in enumerate(_labelled_rows(setting, columns, MATRIX_FILES)):
             np.save(folder / f"{number:02}.npy", rows)
 
-    return files_in(setting.cached(f"matrices-{columns}-{setting.scaled(ROWS)}", make))
+    name = f"matrices-{columns}-{setting.scaled(ROWS)}-in-{MATRIX_FILES}"
+    return files_in(setting.cached(name, make))
 
 
 def _labelled_rows(

@@ -71,9 +71,9 @@ def steps(
 
 
 def few_partitions(folder: str) -> int:
-    """Two for each slot, or as many as keep one at some 100 MB."""
+    """One for each slot, as by hand, or as many as keep one at some 100 MB."""
     size_bytes = sum(each.stat().st_size for each in Path(folder).iterdir())
-    return max(2 * WORKERS, round(size_bytes / 1e8))
+    return max(WORKERS, round(size_bytes / 1e8))
 
 
 def save(out: Path, weights: list[float], digits: int = 6) -> None:
