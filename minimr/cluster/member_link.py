@@ -15,7 +15,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from typing import Any
 
 from minimr.cluster import member_memory
@@ -179,31 +179,39 @@ class MemberLink:
             raise MemberLost(
                 rank, f"nobody answers at {address[0]}:{address[1]}: {error}"
             ) from None
-        try:
-            greet(sock, self._token, ROLE)
-            with member_memory.offer() as offer:
-                self._introduce(sock, offer.name)
-                answered, _, name = self._read_introduction(sock)
-                if answered != rank:
-                    raise ProtocolError(f"member {answered} answers at its address")
-                memory = offer.give(self._token, self._silence_s) if name else None
-            self._adopt(Conversation(sock, self._silence_s, memory), rank)
-        except (MinimrError, OSError) as error:
-            sock.close()
-            raise MemberLost(rank, str(error)) from None
+        with ExitStack() as unused:
+            unused.enter_context(sock)
+            try:
+                greet(sock, self._token, ROLE)
+                with member_memory.offer() as offer:
+                    self._introduce(sock, offer.name)
+                    answered, _, name = self._read_introduction(sock)
+                    if answered != rank:
+                        raise ProtocolError(f"member {answered} answers at its address")
+                    memory = offer.give(self._token, self._silence_s) if name else None
+                conversation = Conversation(sock, self._silence_s, memory)
+                unused.callback(conversation.close)
+                self._adopt(conversation, rank)
+            except (MinimrError, OSError) as error:
+                raise MemberLost(rank, str(error)) from None
+            unused.pop_all()
 
     def _meet(self, sock: socket.socket, _role: str) -> None:
         """The listener's thread: somebody who knows the token dials."""
-        try:
+        # Who is sent away sees the end, and says so.
+        with ExitStack() as unused, suppress(MinimrError, OSError):
+            unused.enter_context(sock)
             rank, epoch, name = self._read_introduction(sock)
             if rank <= self.rank:
                 raise ProtocolError("a lower rank is dialled, and does not dial")
-            offer = member_memory.reach(name)
+            memory = None
+            if offer := member_memory.reach(name):
+                unused.enter_context(offer)
             self._introduce(sock, name if offer else "")
-            memory = member_memory.take(offer, self._token, self._silence_s) if offer else None
+            if offer:
+                memory = member_memory.take(offer, self._token, self._silence_s)
             self._adopt(Conversation(sock, self._silence_s, memory), rank, epoch)
-        except (MinimrError, OSError):
-            sock.close()  # The other sees that, and says so.
+            unused.pop_all()
 
     def _introduce(self, sock: socket.socket, memory_name: str) -> None:
         """The name is under which we offer memory, or the one that we have reached; or empty."""

@@ -24,7 +24,7 @@ import re
 import secrets
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from minimr.cluster.handshake import admit, greet
@@ -125,15 +125,18 @@ class Offer:
 
     def give(self, token: bytes, silence_s: float) -> SharedMemory:
         """To the member that said that it has connected. Raises OSError."""
-        sock = self._admitted(token)
-        descriptor = os.memfd_create("minimr-member", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        try:
-            os.ftruncate(descriptor, _memory_bytes())
-            fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
-            socket.send_fds(sock, [ONE], [descriptor])
-            return SharedMemory(descriptor, sock, silence_s, is_first=True)
-        finally:
-            os.close(descriptor)
+        with ExitStack() as unused:
+            sock = unused.enter_context(self._admitted(token))
+            descriptor = os.memfd_create("minimr-member", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+            try:
+                os.ftruncate(descriptor, _memory_bytes())
+                fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
+                socket.send_fds(sock, [ONE], [descriptor])
+                memory = SharedMemory(descriptor, sock, silence_s, is_first=True)
+            finally:
+                os.close(descriptor)
+            unused.pop_all()
+            return memory
 
     def _admitted(self, token: bytes) -> socket.socket:
         """Whoever connects first may be a stranger, who is sent away like everywhere."""

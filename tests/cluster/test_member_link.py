@@ -1,5 +1,6 @@
 """Members of a gang over TCP: in threads where that is enough, once between processes."""
 
+import gc
 import signal
 import socket
 import subprocess
@@ -160,6 +161,18 @@ def test_an_epoch_that_is_over_is_sent_away(gang_of):
         sock.settimeout(10)
         while sock.recv(100):
             pass  # Its own introduction, and then the end.
+    assert gang.run(lambda link: mr.all_gather(link, link.rank)) == [[0, 1], [0, 1]]
+
+
+def test_whoever_is_sent_away_leaves_no_memory_open(gang_of):
+    """One of an epoch that is over dials, and gets as far as to share memory."""
+    gang = gang_of(2)
+    late = MemberLink(1, 2, TOKEN)
+    late.connect(gang.addresses(), 1)
+    with pytest.raises(mr.MemberLost):
+        late.receive(0, "x")
+    late.close()
+    gc.collect()  # A socket that is still open would say so, and warnings are errors.
     assert gang.run(lambda link: mr.all_gather(link, link.rank)) == [[0, 1], [0, 1]]
 
 
