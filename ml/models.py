@@ -32,10 +32,9 @@ from ml.layers import ACTIVATIONS, Layers
 from ml.losses import Loss, find_loss
 from ml.vectors import Matrix, Vector
 
-PIECE_BYTES = 3 << 19
-"""Rows are taken in pieces that stay in the processor's cache between scores and gradient: in the
-one that cores share, for a piece in a core's own is so short that numpy's calls take as long as
-they compute."""
+PIECE_NUMBERS = 1 << 16
+"""Rows are taken in pieces of so many numbers, 512 KiB as float64, which stay in a core's own cache
+between scores and gradient. In smaller ones numpy's calls would take as long as they compute."""
 
 
 class Model(Protocol):
@@ -133,22 +132,26 @@ class Linear:
         are no less exact than its products are, and half as long. Pieces are added up in float64.
         """
         loss, width = self.objective, X.shape[1]
-        precision: type[np.floating[Any]] = np.float32 if X.dtype == np.float32 else np.float64
+        narrow = X.dtype == np.float32
         weights, biases = self._split(parameters)
-        columns = weights[:, :width].T.astype(precision, copy=False)
+        columns = weights[:, :width].T.astype(X.dtype if narrow else np.float64, copy=False)
         if not loss.per_class:  # A vector has a faster product than a matrix of one column.
             columns = columns[:, 0]
         gradient, on_biases = np.zeros(columns.T.shape), np.zeros(biases.shape)
         value = 0.0
         with np.errstate(over="ignore", invalid="ignore"):  # the descent reports what overflows
             for rows in _pieces(X):
-                piece = X[rows]
+                piece, labels = X[rows], y[rows]
                 scores = piece @ columns
                 if self.intercept:
                     scores += biases
-                part, slopes = loss.evaluate(scores, y[rows].astype(precision, copy=False))
+                if narrow:
+                    labels = labels.astype(np.float32)
+                part, slopes = loss.evaluate(scores, labels)
                 value += part
-                gradient += slopes.T.astype(precision, copy=False) @ piece
+                if narrow:
+                    slopes = slopes.astype(np.float32, copy=False)
+                gradient += slopes.T @ piece
                 if self.intercept:
                     on_biases += slopes.sum(axis=0)
         sums = np.zeros((self.outputs, len(parameters) // self.outputs))
@@ -297,9 +300,9 @@ def _is_size(size: object) -> bool:
 
 
 def _pieces(X: Matrix) -> list[slice]:
-    """The rows cut into pieces of about PIECE_BYTES."""
+    """The rows cut into pieces of about PIECE_NUMBERS."""
     rows, columns = X.shape
-    step = max(PIECE_BYTES // max(X.itemsize * columns, 1), 1)
+    step = max(PIECE_NUMBERS // max(columns, 1), 1)
     return [slice(first, first + step) for first in range(0, rows, step)]
 
 

@@ -34,7 +34,7 @@ def test_the_sums_are_those_of_the_rows_one_by_one(model):
 def test_the_size_of_the_pieces_is_only_a_matter_of_speed(monkeypatch, model, piece_rows):
     X, y, parameters = rows_and_parameters(model)
     whole = model.sums(parameters, X, y)
-    monkeypatch.setattr(models, "PIECE_BYTES", 8 * 4 * piece_rows)
+    monkeypatch.setattr(models, "PIECE_NUMBERS", 4 * piece_rows)
     np.testing.assert_allclose(model.sums(parameters, X, y), whole, rtol=1e-12)
 
 
