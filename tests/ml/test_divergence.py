@@ -239,6 +239,10 @@ ODD_BUT_SOUND = {
         COUNTED,
         {"loss": "poisson", "step": 1.4e-7, "iterations": 1, "schedule": "constant"},
     ),
+    "counts, above zero by less than below": (
+        COUNTED,
+        {"loss": "poisson", "step": 1.467e-7, "iterations": 1},
+    ),
     "bounded steps": (line(scale=1e-3), {"optimizer": "adam", "step": 50.0, "iterations": 1}),
 }
 
@@ -259,7 +263,25 @@ def test_some_of_these_losses_rose_a_million_times():
         losses = fit(Linear(settings.pop("loss", "squared")), halves(X, y), **settings).loss_history
         if max(losses) > 1e6 * abs(losses[0]):
             rose.append(case)
-    assert rose == ["single rows, one of them odd", "a race that was won", "bounded steps"]
+    assert rose == [
+        "single rows, one of them odd",
+        "a race that was won",
+        "counts, above zero by less than below",
+        "bounded steps",
+    ]
+
+
+def test_counts_above_zero_by_less_than_below_come_back():
+    descent = fit(Linear("poisson"), halves(*COUNTED), step=1.467e-7, iterations=300)
+    history = descent.loss_history
+    assert history[1] > 1e6 * history[0] > 0 > history[-1]
+    best = 1.5e8 * (1 - np.log(1.5e8))  # of a single mean e^w for all rows
+    assert history[-1] == pytest.approx(best, rel=1e-3)
+
+
+def test_counts_may_be_on_their_way_to_infinity():
+    with pytest.raises(Diverged, match=r"the loss rose from 1 to 1\.14e\+26 at iteration 2"):
+        fit(Linear("poisson"), halves(*COUNTED), step=4e-7, iterations=1)
 
 
 def test_no_round_more_is_made_for_a_loss_that_did_not_rise():
