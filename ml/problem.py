@@ -126,21 +126,28 @@ PARTS = {
 
 
 def problem_from(options: dict[str, Any]) -> Problem:
-    """The problem that gave these `options()`; for the same dict again, the same problem."""
+    """The problem that gave these `options()`; for equal ones again, the same problem."""
     global _latest
     latest = _latest
-    if latest is None or latest[0] is not options:
+    if latest is None or not _equal(latest[0], options):
         latest = _latest = (options, _made_of(options))
     return latest[1]
 
 
 _latest: tuple[dict[str, Any], Problem] | None = None
-"""The problem made last in this process, and the dict that it was made from.
+"""The problem made last in this process, and the options that it was made from.
 
-A slot decodes options once for all rounds that have the same, and every map task gets the same
-dict, in a job of its own. To make the problem for each of them would take half as long as the sums
-of a few rows do. The dict is held here with its problem, so no other dict can take its place.
+Every map task of a round has options of its own, which are equal to those of the others that a slot
+runs, and mostly to those of the next round. To make the problem for each of them would take half as
+long as the sums of a few rows do.
 """
+
+
+def _equal(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    try:
+        return one == other
+    except ValueError:  # Vectors tell by themselves only that they are the same object.
+        return False
 
 
 def _made_of(options: dict[str, Any]) -> Problem:

@@ -21,6 +21,7 @@ from minimr.errors import JobFailed, MinimrError
 from minimr.formats import committer
 from minimr.job import Job
 from minimr.runners.request import Request, Result
+from minimr.shuffle import codec
 from minimr.shuffle.digest import inputs_digest
 from minimr.shuffle.pairs import Pairs
 from minimr.shuffle.segments import MapOutputFile, read_segment_bytes
@@ -28,7 +29,7 @@ from minimr.tasks.failure import TaskFailed
 from minimr.tasks.map_task import run_map
 from minimr.tasks.profile import profiling
 from minimr.tasks.reduce_task import run_reduce
-from minimr.tasks.spec import MapResult, ReduceResult
+from minimr.tasks.spec import JobSpec, MapResult, ReduceResult
 
 Record = Callable[[dict[str, Any]], None]
 Segment = Iterator[Pairs]
@@ -79,6 +80,7 @@ class _SerialRun:
 
     def __init__(self, request: Request, record: Record) -> None:
         self._request = request
+        self._spec = JobSpec.from_dict(codec.loads(codec.dumps(request.spec.to_dict())))
         self._inputs = request.map_inputs()
         self._record = record
         self._started = time.monotonic()
@@ -86,7 +88,7 @@ class _SerialRun:
         self._skipped: list[dict[str, str]] = []
 
     def result(self) -> Result:
-        request, spec = self._request, self._request.spec
+        request, spec = self._request, self._spec
         self.tell("worker_joined", worker=WORKER, slots=1, address="this process")
         self.tell(
             "job_submitted",
@@ -108,13 +110,13 @@ class _SerialRun:
     def _map(self, index: int, directory: Path) -> _MapOutput:
         own = directory / f"map-{index}"
         own.mkdir()
-        task = self._request.spec.map_task(index, self._inputs[index])
+        task = self._spec.map_task(index, self._inputs[index])
         result = self._attempt("map", index, lambda job: run_map(job, task, own))
         file = None if result.path is None else MapOutputFile(Path(result.path))
         return _MapOutput(result, file)
 
     def _reduce(self, index: int, outputs: list[_MapOutput]) -> ReduceResult:
-        spec = self._request.spec
+        spec = self._spec
         expected_bytes = sum(output.result.segment_bytes[index] for output in outputs)
         in_memory = expected_bytes * IN_MEMORY_SHARE <= spec.memory_bytes
         task = spec.reduce_task(index, ATTEMPT)
@@ -136,8 +138,8 @@ class _SerialRun:
         started = time.monotonic()
         try:
             # stdout is the result's; a debugger's prompt is as welcome on stderr.
-            with redirect_stdout(sys.stderr), profiling(self._request.spec.profiles):
-                outcome = run(self._request.spec.new_job(type(self._request.job)))
+            with redirect_stdout(sys.stderr), profiling(self._spec.profiles):
+                outcome = run(self._spec.new_job(type(self._request.job)))
         except TaskFailed as error:
             reason, text = error.failure.kind, error.failure.text
             self.tell(
@@ -163,7 +165,7 @@ class _SerialRun:
     def _skip(self, outcome: Outcome) -> None:
         """Keep what a task left out. Each task kept to the limit; so must all of them together."""
         self._skipped += outcome.skipped
-        allowed = self._request.spec.skip_max
+        allowed = self._spec.skip_max
         if outcome.skipped and len(self._skipped) > allowed:
             last = self._skipped[-1]
             raise MinimrError(

@@ -11,6 +11,7 @@ from typing import Any
 
 from minimr.formats.output import PartInfo
 from minimr.job import Job
+from minimr.shuffle import codec
 from minimr.shuffle.compression import NONE
 
 MEMORY_BYTES = 256 << 20
@@ -25,6 +26,25 @@ COLLECT = {"kind": "collect"}
 def files_output(directory: Path, output_format: str) -> dict[str, Any]:
     """Return the output of a reduce task that writes an attempt's part file to a directory."""
     return {"kind": "files", "directory": str(directory), "format": output_format}
+
+
+def own(value: Any) -> Any:
+    """A copy of what the codec carries. Arrays are shared: as they come, nobody can write them."""
+    try:
+        return _copied(value)
+    except RecursionError:  # It may lie deeper than functions may.
+        return codec.loads(codec.dumps(value))
+
+
+def _copied(value: Any) -> Any:
+    kind = type(value)
+    if kind is dict:
+        return {key: _copied(each) for key, each in value.items()}
+    if kind is list:
+        return [_copied(each) for each in value]
+    if kind is tuple:
+        return tuple([_copied(each) for each in value])
+    return value
 
 
 @dataclass(frozen=True)
@@ -64,8 +84,8 @@ class JobSpec:
 
         `state` is that of a round or a gang.
         """
-        job = job_class(**self.options)
-        job.state = state
+        job = job_class(**own(self.options))
+        job.state = own(state)
         if self.split_hot_keys and job.combine is None:
             job.combine, job.splits_hot_keys = job.reduce, True
         return job

@@ -1,6 +1,7 @@
 """`train`: equal to plain numpy in one process, whatever is combined; and what it refuses."""
 
 import json
+from copy import deepcopy
 from itertools import pairwise
 
 import numpy as np
@@ -143,10 +144,17 @@ def test_a_problem_travels_as_plain_values():
 
 def test_the_tasks_of_a_round_share_a_problem_and_other_rounds_have_their_own():
     one, two = (Problem(Linear(), 2, iterations=n).options() for n in (1, 2))
-    assert problem_from(one) is problem_from(one)
+    assert problem_from(one) is problem_from(deepcopy(one))
     assert problem_from(two).iterations == 2
     assert problem_from(one).iterations == 1
-    assert problem_from(dict(one)) is not problem_from(one)
+
+
+def test_problems_with_a_penalty_for_each_weight_are_told_apart():
+    penalties = [Penalty(l2=np.array(l2)) for l2 in ([0.0, 1.0], [0.0, 2.0], [1.0, 2.0, 3.0])]
+    options = [Problem(Linear(), 2, penalty).options() for penalty in penalties]
+    assert problem_from(options[0]) is problem_from(dict(options[0]))
+    for penalty, each in zip(penalties, options, strict=True):
+        assert problem_from(each).penalty.l2.tolist() == penalty.l2.tolist()
 
 
 def test_a_strategy_is_a_name_or_a_function():
