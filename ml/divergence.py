@@ -40,7 +40,7 @@ import minimr as mr
 from ml.batches import Batches
 from ml.delays import Delays
 from ml.descent import NotFinite, RanAway, Trace
-from ml.gradient import loss_at
+from ml.gradient import losses_at
 from ml.labeled_data import LabeledData
 from ml.models import Linear
 from ml.problem import Problem
@@ -67,9 +67,8 @@ def ran_away(trace: Trace, start: Vector, problem: Problem, data: LabeledData) -
     ):
         return None
     whole = replace(problem, batches=Batches(), delays=Delays())
-    began, zeros, ended = (
-        loss_at(whole, data, each) for each in (start, np.zeros(problem.size), trace.parameters)
-    )
+    points = (start, np.zeros(problem.size), trace.parameters)
+    began, zeros, ended = losses_at(whole, data, *points)
     if ended <= AWAY * max(abs(began), abs(zeros), _least(problem, data)) or ended <= BACK * peak:
         return None
     what = f"the loss rose from {began:.3g} to {ended:.3g}"

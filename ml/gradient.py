@@ -35,9 +35,15 @@ class GradientRound(mr.Job):
     reduce = mr.Sum()
 
 
-def loss_at(problem: Problem, data: LabeledData, parameters: Vector) -> float:
-    """The loss over the batch of the last evaluation, penalty included; one round."""
-    job = GradientRound(problem=problem.options())
-    state = {"parameters": parameters, "iteration": problem.iterations + 1}
-    [(_, sums)] = data.dataset.round(job, state=state)
-    return mean_of(sums)[1] + problem.penalty_value(parameters)
+def losses_at(problem: Problem, data: LabeledData, *points: Vector) -> list[float]:
+    """The loss over the batch of the last evaluation at each of these parameters (size,), penalty
+    included; one round for each. None of a batch without rows."""
+    job, iteration = GradientRound(problem=problem.options()), problem.iterations + 1
+    losses = []
+    for point in points:
+        state = {"parameters": point, "iteration": iteration}
+        [(_, sums)] = data.dataset.round(job, state=state)
+        _, loss, rows = mean_of(sums)
+        if rows > 0:
+            losses.append(loss + problem.penalty_value(point))
+    return losses

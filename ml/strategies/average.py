@@ -16,7 +16,7 @@ import numpy as np
 
 import minimr as mr
 from ml.descent import Descent, NotFinite, OnStep, Trace
-from ml.gradient import loss_at
+from ml.gradient import losses_at
 from ml.labeled_data import LabeledData
 from ml.problem import Problem, problem_from
 from ml.strategies.gang import finite, refuse
@@ -51,7 +51,8 @@ def solve(problem: Problem, block: mr.Block, index: int, start: Vector) -> Vecto
 def average(
     problem: Problem, data: LabeledData, start: Vector, on_step: OnStep | None = None
 ) -> Trace:
-    """The weighted average of the partitions' solutions. The loss history is first and last.
+    """The weighted average of the partitions' solutions. The loss history is first and last, over
+    the batch after the last step.
 
     Raises ArgumentError for an `on_step`.
     """
@@ -61,7 +62,8 @@ def average(
     [(_, sums)] = data.dataset.round(job, state={"start": start})
     parameters = sums[:-1] / sums[-1]
     seconds = [0.0, time.perf_counter() - began]
-    losses = [loss_at(problem, data, each) for each in (start, parameters)]
+    losses = losses_at(problem, data, start, parameters)
+    seconds = seconds[: len(losses)]
     trace = finite(Trace(parameters, losses, problem.iterations, seconds=seconds), apart=True)
     trace.sent_bytes = round_bytes(problem, data)
     return trace

@@ -23,7 +23,7 @@ import numpy as np
 import minimr as mr
 from ml.compression import find_compression
 from ml.descent import OnStep, Trace
-from ml.gradient import loss_at
+from ml.gradient import losses_at
 from ml.labeled_data import LabeledData
 from ml.problem import Problem, mean_of, problem_from
 from ml.strategies.gang import Blocks, finite, refuse, run_gang, told
@@ -149,8 +149,8 @@ def ssp(
     found = members[0]
     tails = [tail for tail in found["tails"] if tail[1] > 0]
     losses = [loss / rows + penalty for loss, rows, penalty in tails]
-    last = loss_at(problem, data, found["parameters"])
-    trace = Trace(found["parameters"], [*losses, last], len(tails))
+    last = losses_at(problem, data, found["parameters"])
+    trace = Trace(found["parameters"], [*losses, *last], len(tails))
     trace.staleness = list(found["staleness"])
     usual = len(members) - 1 if staleness is None else staleness
     finite(trace, apart=staleness is None, staleness=max([usual, *trace.staleness]))
@@ -160,7 +160,7 @@ def ssp(
     found["seconds"] = [
         clocks[min(int(i / per_clock), len(clocks) - 1)] for i in range(len(losses))
     ]
-    found["seconds"].append(clocks[-1])
+    found["seconds"] += [clocks[-1]] * len(last)
     return told(trace, members)
 
 

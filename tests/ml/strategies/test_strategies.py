@@ -16,6 +16,7 @@ from ml import (
     Schedule,
     train,
 )
+from ml.batches import Batches
 from ml.descent import Descent
 from ml.divergence import curvature_of
 from ml.strategies import find_strategy
@@ -119,6 +120,25 @@ def test_mini_batches_are_those_of_sync(strategy, batch):
     found, expected = trained(strategy, model, **batch), trained("sync", model, **batch)
     np.testing.assert_allclose(found.parameters, expected.parameters, rtol=0, atol=TOLERANCE)
     np.testing.assert_allclose(found.loss_history, expected.loss_history, rtol=TOLERANCE)
+
+
+@pytest.mark.parametrize("strategy", EVERY)
+def test_a_last_mini_batch_without_rows_has_no_loss(strategy):
+    model, data = model_for(strategy), labeled_data((X[:2], Y[:2]), (X[2:4], Y[2:4]))
+    settings = {"data": data, "penalty": None, "strength": 0.0, "fraction": 0.05}
+    seeds = (seed for seed in count() if not rows_of_last_batch(seed, data, 0.05))
+    settings["seed"] = next(seeds)
+    found, expected = trained(strategy, model, **settings), trained("sync", model, **settings)
+    assert 0.0 not in found.loss_history
+    assert len(found.seconds) == len(found.loss_history)
+    if strategy in EXACT:
+        assert found.loss_history == expected.loss_history
+
+
+def rows_of_last_batch(seed, data, fraction):
+    batches = Batches(seed, fraction)
+    blocks = enumerate(data.dataset.blocks)
+    return sum(len(batches.of(block, STEPS + 1, index)) for index, block in blocks)
 
 
 @pytest.mark.parametrize("optimizer", ["momentum", "nesterov", "adagrad", "adam"])
