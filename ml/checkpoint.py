@@ -95,7 +95,7 @@ class Checkpointed:
     def _begin(
         self, problem: Problem, start: Vector, on_step: OnStep | None, training: dict[str, Any]
     ) -> Descent:
-        if not self.path.exists():
+        if not self.path.is_file():
             return Descent(problem, start, on_step)
         fields = read_model(self.path, FORMAT, vectors=(), numbers=())
         try:

@@ -26,8 +26,8 @@ REST = "fields"
 def write_model(path: str | os.PathLike[str], fields: dict[str, Any], format: str = FORMAT) -> None:
     """Write `fields` under a format and a version; the file appears whole or not at all.
 
-    Vectors are arrays (n,). Raises UsageError if the path cannot be written or a number is not
-    finite.
+    What is there and no file, as a pipe or a device, is written to, not replaced. Vectors are
+    arrays (n,). Raises UsageError if the path cannot be written or a number is not finite.
     """
     target, kind = Path(path), _kind(format)
     unfinished = target.with_name(f".{target.name}.{os.getpid()}.unfinished")
@@ -37,6 +37,9 @@ def write_model(path: str | os.PathLike[str], fields: dict[str, Any], format: st
     except ValueError:
         raise mr.UsageError(f"A {kind} that holds NaN or infinity cannot be saved.") from None
     try:
+        if target.exists() and not target.is_file():
+            target.write_bytes(content)
+            return
         unfinished.write_bytes(content)
         unfinished.replace(target)
     except OSError as error:

@@ -153,3 +153,11 @@ def test_a_damaged_file_is_refused(tmp_path, damage, said):
 def test_every_is_at_least_one(tmp_path):
     with pytest.raises(ArgumentError, match="every"):
         checkpointed(tmp_path / "run.checkpoint", every=0)
+
+
+def test_a_device_holds_no_state(tmp_path):
+    path = tmp_path / "run.checkpoint"
+    path.symlink_to("/dev/null")
+    found = train(MODEL, DATA, checkpointed(path), iterations=3, step=0.1)
+    assert found.updates == 3
+    assert path.is_symlink()

@@ -145,3 +145,16 @@ def test_a_place_that_cannot_be_written(tmp_path):
     with pytest.raises(mr.UsageError, match=r"Cannot write the model to .*directory"):
         write_model(tmp_path / "directory", {})
     assert [path.name for path in tmp_path.iterdir()] == ["directory"]
+
+
+@pytest.mark.parametrize("name", ["model.json", "model.npz"])
+def test_a_device_is_written_to_and_not_replaced(tmp_path, name):
+    """With the rights of root, /dev/null itself would become a model."""
+    path = tmp_path / name
+    path.symlink_to("/dev/full")
+    with pytest.raises(mr.UsageError, match=r"Cannot write the model to .*No space left"):
+        write_model(path, {})
+    path.unlink()
+    path.symlink_to("/dev/null")
+    write_model(path, {})
+    assert path.is_symlink()
