@@ -11,7 +11,7 @@ from cli.charts import sparkline
 from cli.curves import Curve, Panel, draw
 from cli.fitting import refuse_nowhere
 from cli.option_names import options_named
-from cli.output import print_json, print_lines, say
+from cli.output import print_json, print_lines, say, write_text
 from cli.progress import progress
 from cli.train import classes_of
 from cli.train_options import layer_sizes, svg_path
@@ -125,13 +125,13 @@ def compare(
         if not all(each.loss_history for each in (single, *(one.trained for one in found))):
             raise UsageError("no mini-batch held a row: give a larger --fraction")
     cost = verdict(found, single)
-    if plot is not None:
-        plot.write_text(draw(_panels(found), "loss"), "utf-8")
-        say(f"the losses are drawn in {plot}")
     if as_json:
         print_json({"strategies": [_plain(each) for each in found], "cost": cost})
     else:
         print_lines([*_table(found, single), "", cost])
+    if plot is not None:
+        write_text(plot, draw(_panels(found), "loss"))
+        say(f"the losses are drawn in {plot}")
 
 
 def _names(strategies: str) -> list[str]:

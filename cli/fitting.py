@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from cli.address import refuse_own_workers
 from cli.model_report import as_plain, loss_curves, report
 from cli.option_names import options_named
-from cli.output import print_json, print_lines, say
+from cli.output import print_json, print_lines, say, write_text
 from cli.progress import Progress, progress
 from cli.run import say_log
 from minimr.errors import UsageError
@@ -78,14 +78,14 @@ def carry_out(
         if model_path:
             model.save(model_path)
         metrics = {name: measure(model, part).figures for name, part in parts.items()}
-    if plot:
-        plot.write_text(loss_curves(model, stopping), "utf-8")
     if model.loss_history[-1] > model.loss_history[0]:
         say("minimr: warning: the loss is higher at the end than it was: give a smaller --step")
     if as_json:
         print_json(as_plain(model, metrics, strategy, stopping))
     else:
         print_lines(report(model, metrics, strategy, stopping))
+    if plot:
+        write_text(plot, loss_curves(model, stopping))
     if place is None:
         say_log(cluster.log)
 

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -36,6 +37,14 @@ def print_bytes(chunks: Iterable[bytes]) -> None:
             sys.stdout.buffer.write(chunk)
     with _writing():
         sys.stdout.buffer.flush()
+
+
+def write_text(path: Path, text: str) -> None:
+    """A file for people. Raises MinimrError if it cannot be written."""
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise MinimrError(f"{path} cannot be written: {error.strerror}") from error
 
 
 @contextmanager

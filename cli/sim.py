@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.job_arguments import JobCommand
-from cli.output import print_json, print_lines, say
+from cli.output import print_json, print_lines, say, write_text
 from cli.sim_request import wanted_seed, wanted_sweep
 from minimr.errors import UsageError
 
@@ -312,5 +312,5 @@ def _experiment(given: dict[str, Any]) -> int:
     else:
         print_lines(result.lines())
     if given["figure"] is not None:
-        Path(given["figure"]).write_text(osdi04.draw(seed), "utf-8")
+        write_text(Path(given["figure"]), osdi04.draw(seed))
     return 0 if result.outcome.ok and not result.outcome.violations else FAILED

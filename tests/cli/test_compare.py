@@ -35,6 +35,16 @@ def test_a_table_a_drawing_and_what_it_cost(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_drawing_on_a_full_disk_costs_no_table(tmp_path):
+    plot = tmp_path / "losses.svg"
+    plot.symlink_to("/dev/full")
+    done = run("--strategies", "sync", "--iterations", "2", "--plot", str(plot))
+    assert done.exit_code == 1
+    assert "COST: " in done.stdout
+    assert f"{plot} cannot be written: No space left on device" in done.stderr
+
+
+@pytest.mark.slow
 def test_the_log_of_a_parameter_server_shows_that_it_kept_its_bound(tmp_path):
     """And a log in which one reads too early is found out."""
     log = tmp_path / "a.log"

@@ -197,6 +197,17 @@ def test_the_loss_is_drawn(minimr: Minimr, halves: str, tmp_path: Path) -> None:
     ElementTree.fromstring(drawn)
 
 
+def test_a_drawing_on_a_full_disk_costs_no_report(
+    minimr: Minimr, halves: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "loss.svg"
+    path.symlink_to("/dev/full")
+    result = minimr("train", "logistic", halves, "--iterations", "2", "--plot", str(path))
+    assert result.exit_code == 1
+    assert result.stdout.startswith("loss ")
+    assert f"{path} cannot be written: No space left on device" in result.stderr
+
+
 def test_a_loss_that_rises_is_warned_of(minimr: Minimr, halves: str) -> None:
     for step, warned in (("1", True), ("0.1", False)):
         result = minimr("train", "linear", halves, "--step", step, "--iterations", "4")
