@@ -122,6 +122,9 @@ def report(error: BaseException) -> int:
         case OSError() if error.errno in (errno.EMFILE, errno.ENFILE):
             _show("no file descriptors are left; run 'ulimit -n' with a larger number first")
             return 1
+        case MemoryError():
+            _show(f"there is not enough memory for this: {error}".removesuffix(": "))
+            return 1
         case OSError() if error.filename is not None:
             _show(f"{error.filename}: {error.strerror}")
             return 1

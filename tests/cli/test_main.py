@@ -241,3 +241,17 @@ def test_an_error_is_red_on_a_terminal_only(
     assert (
         capsys.readouterr().err == ("\x1b[31m\x1b[1mminimr:\x1b[0m" if red else "minimr:") + " no\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (MemoryError("Unable to allocate 2 TiB"), " for this: Unable to allocate 2 TiB\n"),
+        (MemoryError(), " for this\n"),
+    ],
+)
+def test_memory_that_is_not_there(
+    capsys: pytest.CaptureFixture[str], error: MemoryError, said: str
+) -> None:
+    assert report(error) == 1
+    assert capsys.readouterr().err == f"minimr: there is not enough memory{said}"
