@@ -10,8 +10,10 @@ and Groups are what enters a `reduce_block`: the values of many keys, side by si
 numpy is imported when a Block is made, since a job over text may need none of it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from minimr.errors import BadRecord, UsageError
@@ -21,6 +23,13 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     Column = npt.NDArray[Any]
+    Layout = dict[str, tuple[np.dtype[Any], tuple[int, ...]]]
+
+
+PIECE_BYTES = 4 << 20
+"""Little beside a partition, and yet long stretches of each of its columns."""
+PIECE_ROWS_MIN = 512
+"""Where rows are wide: one float64 of each is a page of a column."""
 
 
 class Block:
@@ -55,7 +64,7 @@ class Block:
 
     def __repr__(self) -> str:
         columns = ", ".join(
-            f"{name}: {column.dtype}{list(column.shape)}" for name, column in self.columns.items()
+            f"{name}: {dtype}{[len(self), *shape]}" for name, (dtype, shape) in self.layout.items()
         )
         return f"Block({columns})"
 
@@ -65,6 +74,33 @@ class Block:
 
         picked = np.asarray(rows)
         return Block({name: column[picked] for name, column in self.columns.items()})
+
+    @property
+    def layout(self) -> "Layout":
+        """The type of each column's items, and the shape of one row of it."""
+        return {name: (column.dtype, column.shape[1:]) for name, column in self.columns.items()}
+
+    def unfilled(self) -> "dict[str, Column]":
+        """Return columns of this shape, which take no memory as long as nobody fills them."""
+        import numpy as np
+
+        return {
+            name: np.empty((len(self), *shape), dtype)
+            for name, (dtype, shape) in self.layout.items()
+        }
+
+    def pieces(self) -> "Iterator[Block]":
+        """Yield the rows in blocks of about PIECE_BYTES, at least one, in order."""
+        row_bytes = sum(column[:1].nbytes for column in self.columns.values())
+        for rows in ranges_of_rows(len(self), row_bytes):
+            yield Block({name: column[rows] for name, column in self.columns.items()})
+
+    def by_pieces(self, function: "Callable[[Block], Block]") -> "Block":
+        """Return what `function` makes of these rows, which it gets and gives back piece by piece.
+
+        It is called when the rows are asked for, so that a `transform` never holds all of them.
+        """
+        return PiecewiseBlock(len(self), lambda: map(function, self.pieces()))
 
     @staticmethod
     def concat(blocks: Sequence["Block"]) -> "Block":
@@ -82,6 +118,56 @@ class Block:
                     f"Blocks with the columns {names} and {list(block.columns)} cannot be joined."
                 )
         return Block({name: np.concatenate([block[name] for block in blocks]) for name in names})
+
+
+class PiecewiseBlock(Block):
+    """A block whose rows are made in pieces, anew each time that somebody walks through them.
+
+    All of them are never in memory at once, as long as nobody asks for a column.
+    """
+
+    def __init__(self, rows: int, make: Callable[[], Iterator[Block]]) -> None:
+        """Take the number of rows, and what makes one or more pieces of them."""
+        self._rows, self._make = rows, make
+        self._begun: Iterator[Block] | None = None
+
+    def pieces(self) -> Iterator[Block]:
+        """Yield the pieces as they are made. Raises UsageError if they do not fit together."""
+        made, self._begun, rows = self._begun or self._make(), None, 0
+        for piece in made:
+            if piece.layout != self.layout:
+                raise UsageError(
+                    f"The pieces of a block must be alike, not {self.layout} and {piece.layout}."
+                )
+            rows += len(piece)
+            yield piece
+        if rows != len(self):
+            raise UsageError(f"The pieces of a block have {rows:,} rows in place of {len(self):,}.")
+
+    @cached_property
+    def layout(self) -> "Layout":
+        """That of the first piece, which is then there for whoever walks through all of them."""
+        made = self._make()
+        first = next(made)
+        self._begun = chain([first], made)
+        return first.layout
+
+    @cached_property
+    def columns(self) -> "dict[str, Column]":  # type: ignore[override]
+        """All rows of every column, made now."""
+        columns, row = self.unfilled(), 0
+        for piece in self.pieces():
+            for name, column in piece.columns.items():
+                columns[name][row : row + len(piece)] = column
+            row += len(piece)
+        return columns
+
+
+def ranges_of_rows(rows: int, row_bytes: int) -> Iterator[slice]:
+    """Cut a number of rows into pieces of about PIECE_BYTES; no rows are one empty piece."""
+    step = max(PIECE_ROWS_MIN, PIECE_BYTES // max(1, row_bytes))
+    for first in range(0, max(1, rows), step):
+        yield slice(first, min(rows, first + step))
 
 
 LONG_BYTES = 1 << 20

@@ -61,7 +61,6 @@ class SummaryRound(mr.Job):
 
     def map_block(self, block: mr.Block) -> Iterator[tuple[int, dict[str, float]]]:
         X, labels = block["X"], block["y"]
-        good = np.isfinite(X).all(axis=1) & np.isfinite(labels)
         with np.errstate(over="ignore", invalid="ignore"):
             label_sum = float(labels.sum())
         yield (
@@ -70,7 +69,7 @@ class SummaryRound(mr.Job):
                 Summary(
                     len(labels),
                     X.shape[1],
-                    int((~good).sum()),
+                    sum(map(bad_rows, block.pieces())),
                     label_sum,
                     float(labels.min(initial=np.inf)),
                     float(labels.max(initial=-np.inf)),
@@ -81,6 +80,12 @@ class SummaryRound(mr.Job):
     def reduce(self, key: int, values: Iterator[dict[str, Any]]) -> Iterator[tuple[int, Any]]:
         parts = (Summary(**value) for value in values)
         yield key, asdict(fold(Summary.merged, parts))
+
+
+def bad_rows(block: mr.Block) -> int:
+    """How many rows hold NaN or infinity."""
+    good = np.isfinite(block["X"]).all(axis=1) & np.isfinite(block["y"])
+    return int((~good).sum())
 
 
 class CountRound(mr.Job):
@@ -113,8 +118,13 @@ class NarrowJob(mr.Job):
     """Rounds the features to float32; what is too large for it becomes infinite."""
 
     def map_block(self, block: mr.Block) -> mr.Block:
-        with np.errstate(over="ignore"):
-            return mr.Block({**block.columns, "X": block["X"].astype(np.float32)})
+        return block.by_pieces(narrowed)
+
+
+def narrowed(block: mr.Block) -> mr.Block:
+    """The rows with their features as float32."""
+    with np.errstate(over="ignore"):
+        return mr.Block({**block.columns, "X": block["X"].astype(np.float32)})
 
 
 def uniform_draws(seed: int, partition_index: int, rows: int) -> Vector:

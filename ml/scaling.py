@@ -47,6 +47,9 @@ class ScaleJob(mr.Job):
     factors: list[float]
 
     def map_block(self, block: mr.Block) -> mr.Block:
+        return block.by_pieces(self._scaled)
+
+    def _scaled(self, block: mr.Block) -> mr.Block:
         scaled = scale(block["X"], np.array(self.shifts), np.array(self.factors))
         return mr.Block({**block.columns, "X": scaled})
 

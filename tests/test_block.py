@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 
 import minimr as mr
+from minimr import block as blocks
+from minimr.block import PiecewiseBlock
 
 
 def block():
@@ -46,6 +48,59 @@ def test_concat_joins_end_to_end():
 def test_concat_refuses_different_columns():
     with pytest.raises(mr.UsageError, match="cannot be joined"):
         mr.Block.concat([block(), mr.Block({"X": [1]})])
+
+
+@pytest.mark.parametrize(("rows", "lengths"), [(0, [0]), (3, [3]), (4, [4]), (9, [4, 4, 1])])
+def test_pieces_are_all_rows_in_order(monkeypatch, rows, lengths):
+    monkeypatch.setattr(blocks, "PIECE_ROWS_MIN", 2)
+    monkeypatch.setattr(blocks, "PIECE_BYTES", 4 * 24)
+    numbered = mr.Block({"X": np.arange(2.0 * rows).reshape(rows, 2), "y": np.arange(rows)})
+    pieces = list(numbered.pieces())
+    assert [len(piece) for piece in pieces] == lengths
+    assert np.concatenate([piece["X"] for piece in pieces]).tolist() == numbered["X"].tolist()
+    assert np.concatenate([piece["y"] for piece in pieces]).tolist() == list(range(rows))
+
+
+def test_wide_rows_come_many_at_a_time():
+    pieces = mr.Block({"X": np.zeros((1500, 10_000), "i1")}).pieces()
+    assert [len(piece) for piece in pieces] == [512, 512, 476]
+
+
+def test_by_pieces_calls_the_function_when_rows_are_asked_for():
+    sizes = []
+
+    def halved(piece):
+        sizes.append(len(piece))
+        return mr.Block({"half": piece["X"] / 2, "y": piece["y"]})
+
+    made = block().by_pieces(halved)
+    assert (len(made), sizes) == (3, [])
+    assert repr(made) == "Block(half: float64[3, 2], y: int64[3])"
+    assert made["half"].tolist() == [[0.0, 0.5], [1.0, 1.5], [2.0, 2.5]]
+    assert made.take([1])["y"].tolist() == [20]
+    assert sizes == [3]
+    again = made.by_pieces(lambda piece: mr.Block({"y": piece["y"] + 1}))
+    assert again["y"].tolist() == [11, 21, 31]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        mr.Block({"X": np.zeros((1, 2), "f4"), "y": [1]}),
+        mr.Block({"X": np.zeros((1, 3)), "y": [1]}),
+        mr.Block({"y": [1]}),
+    ],
+    ids=["dtype", "width", "columns"],
+)
+def test_pieces_must_be_alike(odd):
+    with pytest.raises(mr.UsageError, match="pieces of a block must be alike"):
+        _ = PiecewiseBlock(4, lambda: iter([block(), odd])).columns
+
+
+@pytest.mark.parametrize("rows", [2, 4])
+def test_pieces_must_have_the_rows_that_were_promised(rows):
+    with pytest.raises(mr.UsageError, match=f"have 3 rows in place of {rows}"):
+        list(PiecewiseBlock(rows, lambda: iter([block()])).pieces())
 
 
 def text_block(data, errors="surrogateescape", encoding="utf-8"):

@@ -8,12 +8,13 @@ Splits are any ranges of bytes, and as for every format **a split owns the rows 
 the file's header belongs to nobody.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from minimr.block import Block
+from minimr.block import Block, PiecewiseBlock, ranges_of_rows
 from minimr.errors import BadRecord, MinimrError, UsageError
 from minimr.formats.splits import Split
 
@@ -31,14 +32,31 @@ def read_npy(split: Split, label: str = "") -> Block:
         min(len(matrix), max(0, -(-(border - header_bytes) // row_bytes)))
         for border in (split.offset, split.offset + split.length)
     )
-    rows = matrix[first:stop].astype(np.float64)
-    bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
-    if len(bad):
+
+    def pieces() -> Iterator[Block]:
+        for part in ranges_of_rows(stop - first, 8 * matrix.shape[1]):
+            rows = slice(first + part.start, first + part.stop)
+            # Mapped anew: what has been read would count as memory of this process.
+            values = _mapped(split.path)[rows].astype(np.float64)
+            yield labeled_rows(_checked(values, split.path, rows.start), label_column)
+
+    return PiecewiseBlock(stop - first, pieces)
+
+
+def labeled_rows(values: npt.NDArray[np.float64], label_column: int) -> Block:
+    """Return a table's rows as features and labels."""
+    return Block({"X": np.delete(values, label_column, axis=1), "y": values[:, label_column]})
+
+
+def _checked(values: npt.NDArray[np.float64], path: str, first_row: int) -> npt.NDArray[np.float64]:
+    finite = np.isfinite(values)
+    if not finite.all():
+        row = first_row + int(np.argmin(finite.all(axis=1)))
         raise BadRecord(
-            f"{split.path}, row {first + int(bad[0])} (counted from 0): a cell is not a finite "
-            "number; fill it or leave the row out."
+            f"{path}, row {row} (counted from 0): a cell is not a finite number; fill it or leave "
+            "the row out."
         )
-    return Block({"X": np.delete(rows, label_column, axis=1), "y": rows[:, label_column].copy()})
+    return values
 
 
 def _mapped(path: str) -> "np.memmap[Any, np.dtype[Any]]":

@@ -5,13 +5,19 @@ power loses nothing; and whoever reads them checks their checksums.
 """
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from minimr.errors import DiskFull, MinimrError
 from minimr.shuffle.codec import Buffer
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 
 class WholeFile:
@@ -34,6 +40,25 @@ class WholeFile:
         with self._naming_errors():
             self._file.write(data)
         self.position += len(data)
+
+    def skip(self, size_bytes: int) -> None:
+        """Leave room for `write_at`."""
+        with self._naming_errors():
+            self._file.seek(size_bytes, os.SEEK_CUR)
+        self.position += size_bytes
+
+    def write_at(self, position: int, lines: "npt.NDArray[np.uint8]", step_bytes: int) -> None:
+        """Write rows of bytes into such room, each `step_bytes` behind the one before.
+
+        Raises MinimrError if the disk is full or fails.
+        """
+        descriptor = self._file.fileno()
+        with self._naming_errors():
+            for line in lines:
+                written = os.pwrite(descriptor, line, position)
+                while written < len(line):  # The disk was full, and may be no more.
+                    written += os.pwrite(descriptor, line[written:], position + written)
+                position += step_bytes
 
     def __enter__(self) -> "WholeFile":
         return self

@@ -8,7 +8,8 @@ the columns of a Block, or pairs as pair-blocks.
 Matrices are laid down column by column, as column stores keep tables (Abadi et al., "The design and
 implementation of modern column-oriented database systems", 2013): a row of twenty numbers is too
 short for a processor that multiplies eight at once, and a column is as long as there are rows. The
-product of a matrix and a vector takes a fifth less time so, and half where the rows are short.
+product of a matrix and a vector takes a fifth less time so, and half where the rows are short. Rows
+are turned on their way into the file, piece by piece: a turned copy would be as large as the rest.
 """
 
 import mmap
@@ -20,7 +21,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minimr.block import Block
+from minimr.block import Block, PiecewiseBlock
 from minimr.errors import CorruptData
 from minimr.job import Pair
 from minimr.shuffle import codec
@@ -30,7 +31,6 @@ from minimr.shuffle.whole_file import WholeFile
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-TURNED_BYTES = 1 << 18
 OPEN_MAX = 64
 """How many partitions a slot keeps mapped; each costs a file descriptor and no memory."""
 
@@ -49,8 +49,17 @@ class Resident:
 
 
 def store_block(path: Path, block: Block) -> int:
-    """Write a Block as a partition's file; return the file's size in bytes."""
-    return _store(path, {"columns": {name: _turned(each) for name, each in block.columns.items()}})
+    """Write a Block as a partition's file; return the file's size in bytes.
+
+    Pieces of its rows go straight to where they belong, so that no copy of all of them is made.
+    """
+    with WholeFile(path, "partition") as file:
+        places, row = _begin(file, block), 0
+        for piece in _pieces(block):
+            for name, column in piece.columns.items():
+                _write_rows(file, places[name], column, row, len(block))
+            row += len(piece)
+    return file.position
 
 
 def store_pairs(path: Path, pair_blocks: list[bytes]) -> int:
@@ -88,19 +97,44 @@ def _store(path: Path, value: dict[str, Any]) -> int:
     return file.position
 
 
-def _turned(column: "npt.NDArray[Any]") -> "npt.NDArray[Any]":
-    """A matrix with its columns as rows, in their order in memory; anything else as it is."""
+def _begin(file: WholeFile, block: Block) -> dict[str, int]:
+    """Write all but the columns; return where each of them has its place."""
+    columns, places = block.unfilled(), []
+    for name, column in columns.items():
+        if column.ndim == 2:
+            columns[name] = column.reshape(column.shape[::-1])
+    for part in codec.dump_parts({"columns": columns}):
+        if isinstance(part, memoryview):
+            places.append(file.position)
+            file.skip(part.nbytes)
+        else:
+            file.write(part)
+    return dict(zip(columns, places, strict=True))
+
+
+def _pieces(block: Block) -> Iterator[Block]:
+    """Yield the block's pieces; if it lies column by column already, it is its only one."""
+    if isinstance(block, PiecewiseBlock):
+        return block.pieces()
+    turned = all(column.flags.f_contiguous for column in block.columns.values())
+    return iter([block]) if turned else block.pieces()
+
+
+def _write_rows(
+    file: WholeFile, place: int, column: "npt.NDArray[Any]", row: int, rows: int
+) -> None:
+    """Write the items of a column from a row on; it has its place there for so many rows.
+
+    In a matrix's place each of its columns has a line, in that of any other column there is one.
+    """
     import numpy as np
 
-    if column.ndim != 2:
-        return column
-    if column.flags.f_contiguous:
-        return column.T
-    turned = np.empty(column.shape[::-1], column.dtype)
-    step = max(1, TURNED_BYTES // max(1, column[:1].nbytes))
-    for first in range(0, len(column), step):  # What a cache holds, or each number misses it.
-        turned[:, first : first + step] = column[first : first + step].T
-    return turned
+    turned = column.T if column.ndim == 2 else column.reshape(1, -1)
+    lines = np.ascontiguousarray(turned).view(np.uint8)
+    item_bytes = lines.shape[1] // max(1, len(column))
+    if len(column) == rows:
+        lines = lines.reshape(1, -1)  # one write in place of thousands
+    file.write_at(place + row * item_bytes, lines, rows * item_bytes)
 
 
 def _back(stored: Any) -> Any:

@@ -68,7 +68,10 @@ def _enter(job: Job, task: MapTask, split: Split, position: Position) -> Source:
     if reader.width is not None and reader.width > record_bytes_max(task.memory_bytes):
         raise UsageError(f"A record of {task.format} {too_large(task.memory_bytes, reader.width)}.")
     if reader.kind == "columns":
-        return Source(blocks=[reader.read_blocks(split)])
+        block = reader.read_blocks(split)
+        if job.map_block is not None:
+            block = Block(block.columns)  # all rows, and what is wrong with them, before its call
+        return Source(blocks=[block])
     text = {
         "encoding": task.encoding,
         "errors": task.errors,

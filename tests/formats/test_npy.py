@@ -37,6 +37,20 @@ def test_splits_own_the_rows_that_start_in_them(saved, pieces):
     assert np.concatenate([block["X"] for block in blocks]).tobytes() == matrix[:, :2].tobytes()
 
 
+def test_rows_are_read_in_pieces_and_the_bad_one_is_found(saved, monkeypatch):
+    monkeypatch.setattr("minimr.block.PIECE_BYTES", 1000)
+    monkeypatch.setattr("minimr.block.PIECE_ROWS_MIN", 3)
+    matrix = np.random.default_rng(0).standard_normal((200, 5))
+    whole = saved(matrix)
+    split = Split(whole.path, whole.length - 100 * 40, 100 * 40, 0)
+    assert [len(piece) for piece in read_npy(split).pieces()] == [25, 25, 25, 25]
+    assert read_npy(split)["y"].tobytes() == matrix[100:, 4].tobytes()
+    matrix[[150, 170], [4, 0]] = np.inf
+    saved(matrix)
+    with pytest.raises(BadRecord, match=r"row 150 \(counted from 0\)"):
+        _ = read_npy(split).columns
+
+
 def test_a_row_belongs_to_the_split_in_which_its_first_byte_lies(saved):
     whole = saved(np.arange(8.0).reshape(4, 2))
     second_row = whole.length - 3 * 16
@@ -61,7 +75,7 @@ def test_no_rows(saved):
 )
 def test_what_is_no_table_is_refused(saved, array, error, message):
     with pytest.raises(error, match=message):
-        read_npy(saved(array))
+        _ = read_npy(saved(array)).columns
 
 
 @pytest.mark.parametrize("label", ["2", "-3", "price"])

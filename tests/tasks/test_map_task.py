@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import minimr as mr
+from minimr.formats.splits import Split
 from minimr.shuffle.pairs import encode_pairs
 from minimr.shuffle.partition import partition_of
 from minimr.tasks import collector, map_task
@@ -312,6 +313,20 @@ def test_columns_need_map_block(tmp_path):
 
     with pytest.raises(TaskFailed, match=r"has columns, not records: give the job a map_block"):
         map_once(Records, text_input(tmp_path, "1 1:2\n"), tmp_path)
+
+
+def test_a_bad_row_is_refused_although_map_block_never_looks_at_it(tmp_path):
+    class Rows(mr.Job):
+        input_format = "npy"
+
+        def map_block(self, block):
+            yield "rows", len(block)
+
+    with (tmp_path / "rows.npy").open("wb") as file:
+        np.save(file, np.array([[1.0, 2.0], [np.nan, 3.0]]))
+    source = Split(str(tmp_path / "rows.npy"), 0, 1000, 0).to_dict()
+    with pytest.raises(TaskFailed, match=r"rows\.npy, row 1 \(counted from 0\)"):
+        map_once(Rows, source, tmp_path)
 
 
 def test_map_block_must_yield_pairs_not_blocks(tmp_path):

@@ -1,8 +1,11 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
 import minimr as mr
-from minimr.errors import CorruptData
+from minimr.block import PiecewiseBlock
+from minimr.errors import BadRecord, CorruptData
 from minimr.shuffle import codec
 from minimr.shuffle.pairs import encode_pairs
 from minimr.tasks import resident
@@ -31,6 +34,51 @@ def test_matrices_are_laid_down_column_by_column(tmp_path, shape, order, dtype):
     assert (found["X"].dtype, found["X"].shape) == (matrix.dtype, shape)
     assert found["X"].tolist() == matrix.tolist()
     assert found["rows"].tolist() == list(range(shape[0]))
+
+
+@pytest.mark.parametrize("borders", [[0, 50], [0, 0, 1, 30, 49, 50], [0, 50, 50]])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_pieces_give_the_bytes_of_the_whole(tmp_path, borders, order):
+    block = mr.Block(
+        {
+            "X": np.arange(350.0).reshape(50, 7).astype("f4", order),
+            "narrow": np.arange(50).reshape(50, 1),
+            "y": np.arange(100.0)[::2],
+            "cube": np.arange(300, dtype="i2").reshape(50, 2, 3),
+        }
+    )
+    pieces = [
+        mr.Block({name: column[first:stop] for name, column in block.columns.items()})
+        for first, stop in pairwise(borders)
+    ]
+    paths = [tmp_path / "whole", tmp_path / "pieces"]
+    sizes = [
+        store_block(paths[0], block),
+        store_block(paths[1], PiecewiseBlock(50, lambda: iter(pieces))),
+    ]
+    as_stored = {"X": block["X"].T, "narrow": block["narrow"].T, "y": block["y"]}
+    expected = codec.dumps({"columns": {**as_stored, "cube": block["cube"]}})
+    assert [path.read_bytes() for path in paths] == [expected, expected]
+    assert sizes == [len(expected)] * 2
+
+
+def test_a_large_matrix_is_turned_in_pieces(tmp_path, monkeypatch):
+    monkeypatch.setattr("minimr.block.PIECE_BYTES", 1000)
+    monkeypatch.setattr("minimr.block.PIECE_ROWS_MIN", 3)
+    matrix = np.random.default_rng(0).standard_normal((500, 7))
+    store_block(tmp_path / "partition", mr.Block({"X": matrix, "y": matrix[:, 0]}))
+    found = open_resident(str(tmp_path / "partition")).block
+    assert (found["X"].tolist(), found["y"].tolist()) == (matrix.tolist(), matrix[:, 0].tolist())
+
+
+def test_a_failure_between_pieces_leaves_nothing(tmp_path):
+    def pieces():
+        yield mr.Block({"X": np.zeros((2, 2))})
+        raise BadRecord("row 2 is bad")
+
+    with pytest.raises(BadRecord, match="row 2"):
+        store_block(tmp_path / "partition", PiecewiseBlock(4, pieces))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_columns_of_more_dimensions_stay_as_they_are(tmp_path):
