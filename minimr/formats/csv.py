@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from minimr.block import Block
+from minimr.block import Block, PiecewiseBlock
 from minimr.errors import BadRecord, UsageError
 from minimr.formats.decimals import (
     COMMA,
@@ -28,6 +28,7 @@ from minimr.formats.decimals import (
     cut_at_newlines,
     read_numbers,
 )
+from minimr.formats.npy import labeled_rows
 from minimr.formats.splits import WHOLE_FILE, Split
 from minimr.formats.text import read_whole_lines
 
@@ -64,8 +65,8 @@ def read_csv(split: Split, label: str = "") -> Block:
         for offset, lines in cut_at_newlines(data, start):
             header_bytes = max(0, head.size_bytes - offset)
             tables.append(_parse(split, offset, lines[header_bytes:], header_bytes, head))
-    table = np.concatenate(tables)
-    return Block({"X": np.delete(table, label_column, axis=1), "y": table[:, label_column].copy()})
+    rows = sum(map(len, tables))
+    return PiecewiseBlock(rows, lambda: (labeled_rows(table, label_column) for table in tables))
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,14 @@ Python's own `float` gives in both.
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
 
-from minimr.block import Block
+from minimr.block import Block, PiecewiseBlock
 from minimr.errors import BadRecord
 from minimr.formats.decimals import (
     BLANK,
@@ -60,24 +60,36 @@ def read_libsvm(
         _parse(split, offset, lines, allow_nonfinite)
         for start, data in read_whole_lines(split)
         for offset, lines in cut_at_newlines(data, start)
-    ]
-    labels = np.concatenate([np.zeros(0), *(part.labels for part in parts)])
-    return Block({"X": _dense(parts, split.path, limit_bytes), "y": labels})
+    ] or [_parse_lines([], allow_nonfinite)]
+    rows, columns = sum(len(part.labels) for part in parts), max(part.width for part in parts)
+    _check_size(rows, columns, split.path, limit_bytes)
+    return PiecewiseBlock(
+        rows, lambda: (Block({"X": _dense(part, columns), "y": part.labels}) for part in parts)
+    )
 
 
 @dataclass(frozen=True)
 class _Rows:
-    """Rows in compressed form: labels and lengths (n,), then all features one after another."""
+    """Rows in compressed form: labels and lengths (n,), then all features one after another.
+
+    Of rows that have all features up to `width` there are no indices.
+    """
 
     labels: Floats
     lengths: Ints
     indices: Ints
     values: Floats
+    width: int
 
 
-def _dense(parts: Sequence[_Rows], path: str, limit_bytes: int) -> Floats:
-    rows = sum(len(part.labels) for part in parts)
-    columns = max((int(part.indices.max(initial=0)) for part in parts), default=0)
+def _rows(labels: Floats, lengths: Ints, indices: Ints, values: Floats) -> _Rows:
+    width = int(indices.max(initial=0))
+    # As many rising indices as there are columns, in every row, can only be all of them.
+    has_all = len(values) == len(labels) * width
+    return _Rows(labels, lengths, indices[:0].copy() if has_all else indices, values, width)
+
+
+def _check_size(rows: int, columns: int, path: str, limit_bytes: int) -> None:
     size_bytes = 8 * rows * columns
     if size_bytes > limit_bytes:
         raise BadRecord(
@@ -85,22 +97,19 @@ def _dense(parts: Sequence[_Rows], path: str, limit_bytes: int) -> Floats:
             f"{size_bytes >> 20} MiB as a dense matrix, over the limit of {limit_bytes >> 20} MiB "
             "per split. Use more partitions, or renumber the features without gaps."
         )
+
+
+def _dense(part: _Rows, columns: int) -> Floats:
+    rows = len(part.labels)
+    has_all = not len(part.indices)
+    if has_all and part.width == columns:
+        return part.values.reshape(rows, columns)
     dense = np.zeros((rows, columns))
-    row = 0
-    for part in parts:
-        _fill(dense[row : row + len(part.labels)], part)
-        row += len(part.labels)
-    return dense
-
-
-def _fill(dense: Floats, part: _Rows) -> None:
-    """Set the features of some rows of zeros. Rows that have all features need no indices."""
-    rows, columns = dense.shape
-    if len(part.values) == rows * columns > 0:
-        # As many rising indices as there are columns, in every row, can only be all of them.
-        dense[:] = part.values.reshape(rows, columns)
+    if has_all:
+        dense[:, : part.width] = part.values.reshape(rows, part.width)
     else:
         dense[np.repeat(np.arange(rows), part.lengths), part.indices - 1] = part.values
+    return dense
 
 
 def _parse(split: Split, offset: int, data: bytes, allow_nonfinite: bool) -> _Rows:
@@ -141,7 +150,7 @@ def _parse_lines(lines: Iterable[bytes], allow_nonfinite: bool) -> _Rows:
         lengths.append(len(pairs))
         indices.extend(index for index, _ in pairs)
         values.extend(value for _, value in pairs)
-    return _Rows(
+    return _rows(
         np.array(labels, np.float64),
         np.array(lengths, np.int64),
         np.array(indices, np.int64),
@@ -238,7 +247,7 @@ def _parse_regular(data: bytes) -> _Rows | None:
     if not _indices_rise(numbers.counts, lengths):
         return None
     values = numbers.values.take(np.flatnonzero(numbers.before == COLON))
-    return _Rows(numbers.values.take(labels), lengths, numbers.counts.astype(np.int64), values)
+    return _rows(numbers.values.take(labels), lengths, numbers.counts.astype(np.int64), values)
 
 
 def _indices_rise(indices: npt.NDArray[np.uint64], lengths: Ints) -> bool:

@@ -18,7 +18,7 @@ import os
 import stat
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,16 +158,32 @@ def _mapped(path: Path) -> mmap.mmap:
 
 
 def _write_copy(path: Path, description: str, block: Block) -> None:
-    content = codec.dumps({"description": description, "columns": block.columns})
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial, crc = path.with_name(f"{path.name}.{os.getpid()}.partial"), 0
     try:
         with partial.open("xb") as file:
-            file.write(content)
-            file.write(zlib.crc32(content).to_bytes(CHECKSUM_BYTES, "little"))
+            for part in _parts(description, block):
+                file.write(part)
+                crc = zlib.crc32(part, crc)
+            file.write(crc.to_bytes(CHECKSUM_BYTES, "little"))
         partial.rename(path)
     except OSError:
         partial.unlink(missing_ok=True)
         raise
+
+
+def _parts(description: str, block: Block) -> Iterator[codec.Buffer]:
+    """Yield the content of a copy: the columns one after the other, each in pieces."""
+    import numpy as np
+
+    columns = block.unfilled()
+    names = iter(columns)
+    for part in codec.dump_parts({"description": description, "columns": columns}):
+        if isinstance(part, memoryview):
+            name = next(names)
+            for piece in block.pieces():
+                yield np.ascontiguousarray(piece[name]).data
+        else:
+            yield part
 
 
 def _remove_oldest(directory: Path) -> None:

@@ -222,7 +222,7 @@ def test_the_fast_parser_agrees_with_the_careful_one(text):
         return
     careful = libsvm._parse_lines(data.split(b"\n"), allow_nonfinite=False)
     for name, column in vars(careful).items():
-        found = getattr(fast, name)
+        found, column = np.asarray(getattr(fast, name)), np.asarray(column)
         assert (found.dtype, found.tobytes()) == (column.dtype, column.tobytes()), name
 
 

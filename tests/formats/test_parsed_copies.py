@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minimr.block import Block
+from minimr.block import Block, PiecewiseBlock
 from minimr.formats import input_format, parsed_copies
 from minimr.formats.parsed_copies import (
     copies_directory,
@@ -64,6 +64,17 @@ def test_the_second_reading_parses_nothing_and_gives_the_same_bytes(parser, spli
         assert second[name].dtype == first[name].dtype
         assert second[name].tobytes() == first[name].tobytes()
     assert len(kept_copies()) == 1
+
+
+def test_what_comes_in_pieces_is_copied_as_a_whole(parser, split, cache):
+    whole = parser(split)
+    pieces = [whole.take([0, 1]), whole.take([2])]
+    cache.mkdir(parents=True)
+    parsed_copies._write_copy(cache / "whole", "words", whole)
+    parsed_copies._write_copy(cache / "pieces", "words", PiecewiseBlock(3, lambda: iter(pieces)))
+    assert (cache / "pieces").read_bytes() == (cache / "whole").read_bytes()
+    found = parsed_copies._open_copy(cache / "pieces", "words")
+    assert found["X"].tolist() == [[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]]
 
 
 def test_libsvm_and_csv_use_it(split, cache, monkeypatch):

@@ -101,3 +101,18 @@ def test_a_transform_takes_a_few_pieces_and_the_rows_that_it_picks(
     for name, rows in (("few", 10), ("many", ROWS)):
         store_block(tmp_path / name, mr.Block({"X": np.ones((rows, COLUMNS)), "y": np.ones(rows)}))
     assert taken_bytes(tmp_path, transform) < of_the_data * X_BYTES
+
+
+@pytest.mark.parametrize(
+    ("data_format", "line"),
+    [
+        ("libsvm", "1 " + " ".join(f"{column + 1}:0.5" for column in range(COLUMNS))),
+        ("csv", ",".join(["0.5"] * (COLUMNS + 1))),
+    ],
+    ids=["libsvm", "csv"],
+)
+def test_text_takes_its_numbers_once(tmp_path, data_format, line):
+    for name, rows in (("few", 10), ("many", ROWS)):
+        (tmp_path / name).write_text((line + "\n") * rows)
+    assert taken_bytes(tmp_path, data_format) < 2 * X_BYTES
+    assert len(list((tmp_path / "cache" / "minimr" / "parsed").iterdir())) == 1
