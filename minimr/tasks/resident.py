@@ -5,11 +5,12 @@ slot's death loses nothing, and data larger than memory still works (Zaharia et 
 keep such data in the heap of one process). A file holds one value in the codec's `dumps` form:
 the columns of a Block, or pairs as pair-blocks.
 
-Matrices are laid down column by column, as column stores keep tables (Abadi et al., "The design and
-implementation of modern column-oriented database systems", 2013): a row of twenty numbers is too
-short for a processor that multiplies eight at once, and a column is as long as there are rows. The
-product of a matrix and a vector takes a fifth less time so, and half where the rows are short. Rows
-are turned on their way into the file, piece by piece: a turned copy would be as large as the rest.
+Matrices of short rows are laid down column by column, as column stores keep tables (Abadi et al.,
+"The design and implementation of modern column-oriented database systems", 2013): a row of twenty
+numbers is too short for a processor that multiplies eight at once, and a column is as long as there
+are rows. The product of a matrix and a vector takes a fifth less time so, and half where rows have
+five numbers. Rows are turned on their way into the file, piece by piece: a turned copy would be as
+large as the rest. Long rows stay rows, for memory is fastest where it is read from end to end.
 """
 
 import mmap
@@ -31,6 +32,7 @@ from minimr.shuffle.whole_file import WholeFile
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+LONG_ROW_BYTES = 512
 OPEN_MAX = 64
 """How many partitions a slot keeps mapped; each costs a file descriptor and no memory."""
 
@@ -100,10 +102,10 @@ def _store(path: Path, value: dict[str, Any]) -> int:
 def _begin(file: WholeFile, block: Block) -> dict[str, int]:
     """Write all but the columns; return where each of them has its place."""
     columns, places = block.unfilled(), []
-    for name, column in columns.items():
-        if column.ndim == 2:
-            columns[name] = column.reshape(column.shape[::-1])
-    for part in codec.dump_parts({"columns": columns}):
+    turned = [name for name, column in columns.items() if _is_turned(column)]
+    for name in turned:
+        columns[name] = columns[name].reshape(columns[name].shape[::-1])
+    for part in codec.dump_parts({"turned": turned, "columns": columns}):
         if isinstance(part, memoryview):
             places.append(file.position)
             file.skip(part.nbytes)
@@ -113,11 +115,19 @@ def _begin(file: WholeFile, block: Block) -> dict[str, int]:
 
 
 def _pieces(block: Block) -> Iterator[Block]:
-    """Yield the block's pieces; if it lies column by column already, it is its only one."""
+    """Yield the block's pieces; if it lies as it will in the file, it is its only one."""
     if isinstance(block, PiecewiseBlock):
         return block.pieces()
-    turned = all(column.flags.f_contiguous for column in block.columns.values())
-    return iter([block]) if turned else block.pieces()
+    as_stored = all(
+        column.flags.f_contiguous if _is_turned(column) else column.flags.c_contiguous
+        for column in block.columns.values()
+    )
+    return iter([block]) if as_stored else block.pieces()
+
+
+def _is_turned(column: "npt.NDArray[Any]") -> bool:
+    """Whether this lies column by column in the file: a matrix of rows that are not long."""
+    return column.ndim == 2 and column.itemsize * column.shape[1] < LONG_ROW_BYTES
 
 
 def _write_rows(
@@ -125,20 +135,16 @@ def _write_rows(
 ) -> None:
     """Write the items of a column from a row on; it has its place there for so many rows.
 
-    In a matrix's place each of its columns has a line, in that of any other column there is one.
+    In the place of a turned matrix each of its columns has a line, in any other place there is one.
     """
     import numpy as np
 
-    turned = column.T if column.ndim == 2 else column.reshape(1, -1)
+    turned = column.T if _is_turned(column) else column.reshape(1, -1)
     lines = np.ascontiguousarray(turned).view(np.uint8)
     item_bytes = lines.shape[1] // max(1, len(column))
     if len(column) == rows:
         lines = lines.reshape(1, -1)  # one write in place of thousands
     file.write_at(place + row * item_bytes, lines, rows * item_bytes)
-
-
-def _back(stored: Any) -> Any:
-    return stored.T if getattr(stored, "ndim", 1) == 2 else stored
 
 
 def _map(path: str) -> Resident:
@@ -148,8 +154,9 @@ def _map(path: str) -> Resident:
     except (OSError, ValueError) as error:
         raise CorruptData(f"The partition {path} cannot be mapped: {error}") from error
     match value:
-        case {"columns": dict() as columns}:
-            return Resident(Block({name: _back(each) for name, each in columns.items()}), [])
+        case {"turned": list() as turned, "columns": dict() as columns}:
+            back = {name: each.T if name in turned else each for name, each in columns.items()}
+            return Resident(Block(back), [])
         case {"pairs": list() as pair_blocks}:
             return Resident(None, pair_blocks)
     raise CorruptData(f"The file {path} is no partition of a dataset.")

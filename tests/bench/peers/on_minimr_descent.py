@@ -1,8 +1,9 @@
 """minimr's linear regression, as its users call it: python on_minimr_descent.py CASE OUT FOLDER
 
 `whole` is the seed program of this project over libsvm text; its figure is that of the process.
-The figure of `rounds` is the median time of a round over resident .npy files, that of `all_reduces`
-the time of a step of the same descent by two members of a gang.
+The figure of `rounds` is the median time of a round over resident .npy files, with one partition
+for each slot as by hand; that of `all_reduces` is the time of a step of the same descent by two
+members of a gang.
 """
 
 import json
@@ -59,21 +60,15 @@ def steps(
     strategy: str,
     digits: int = 6,
     narrow: bool = False,
-    partitions: int = 0,
+    partitions: int = WORKERS,
 ) -> None:
     with mr.Cluster(WORKERS) as cluster:
-        data = ml.load_npy(folder, -1, partitions or few_partitions(folder), cluster)
+        data = ml.load_npy(folder, -1, partitions, cluster)
         data = data.as_float32() if narrow else data
         trained = ml.train(ml.Linear(), data, strategy, step=STEP, iterations=ROUNDS)
     save(out, trained.parameters.tolist(), digits)
     times = [1e3 * (later - earlier) for earlier, later in pairwise(trained.seconds)]
     (out / "figure.json").write_text(json.dumps(median(times[WARM_UP:])))
-
-
-def few_partitions(folder: str) -> int:
-    """One for each slot, as by hand, or as many as keep one at some 100 MB."""
-    size_bytes = sum(each.stat().st_size for each in Path(folder).iterdir())
-    return max(WORKERS, round(size_bytes / 1e8))
 
 
 def save(out: Path, weights: list[float], digits: int = 6) -> None:
