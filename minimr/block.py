@@ -35,7 +35,8 @@ PIECE_ROWS_MIN = 512
 class Block:
     """Named columns of equal length: arrays whose first dimension counts the rows.
 
-    In a dataset's blocks a matrix (n, k) lies column by column in memory, which products like.
+    In a dataset's blocks a matrix (n, k) lies column by column in memory, which products like;
+    unless its rows are long.
     """
 
     def __init__(self, columns: "Mapping[str, npt.ArrayLike]") -> None:

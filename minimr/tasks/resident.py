@@ -102,7 +102,7 @@ def _store(path: Path, value: dict[str, Any]) -> int:
 def _begin(file: WholeFile, block: Block) -> dict[str, int]:
     """Write all but the columns; return where each of them has its place."""
     columns, places = block.unfilled(), []
-    turned = [name for name, column in columns.items() if _is_turned(column)]
+    turned = [name for name, column in columns.items() if is_turned(column)]
     for name in turned:
         columns[name] = columns[name].reshape(columns[name].shape[::-1])
     for part in codec.dump_parts({"turned": turned, "columns": columns}):
@@ -119,13 +119,13 @@ def _pieces(block: Block) -> Iterator[Block]:
     if isinstance(block, PiecewiseBlock):
         return block.pieces()
     as_stored = all(
-        column.flags.f_contiguous if _is_turned(column) else column.flags.c_contiguous
+        column.flags.f_contiguous if is_turned(column) else column.flags.c_contiguous
         for column in block.columns.values()
     )
     return iter([block]) if as_stored else block.pieces()
 
 
-def _is_turned(column: "npt.NDArray[Any]") -> bool:
+def is_turned(column: "npt.NDArray[Any]") -> bool:
     """Whether this lies column by column in the file: a matrix of rows that are not long."""
     return column.ndim == 2 and column.itemsize * column.shape[1] < LONG_ROW_BYTES
 
@@ -139,7 +139,7 @@ def _write_rows(
     """
     import numpy as np
 
-    turned = column.T if _is_turned(column) else column.reshape(1, -1)
+    turned = column.T if is_turned(column) else column.reshape(1, -1)
     lines = np.ascontiguousarray(turned).view(np.uint8)
     item_bytes = lines.shape[1] // max(1, len(column))
     if len(column) == rows:

@@ -15,12 +15,15 @@ from minimr.formats.splits import plan_splits
 from minimr.gang.in_process import Dies, InProcessGang
 from minimr.gang.members import Traffic
 from minimr.shuffle.codec import dumps, loads
+from minimr.tasks.resident import is_turned
 from ml.labeled_data import LabeledData
 
 
 def resident(block: mr.Block) -> mr.Block:
-    """As it lies at a worker: matrices column by column, which sums notice in their last bits."""
-    return mr.Block({name: np.asfortranarray(each) for name, each in block.columns.items()})
+    """As it lies at a worker: short rows column by column, which sums notice in their last bits."""
+    columns = block.columns.items()
+    turned = {name: np.asfortranarray(each) for name, each in columns if is_turned(each)}
+    return mr.Block(block.columns | turned)
 
 
 class FakeDataset:
