@@ -16,7 +16,9 @@ Two things that strategies do ask for shorter steps. Where members step along th
 those of `local`, `average` and `async` do, the H of every partition counts, and the steepest is at
 least as steep as the whole. And where gradients are up to s updates old, as a parameter server's
 are, steps overshoot: of delays that vary, a step is safe below (3/2 + 1/(2s + 2)) / ((s + 1)
-lambda_max) (Erbe, Xia and Yu 1995). The message names 1 / ((s + 1) lambda_max).
+lambda_max) (Erbe, Xia and Yu 1995). The message names 1 / ((s + 1) lambda_max), and with a momentum
+m the (1 - m)th of it: a gradient moves the weights 1 / (1 - m) times as far in the end, and the
+oscillation that momentum bears with fresh gradients it does not bear with old ones.
 
 Between the first too long step and the end of the numbers lie some hundred steps, and a training
 may be over before. So one that ended is looked at again if its loss rose a million times on the
@@ -134,9 +136,7 @@ def advice(failure: NotFinite, problem: Problem, data: LabeledData) -> str:
         return f"{happened} The squares of the features overflow; scale the features down."
     bound, sure = _loss_curvature(problem, data)
     steepest = _steepest(data, problem.model.intercept) if failure.apart else curvature.largest
-    safe_step = problem.optimizer.stable_step(steepest * bound + _l2_of(problem))
-    if failure.staleness:
-        safe_step /= 2.0 * (failure.staleness + 1)
+    safe_step = problem.optimizer.stable_step(steepest * bound + _l2_of(problem), failure.staleness)
     if step > safe_step:
         exact = curvature.exact and bound == 1.0 and not failure.apart
         return (

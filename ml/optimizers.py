@@ -78,9 +78,13 @@ class Optimizer:
         """New weights (d,) and memory (vectors, d); nothing is changed in place."""
         return RULES[self.kind].move(self, start)
 
-    def stable_step(self, curvature: float) -> float:
-        """The largest step that cannot diverge where the curvature is at most this; inf if any."""
-        factor = RULES[self.kind].stability(self)
+    def stable_step(self, curvature: float, staleness: int = 0) -> float:
+        """The largest step that cannot diverge where the curvature is at most this; inf if any.
+
+        Where gradients are up to `staleness` updates old, one that bears it (divergence.py).
+        """
+        rule = RULES[self.kind]
+        factor = rule.stale(self) / (staleness + 1) if staleness else rule.stability(self)
         return factor / curvature if curvature > 0 else inf
 
 
@@ -129,15 +133,22 @@ class Rule:
     vectors: int
     stability: Callable[[Optimizer], float]
     """The largest stable constant step on a quadratic, times its largest curvature."""
+    stale: Callable[[Optimizer], float]
+    """The same with old gradients, times the updates that they are old, plus one."""
 
 
 RULES = {
-    "sgd": Rule(_sgd, 0, lambda _: 2.0),
-    "momentum": Rule(_momentum, 1, lambda rule: 2.0 * (1.0 + rule.momentum)),
+    "sgd": Rule(_sgd, 0, lambda _: 2.0, lambda _: 1.0),
+    "momentum": Rule(
+        _momentum, 1, lambda rule: 2.0 * (1.0 + rule.momentum), lambda rule: 1.0 - rule.momentum
+    ),
     "nesterov": Rule(
-        _nesterov, 1, lambda rule: 2.0 * (1.0 + rule.momentum) / (1.0 + 2.0 * rule.momentum)
+        _nesterov,
+        1,
+        lambda rule: 2.0 * (1.0 + rule.momentum) / (1.0 + 2.0 * rule.momentum),
+        lambda rule: 1.0 - rule.momentum,
     ),
     # Their steps are divided by the size of the gradients: a steeper loss makes no longer step.
-    "adagrad": Rule(_adagrad, 1, lambda _: inf),
-    "adam": Rule(_adam, 2, lambda _: inf),
+    "adagrad": Rule(_adagrad, 1, lambda _: inf, lambda _: inf),
+    "adam": Rule(_adam, 2, lambda _: inf, lambda _: inf),
 }

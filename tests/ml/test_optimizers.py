@@ -126,6 +126,24 @@ def test_the_stable_step_is_the_border(kind):
         assert bool(abs(weights[0]) < 1.0) is stays
 
 
+@pytest.mark.parametrize("momentum", [0.5, 0.9])
+@pytest.mark.parametrize("staleness", [1, 4, 16])
+@pytest.mark.parametrize("kind", ["sgd", "momentum", "nesterov"])
+@np.errstate(over="ignore", invalid="ignore")
+def test_the_step_for_old_gradients_bears_them_and_one_thirty_times_as_long_does_not(
+    kind, staleness, momentum
+):
+    optimizer = Optimizer(kind, momentum=momentum)
+    for factor, stays in ((1.0, True), (30.0, False)):
+        eta = factor * optimizer.stable_step(4.0, staleness)
+        path, memory = [np.ones(1)] * (staleness + 1), optimizer.memory(1)
+        for count in range(1, 1500):
+            at = Point(path[-1], 4.0 * path[0], memory, eta, count, Penalty())
+            moved, memory = optimizer.move(at)
+            path = [*path[1:], moved]
+        assert bool(abs(path[-1][0]) < 1.0) is stays
+
+
 def test_constants_out_of_range():
     with pytest.raises(ArgumentError, match="optimizer must be one of 'sgd', 'momentum'"):
         Optimizer("lbfgs")

@@ -315,13 +315,15 @@ def test_divergence_is_explained_by_every_strategy(strategy):
         trained(strategy, model_for(strategy), step=1e12, iterations=40)
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "nesterov"])
 @pytest.mark.parametrize("strategy", ["sync", "ssp:2", "async", "local:8", "average"])
-def test_the_step_that_is_named_is_safe_for_the_strategy(strategy):
+def test_the_step_that_is_named_is_safe_for_the_strategy(strategy, optimizer):
     """One partition is steeper than all together, and old gradients bear shorter steps."""
     steep = X * np.where(np.arange(ROWS) < CUTS[1], 3.0, 1.0)[:, None]
     data = labeled_data(*((steep[a:b], Y[a:b]) for a, b in pairwise(CUTS)))
     largest = curvature_of(data, intercept=True).largest
     settings = {"data": data, "penalty": None, "strength": 0.0, "iterations": 400}
+    settings["optimizer"] = optimizer
     with pytest.raises(Diverged, match="step=") as failure:
         trained(strategy, step=8.0 / largest, **settings)
     named = float(re.search(r" is ([0-9.e-]+): pass that", str(failure.value))[1])
