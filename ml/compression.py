@@ -9,10 +9,14 @@ theory (mr.HalfPrecision, mr.TopKOnly, mr.SignOnly, mr.ErrorFeedback). Losses an
 always travel exactly.
 """
 
+from math import ceil
+
 import minimr as mr
 from ml.errors import ArgumentError
 
 KEPT_FRACTION = 0.1
+LATE_UPDATES = 10
+"""Of signs. It is measured, not derived: descents with steps for gradients so old arrived."""
 NAMES = "half, top-k, top-k=FRACTION, sign"
 
 
@@ -39,3 +43,16 @@ def find_compression(name: str | None) -> mr.Compression | None:
         f"of {NAMES}; {name!r} is neither",
         "strategy",
     )
+
+
+def updates_late(name: str | None) -> int:
+    """How many updates late, about, a compression sends what it leaves out at first.
+
+    Of top-k every element has had its turn when as many as there are were sent.
+    """
+    match find_compression(name):
+        case mr.TopKOnly(fraction=fraction):
+            return ceil(1.0 / fraction) - 1
+        case mr.SignOnly():
+            return LATE_UPDATES
+    return 0

@@ -17,8 +17,8 @@ those of `local`, `average` and `async` do, the H of every partition counts, and
 least as steep as the whole. And where gradients are up to s updates old, as a parameter server's
 are, steps overshoot: of delays that vary, a step is safe below (3/2 + 1/(2s + 2)) / ((s + 1)
 lambda_max) (Erbe, Xia and Yu 1995). The message names 1 / ((s + 1) lambda_max), and with a momentum
-m the (1 - m)th of it: a gradient moves the weights 1 / (1 - m) times as far in the end, and the
-oscillation that momentum bears with fresh gradients it does not bear with old ones.
+m (1 - m) times that: in the end a gradient moves the weights 1 / (1 - m) times as far. What top-k
+and signs leave out is sent later, so it counts as old, too (compression.py).
 
 Between the first too long step and the end of the numbers lie some hundred steps, and a training
 may be over before. So one that ended is looked at again if its loss rose a million times on the
@@ -135,8 +135,8 @@ def advice(failure: NotFinite, problem: Problem, data: LabeledData) -> str:
     if not isfinite(curvature.largest):
         return f"{happened} The squares of the features overflow; scale the features down."
     bound, sure = _loss_curvature(problem, data)
-    steepest = _steepest(data, problem.model.intercept) if failure.apart else curvature.largest
-    safe_step = problem.optimizer.stable_step(steepest * bound + _l2_of(problem), failure.staleness)
+    rows = steepest(data, problem.model.intercept) if failure.apart else curvature.largest
+    safe_step = problem.optimizer.stable_step(rows * bound + _l2_of(problem), failure.staleness)
     if step > safe_step:
         exact = curvature.exact and bound == 1.0 and not failure.apart
         return (
@@ -204,13 +204,13 @@ def curvature_of(data: LabeledData, intercept: bool) -> Curvature:
     )
 
 
-def _steepest(data: LabeledData, intercept: bool) -> float:
+def steepest(data: LabeledData, intercept: bool) -> float:
     """The largest curvature of a partition, or a bound above it; one round."""
     columns = data.features
     state = {"columns": columns, "intercept": intercept}
     job = SteepestRound(full=columns <= FULL_MATRIX_COLUMNS)
-    [(_, steepest)] = data.dataset.round(job, state=state)
-    return float(steepest)
+    [(_, largest)] = data.dataset.round(job, state=state)
+    return float(largest)
 
 
 def _largest(moments: Matrix) -> float:

@@ -1,7 +1,8 @@
 """A step for those who name none: half of the largest that cannot diverge (divergence.py).
 
 For a convex loss that is the step of the textbooks, 1 / L with L the largest curvature, and every
-step with it lowers the loss. It costs one round. Where there is no bound to go by, as for AdaGrad
+step with it lowers the loss. It costs one round, and one more where a strategy steps along the rows
+of single members, each of which must bear it. Where there is no bound to go by, as for AdaGrad
 and Adam, whose steps do not grow with the gradient, it is theirs that is usual.
 """
 
@@ -10,18 +11,25 @@ from math import isfinite
 import numpy as np
 
 from ml.checks import check_rows
-from ml.divergence import curvature_of
+from ml.divergence import curvature_of, steepest
 from ml.errors import ArgumentError
 from ml.labeled_data import LabeledData
 from ml.models import Linear, Model
 from ml.optimizers import Optimizer
 from ml.penalties import Penalty
+from ml.strategies import Strategy, strain
 
 USUAL_STEP = 0.05
 
 
-def easy_step(model: Model, data: LabeledData, optimizer: Optimizer, penalty: Penalty) -> float:
-    """The step for this data. Raises ArgumentError where none can be known."""
+def easy_step(
+    model: Model,
+    data: LabeledData,
+    optimizer: Optimizer,
+    penalty: Penalty,
+    strategy: str | Strategy = "sync",
+) -> float:
+    """The step for this data and strategy. Raises ArgumentError where none can be known."""
     if not isfinite(optimizer.stable_step(1.0)):
         return USUAL_STEP
     if not isinstance(model, Linear):
@@ -29,8 +37,11 @@ def easy_step(model: Model, data: LabeledData, optimizer: Optimizer, penalty: Pe
             "nothing bounds the curvature of a network: pass a step, or optimizer='adam'"
         )
     check_rows(data)
-    rows = curvature_of(data, model.intercept).largest
-    stable = optimizer.stable_step(rows * _bend(model, data) + float(np.max(penalty.l2)))
+    apart, staleness = strain(strategy, data.dataset.members_max)
+    whole = curvature_of(data, model.intercept).largest
+    rows = steepest(data, model.intercept) if apart and isfinite(whole) else whole
+    curvature = rows * _bend(model, data) + float(np.max(penalty.l2))
+    stable = optimizer.stable_step(curvature, staleness)
     if stable == 0.0:
         raise ArgumentError("the squares of the features overflow; scale the features down")
     return stable / 2 if isfinite(stable) else USUAL_STEP

@@ -176,8 +176,8 @@ def step_for(estimator: Estimator, model: Model, data: LabeledData) -> float:
         return 1.0 if estimator.step is None else estimator.step
     penalty = find_penalty(estimator.penalty, estimator.strength, estimator.l1_ratio)
     optimizer = estimator.optimizer
-    known = Optimizer(optimizer) if isinstance(optimizer, str) else optimizer
-    return easy_step(model, data, known, penalty)
+    known = optimizer if isinstance(optimizer, Optimizer) else Optimizer(optimizer)
+    return easy_step(model, data, known, penalty, estimator.strategy or "sync")
 
 
 def _settings(estimator: Estimator, step: float) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 
-from ml.compression import find_compression
+from ml.compression import find_compression, updates_late
 from ml.descent import OnStep, Trace
 from ml.errors import ArgumentError
 from ml.labeled_data import LabeledData
@@ -32,23 +32,24 @@ Strategy = Callable[[Problem, LabeledData, Vector, OnStep | None], Trace]
 
 @dataclass(frozen=True)
 class Entry:
-    """Where a strategy lives, the keyword that a number after its name is given under, and whether
-    a compression may follow."""
+    """Where a strategy lives, the keyword that a number after its name is given under, whether a
+    compression may follow, and whether members step along rows of their own."""
 
     module: str
     function: str
     number: str | None = None
     compresses: bool = False
+    apart: bool = False
 
 
 STRATEGIES = {
     "sync": Entry("ml.strategies.sync", "sync"),
     "gram": Entry("ml.gram", "gram"),
     "ssp": Entry("ml.strategies.parameter_server", "ssp", "staleness", True),
-    "async": Entry("ml.strategies.parameter_server", "asynchronous", None, True),
+    "async": Entry("ml.strategies.parameter_server", "asynchronous", None, True, True),
     "allreduce": Entry("ml.strategies.allreduce", "allreduce", None, True),
-    "local": Entry("ml.strategies.local", "local", "steps"),
-    "average": Entry("ml.strategies.average", "average"),
+    "local": Entry("ml.strategies.local", "local", "steps", apart=True),
+    "average": Entry("ml.strategies.average", "average", apart=True),
     "model_parallel": Entry("ml.strategies.model_parallel", "model_parallel"),
     "pipeline": Entry("ml.strategies.pipeline", "pipeline"),
 }
@@ -85,3 +86,15 @@ def find_strategy(strategy: str | Strategy) -> Strategy:
         number = "no number" if entry.number is None else "a whole number >= 0"
         raise ArgumentError(f"{name!r} takes {number}, but is {strategy!r}", "strategy")
     return partial(found, **keywords) if keywords else found
+
+
+def strain(strategy: str | Strategy, members: int) -> tuple[bool, int]:
+    """What asks for shorter steps (divergence.py): whether members step along rows of their own,
+    and how many updates old gradients may be. Of a function nothing is known."""
+    if callable(strategy):
+        return False, 0
+    known = find_strategy(strategy)
+    keywords = known.keywords if isinstance(known, partial) else {}
+    name = strategy.partition(":")[0]
+    staleness = members - 1 if name == "async" else keywords.get("staleness", 0)
+    return STRATEGIES[name].apart, staleness + updates_late(keywords.get("compress"))

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 import minimr as mr
-from ml.compression import find_compression
+from ml.compression import find_compression, updates_late
 from ml.descent import Descent, NotFinite, OnStep, Trace
 from ml.errors import ArgumentError
 from ml.labeled_data import LabeledData
@@ -117,7 +117,7 @@ def allreduce(
     job = AllReduceGang(problem=problem.options())
     replicas = run_gang(data, job, {"start": start, "compress": compress})
     if replicas[0]["failed"] is not None:
-        raise NotFinite(*replicas[0]["failed"])
+        raise NotFinite(*replicas[0]["failed"], staleness=updates_late(compress))
     first = replicas[0]["descent"]["parameters"]
     if any(not np.array_equal(each["descent"]["parameters"], first) for each in replicas):
         raise ArgumentError(
@@ -125,4 +125,5 @@ def allreduce(
             "input; look for what is random in it"
         )
     trace = Descent.resumed(problem, replicas[0]["descent"]).trace()
+    trace.lag = updates_late(compress)
     return told(trace, replicas)

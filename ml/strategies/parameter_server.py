@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 import minimr as mr
-from ml.compression import find_compression
+from ml.compression import find_compression, updates_late
 from ml.descent import OnStep, Trace
 from ml.gradient import losses_at
 from ml.labeled_data import LabeledData
@@ -153,7 +153,8 @@ def ssp(
     trace = Trace(found["parameters"], [*losses, *last], len(tails))
     trace.staleness = list(found["staleness"])
     usual = len(members) - 1 if staleness is None else staleness
-    finite(trace, apart=staleness is None, staleness=max([usual, *trace.staleness]))
+    late = max([usual, *trace.staleness]) + updates_late(compress)
+    finite(trace, apart=staleness is None, staleness=late)
     # Nobody notes the time of an update: it is placed by its number among the clocks of member 0.
     clocks = found["seconds"] or [0.0]
     per_clock = max(len(losses) / len(clocks), 1.0)

@@ -332,3 +332,22 @@ def test_in_a_pipeline_and_a_search_of_scikit_learn_s():
     search = GridSearchCV(pipeline, {"descentclassifier__strength": strengths}, cv=3)
     assert search.fit(1000 * X, HALVES).best_params_ == {"descentclassifier__strength": 0.01}
     assert search.score(1000 * X, HALVES) > 0.9
+
+
+def test_an_optimizer_that_is_none_is_refused():
+    with pytest.raises(ArgumentError, match=r"optimizer must be one of 'sgd', .* but is None"):
+        DescentRegressor(optimizer=None).fit(X, Y)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "nesterov"])
+@pytest.mark.parametrize(
+    "strategy", ["ssp:4", "async", "local:8", "average", "allreduce:top-k", "ssp:1:sign"]
+)
+def test_the_step_that_nobody_named_suits_the_strategy(strategy, optimizer):
+    """One partition is steeper than all together, and gradients come late."""
+    generator = np.random.default_rng(4)
+    X = generator.normal(size=(60, 4)) * np.where(np.arange(60) < 9, 3.0, 1.0)[:, None]
+    y = X @ [1.0, -2.0, 0.5, 0.0] + 1.0
+    data = labeled_data((X[:9], y[:9]), (X[9:30], y[9:30]), (X[30:], y[30:]))
+    found = DescentRegressor(strategy=strategy, optimizer=optimizer).fit(data)
+    assert found.history_[-1] < found.history_[0] / 2

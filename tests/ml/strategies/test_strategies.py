@@ -316,7 +316,9 @@ def test_divergence_is_explained_by_every_strategy(strategy):
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum", "nesterov"])
-@pytest.mark.parametrize("strategy", ["sync", "ssp:2", "async", "local:8", "average"])
+@pytest.mark.parametrize(
+    "strategy", ["sync", "ssp:2", "async", "local:8", "average", "allreduce:top-k", "ssp:0:sign"]
+)
 def test_the_step_that_is_named_is_safe_for_the_strategy(strategy, optimizer):
     """One partition is steeper than all together, and old gradients bear shorter steps."""
     steep = X * np.where(np.arange(ROWS) < CUTS[1], 3.0, 1.0)[:, None]
