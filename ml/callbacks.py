@@ -19,6 +19,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+import minimr as mr
 from ml.arguments import number, whole_number
 from ml.checks import check_labels, check_rows
 from ml.descent import OnStep
@@ -98,6 +99,7 @@ class EarlyStopping:
         """Exact, as text: a loss may be infinite."""
         parameters = self.best_parameters
         return {
+            "rule": self._rule,
             "losses": [repr(loss) for loss in self.losses],
             "best": [repr(self.best_loss), self.best_iteration],
             "parameters": None if parameters is None else parameters.tolist(),
@@ -105,12 +107,21 @@ class EarlyStopping:
         }
 
     def resume(self, saved: dict[str, Any]) -> None:
-        """Go on from what `saved` gave."""
+        """Go on from what `saved` gave. Raises UsageError if that would have stopped elsewhere."""
+        if saved["rule"] != self._rule:
+            raise mr.UsageError(
+                f"the checkpoint is of early stopping with {saved['rule']}, and this is with "
+                f"{self._rule}: give the same, or another file"
+            )
         self.losses = [float(loss) for loss in saved["losses"]]
         self.best_loss, self.best_iteration = float(saved["best"][0]), int(saved["best"][1])
         parameters = saved["parameters"]
         self.best_parameters = None if parameters is None else np.array(parameters)
         self._in_vain = int(saved["in_vain"])
+
+    @property
+    def _rule(self) -> str:
+        return f"patience={self.patience}, tolerance={self.tolerance:g}, every={self.every}"
 
     def _loss_of(self, parameters: Vector) -> float:
         """The mean loss over the held-out rows; one round."""
