@@ -191,11 +191,11 @@ def load_arrays(
     """Bring X (n, k) and y (n,) from here to the workers.
 
     They travel as a temporary file, which stays until this process ends, since a partition that is
-    lost is read again. Raises ArgumentError for other shapes, BadRecord for NaN or infinity,
-    UsageError if the workers cannot read that file.
+    lost is read again. Raises ArgumentError for other shapes and for what is no number, BadRecord
+    for NaN or infinity, UsageError if the workers cannot read that file.
     """
     refuse_sparse("X", X)
-    features, labels = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    features, labels = _numbers("X", X), _numbers("y", y)
     if features.ndim != 2 or labels.shape != features.shape[:1] or not features.shape[1]:
         raise ArgumentError(
             f"X must be (rows, features) and y (rows,), but they are {features.shape} and "
@@ -213,6 +213,16 @@ def load_arrays(
             "on another machine or as another user. Save np.column_stack([X, y]) with numpy.save "
             "on a file system that they share, and give that name to load_npy"
         ) from error
+
+
+def _numbers(name: str, values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    try:
+        if not np.iscomplexobj(values):
+            return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        pass
+    more = ". For classes with names there is DescentClassifier" if name == "y" else ""
+    raise ArgumentError(f"must be an array of real numbers, and is none{more}", name)
 
 
 @cache

@@ -63,3 +63,17 @@ def test_workers_that_do_not_see_the_temporary_file_say_what_to_do(
     with pytest.raises(mr.UsageError, match=r"file system that they share.* load_npy"):
         load_arrays(X, Y, cluster=start_cluster("2-workers"))
     os.close(handle)
+
+
+@pytest.mark.parametrize(
+    ("features", "labels", "said"),
+    [
+        ([[1.0], [2.0]], ["yes", "no"], "y must be an array of real numbers.*DescentClassifier"),
+        ([["a"]], [1.0], "X must be an array of real numbers, and is none$"),
+        ([[1.0], [2.0, 3.0]], [1.0, 2.0], "X must be an array of real numbers"),
+        (np.array([[1j]]), [1.0], "X must be an array of real numbers"),
+    ],
+)
+def test_arrays_that_are_no_numbers(features, labels, said):
+    with pytest.raises(ArgumentError, match=said):
+        load_arrays(features, labels, cluster=FakeCluster())
