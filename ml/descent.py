@@ -46,7 +46,7 @@ class Trace:
     seconds: list[float] = field(default_factory=list)
     """When each entry of the loss history was known, from the beginning on."""
     sent_bytes: int = 0
-    """What was sent for it: parameters, gradients, scores; not the data itself."""
+    """What was sent for it: parameters, gradients, scores; see Trained."""
     staleness: list[int] = field(default_factory=list)
     """Of a parameter server: how many updates came between the read and each update."""
     apart: bool = False

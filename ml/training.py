@@ -50,7 +50,8 @@ class Trained:
     seconds: list[float] = field(default_factory=list)
     """When each entry of the loss history was known, from the beginning on; not saved."""
     sent_bytes: int = 0
-    """What was sent for it: parameters, gradients, scores; not the data itself. Not saved."""
+    """What was sent for it: parameters, gradients, scores. Not the loading of the data, but with
+    what members of model_parallel and pipeline pass on of it before they begin. Not saved."""
     staleness: list[int] = field(default_factory=list)
     """Of a parameter server: how many updates came between the read and each update, as the owner
     of the first parameters counts. Not saved."""
