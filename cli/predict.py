@@ -13,6 +13,7 @@ from cli.output import print_json, print_lines, say
 from cli.progress import progress
 from cli.run import say_log
 from cli.train_options import address_here, workers_option
+from minimr.errors import UsageError
 
 if TYPE_CHECKING:
     from ml import LabeledData
@@ -82,12 +83,20 @@ def opened(
     ):
         rows = load_file(data, cluster=cluster)
         if rows.features < loaded.features:
-            say(
-                f"minimr: warning: the rows have {rows.features} features, and the model has "
-                f"{loaded.features}; those that are missing count as zeros"
-            )
+            _lacks_features(data, rows.features, loaded.features)
         yield loaded, rows
     say_log(cluster.log)
+
+
+def _lacks_features(data: str, features: int, expected: int) -> None:
+    """Warn that missing features count as zeros. UsageError for a table, where none can miss."""
+    told = f"the rows have {features} features, and the model has {expected}"
+    if Path(data).suffix.lower() in (".csv", ".npy"):
+        raise UsageError(
+            f"{told}: the last column of {data} is taken for the labels; give the columns that the "
+            "model was trained on, with labels or any numbers behind them"
+        )
+    say(f"minimr: warning: {told}; those that are missing count as zeros")
 
 
 def _measured(model: "AnyModel", rows: "LabeledData") -> Figures:

@@ -120,6 +120,16 @@ def test_data_of_other_dimensions(minimr: Minimr, model: str, tmp_path: Path) ->
     assert "those that are missing count as zeros" in result.stderr
 
 
+@pytest.mark.parametrize("command", ["predict", "evaluate"])
+def test_a_table_without_labels(minimr: Minimr, model: str, tmp_path: Path, command: str) -> None:
+    table = tmp_path / "rows.csv"
+    table.write_text("a,b\n1,2\n3,4\n")
+    result = minimr(command, model, table)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "the rows have 1 features, and the model has 2: the last column" in result.stderr
+    assert "any numbers behind them" in result.stderr
+
+
 def test_an_npz_that_is_none(minimr: Minimr, data: str, tmp_path: Path) -> None:
     path = tmp_path / "model.npz"
     path.write_text("not one")
