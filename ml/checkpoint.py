@@ -76,7 +76,7 @@ class Checkpointed:
             if descent.ended or (descent.iteration - 1) % self.every == 0:
                 self._save(descent, training)
         trace = descent.trace()
-        trace.sent_bytes = len(trace.loss_history) * round_bytes(problem, data)
+        trace.sent_bytes = (descent.iteration - 1) * round_bytes(problem, data)
         return trace
 
     def _save(self, descent: Descent, training: dict[str, Any]) -> None:

@@ -16,11 +16,11 @@ from ml.vectors import Vector
 def sync(
     problem: Problem, data: LabeledData, start: Vector, on_step: OnStep | None = None
 ) -> Trace:
-    """Descend from `start` (size,), one round per entry of the loss history."""
+    """Descend from `start` (size,), one round per step, and one for the last loss."""
     descent = Descent(problem, start, on_step)
     run(descent, data)
     trace = descent.trace()
-    trace.sent_bytes = len(trace.loss_history) * round_bytes(problem, data)
+    trace.sent_bytes = (descent.iteration - 1) * round_bytes(problem, data)
     return trace
 
 

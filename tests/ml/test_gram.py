@@ -50,6 +50,11 @@ def test_the_sums_are_those_of_numpy(data, intercept):
     assert found.rows == 200
 
 
+def test_one_matrix_comes_from_each_partition(data):
+    problem = Problem(Linear("squared"), data.features, iterations=50)
+    assert gram(problem, data, np.zeros(6)).sent_bytes == 4 * 8 * 8 * 8
+
+
 @pytest.mark.parametrize("intercept", [False, True])
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 @pytest.mark.parametrize("penalty", [Penalty(), Penalty(l1=0.05)])

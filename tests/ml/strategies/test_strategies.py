@@ -164,6 +164,13 @@ def test_the_bytes_of_all_members_are_told_together():
     assert found.sent_bytes == sum(each.total_bytes for each in data.dataset.sent)
 
 
+def test_a_round_over_an_empty_mini_batch_is_sent_as_well():
+    data = labeled_data((X[:4], Y[:4]))
+    few = trained("sync", data=data, fraction=0.05)
+    assert len(few.loss_history) < STEPS + 1
+    assert few.sent_bytes == trained("sync", data=data).sent_bytes
+
+
 def test_replicas_that_do_not_make_the_same_step_are_found(monkeypatch):
     steps, update = count(), Problem.update
 
