@@ -201,7 +201,7 @@ place_options = together(
         help="Train on A of A+B, test on B. Of three parts the second is held out, the third is "
         "the test.",
     ),
-    click.option("--seed", type=int, default=42, help="For split and fraction.", **NUMBER),
+    click.option("--seed", type=int, default=42, help="For split, fraction and network.", **NUMBER),
     click.option("--partitions", type=COUNT, default=8, help="Pieces of the data.", **NUMBER),
     click.option(
         "--model",
