@@ -33,6 +33,8 @@ class Summary:
 
     rows: int
     features: int
+    narrowest: int
+    """The features of that partition with rows that has fewest; 0 without rows."""
     bad_rows: int
     """Rows that hold NaN or infinity; training on them could only give NaN."""
     label_sum: float
@@ -49,6 +51,7 @@ class Summary:
         return Summary(
             self.rows + other.rows,
             max(self.features, other.features),
+            min((each.narrowest for each in (self, other) if each.rows), default=0),
             self.bad_rows + other.bad_rows,
             self.label_sum + other.label_sum,
             min(self.label_min, other.label_min),
@@ -69,6 +72,7 @@ class SummaryRound(mr.Job):
                 Summary(
                     len(labels),
                     X.shape[1],
+                    X.shape[1] if len(labels) else 0,
                     sum(map(bad_rows, block.pieces())),
                     label_sum,
                     float(labels.min(initial=np.inf)),
@@ -240,7 +244,22 @@ def _load(
         raise ArgumentError(f"partitions must be a whole number >= 1, but is {partitions!r}")
     if cluster is None:
         cluster = mr.default_cluster()
-    return LabeledData(cluster.load(os.fspath(path), format=data_format, partitions=partitions))
+    data = LabeledData(cluster.load(os.fspath(path), format=data_format, partitions=partitions))
+    if data_format != "libsvm":
+        _check_as_wide(path, data)
+    return data
+
+
+def _check_as_wide(path: str | os.PathLike[str], data: "LabeledData") -> None:
+    """Raise UsageError for tables of different widths; features that libsvm lacks are zeros."""
+    summary = data.summary()
+    if summary.rows and summary.narrowest < summary.features:
+        data.dataset.close()
+        raise mr.UsageError(
+            f"the files of {os.fspath(path)} have different numbers of columns, "
+            f"{summary.narrowest} to {summary.features} beside the labels: give files with the "
+            "same columns"
+        )
 
 
 class LabeledData:

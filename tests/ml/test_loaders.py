@@ -77,3 +77,14 @@ def test_workers_that_do_not_see_the_temporary_file_say_what_to_do(
 def test_arrays_that_are_no_numbers(features, labels, said):
     with pytest.raises(ArgumentError, match=said):
         load_arrays(features, labels, cluster=FakeCluster())
+
+
+def test_tables_of_different_widths(tmp_path):
+    """In libsvm the columns that a file lacks are zeros; a table that lacks some is another one."""
+    (tmp_path / "1.csv").write_text("a,b,y\n1,2,3\n")
+    (tmp_path / "2.csv").write_text("a,y\n4,5\n")
+    both = tmp_path / "*.csv"
+    with pytest.raises(mr.UsageError, match="different numbers of columns, 1 to 2 beside"):
+        load_csv(both, cluster=FakeCluster())
+    (tmp_path / "2.csv").write_text("a,y\n")
+    assert load_csv(both, cluster=FakeCluster()).count() == 1
