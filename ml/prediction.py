@@ -63,7 +63,9 @@ def predict(
         raise _wrong_width(rows.shape[-1], predictor.features)
     of = model.scores if scores else model.predict
     predictions: Vector = of(predictor.parameters, np.atleast_2d(rows))
-    return float(predictions[0]) if rows.ndim == 1 and predictions.ndim == 1 else predictions
+    if rows.ndim == 2:
+        return predictions
+    return float(predictions[0]) if predictions.ndim == 1 else predictions[0]
 
 
 def check_width(predictor: Predictor, data: LabeledData) -> None:

@@ -65,7 +65,8 @@ class Trained:
         return prediction.predict(self, x)
 
     def scores(self, x: "npt.ArrayLike | LabeledData") -> "float | Vector":
-        """What the loss compares with the labels: like `predict`, one per class for softmax."""
+        """What the loss compares with the labels: like `predict`, or for softmax one per class:
+        (k,) for one row, (n, k) for rows."""
         return prediction.predict(self, x, scores=True)
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -271,6 +271,7 @@ def test_a_saved_model_comes_back_with_the_same_bits(tmp_path, trained):
     X, _ = rows_of("softmax")
     assert loaded.predict(X).tolist() == trained.predict(X).tolist()
     assert loaded.scores(X).shape == (40, 3)
+    assert np.asarray(loaded.scores(X[0])).shape == (3,)
 
 
 @pytest.mark.parametrize(
