@@ -150,7 +150,7 @@ def advice(failure: NotFinite, problem: Problem, data: LabeledData) -> str:
             f"{happened} That step is safe for the data as a whole but not for every mini-batch: "
             "halve the step, make the mini-batches larger, or scale the features."
         )
-    if isinstance(failure, RanAway):
+    if isinstance(failure, RanAway) or failure.iteration > 1:  # It began with a finite loss.
         return f"{happened} Pass a tenth of the step, or scale the features down."
     return f"{happened} The labels or the initial weights are too large to square; scale them down."
 

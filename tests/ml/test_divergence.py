@@ -102,6 +102,13 @@ def test_labels_that_overflow(X):
     assert "The labels or the initial weights are too large to square" in message
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "adagrad"])
+def test_steps_that_know_no_safe_length_are_the_cause_all_the_same(optimizer):
+    data = labeled_data((np.ones((2, 1)), [1.0, 2.0]))
+    with pytest.raises(Diverged, match=r"iteration 2 with step=1000\. Pass a tenth of the step"):
+        fit(Linear("poisson"), data, step=1e3, optimizer=optimizer)
+
+
 def test_mini_batches_that_vary_more_than_the_whole():
     data = labeled_data(([[1.0], [1.0]], [1.0, 1.0]))
     failure = NotFinite("the loss became inf", 7)
