@@ -214,8 +214,11 @@ def _beginning(problem: Problem, start: npt.ArrayLike | None) -> Vector:
 
 
 def _batches(seed: int, fraction: float, rows: int | None) -> Batches:
-    return Batches(
-        whole_number("seed", seed),
-        number("fraction", fraction, lambda v: 0 < v <= 1, "in (0, 1]"),
-        None if rows is None else whole_number("batch_rows", rows),
-    )
+    share = number("fraction", fraction, lambda v: 0 < v <= 1, "in (0, 1]")
+    if rows is not None and share < 1:
+        raise ArgumentError(
+            f"fraction={share:g} has no effect beside batch_rows={rows}, which says how many rows "
+            "a mini-batch has: leave one of them out"
+        )
+    number_of_rows = None if rows is None else whole_number("batch_rows", rows)
+    return Batches(whole_number("seed", seed), share, number_of_rows)

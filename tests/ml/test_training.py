@@ -185,6 +185,7 @@ FAULTS = [
     ({"penalty": "l3"}, "penalty must be one of"),
     ({"penalty": "l1", "strength": -1}, "strength must be a number >= 0"),
     ({"strength": 0.3}, "strength=0.3 has no effect without a penalty"),
+    ({"fraction": 0.5, "batch_rows": 7}, "fraction=0.5 has no effect beside batch_rows=7"),
     ({"fraction": 0}, r"fraction must be a number in \(0, 1\]"),
     ({"iterations": -1}, "iterations must be a whole number >= 0"),
     ({"tolerance": 2}, r"tolerance must be a number in \[0, 1\]"),
