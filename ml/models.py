@@ -35,6 +35,9 @@ from ml.vectors import Matrix, Vector
 PIECE_NUMBERS = 1 << 16
 """Rows are taken in pieces of so many numbers, 512 KiB as float64, which stay in a core's own cache
 between scores and gradient. In smaller ones numpy's calls would take as long as they compute."""
+LINE_BYTES = 1 << 14
+"""A piece that lies column by column has at least so much of each: a little here and a little there
+is the slowest way to read memory."""
 
 
 class Model(Protocol):
@@ -300,9 +303,10 @@ def _is_size(size: object) -> bool:
 
 
 def _pieces(X: Matrix) -> list[slice]:
-    """The rows cut into pieces of about PIECE_NUMBERS."""
+    """The rows cut into pieces of about PIECE_NUMBERS, and LINE_BYTES or more of a column."""
     rows, columns = X.shape
-    step = max(PIECE_NUMBERS // max(columns, 1), 1)
+    least = 1 if X.flags.c_contiguous else LINE_BYTES // X.itemsize
+    step = max(PIECE_NUMBERS // max(columns, 1), least)
     return [slice(first, first + step) for first in range(0, rows, step)]
 
 

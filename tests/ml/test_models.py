@@ -35,7 +35,9 @@ def test_the_size_of_the_pieces_is_only_a_matter_of_speed(monkeypatch, model, pi
     X, y, parameters = rows_and_parameters(model)
     whole = model.sums(parameters, X, y)
     monkeypatch.setattr(models, "PIECE_NUMBERS", 4 * piece_rows)
-    np.testing.assert_allclose(model.sums(parameters, X, y), whole, rtol=1e-12)
+    monkeypatch.setattr(models, "LINE_BYTES", 8 * piece_rows)
+    for rows in (X, np.asfortranarray(X)):
+        np.testing.assert_allclose(model.sums(parameters, rows, y), whole, rtol=1e-12)
 
 
 @pytest.mark.parametrize("model", ALL)
