@@ -29,26 +29,34 @@ SPACES = np.array(
     np.uint32,
 )
 """Those beyond ASCII, in UTF-8, two or three bytes each."""
-PIECE_BYTES = 4 << 20
-"""Of the text at once: the arrays made of it take about eight times as much."""
+WHOLE_BYTES = 4 << 20
+"""A text up to that size is counted at once."""
+PIECE_BYTES = 1 << 20
+"""Of a longer one, a line that is long: the arrays made of a piece take eight times as much."""
 
 
-def count_words(text: bytes) -> dict[bytes, int]:
-    """How often each word occurs in `text`, whose words stand between spaces and hold no NUL."""
-    counts: dict[bytes, int] = {}
-    for piece in _pieces(text):
-        starts, sizes = _words(piece)
-        short = sizes <= WORD.itemsize
-        for word, count in _count_short(piece, starts[short], sizes[short]):
-            counts[word] = counts.get(word, 0) + count
-        long = zip(starts[~short].tolist(), sizes[~short].tolist(), strict=True)
-        for word, count in Counter([piece[at : at + size] for at, size in long]).items():
+def count_words(text: bytes) -> dict[bytes | memoryview, int]:
+    """How often each word occurs in `text`, whose words stand between spaces and hold no NUL.
+
+    A large word is a view of the text: it is not copied before it is decoded.
+    """
+    counts: dict[bytes | memoryview, int] = {}
+    piece_bytes = PIECE_BYTES if len(text) > WHOLE_BYTES else len(text)
+    for piece in _pieces(text, piece_bytes):
+        for word, count in [(piece, 1)] if len(piece) > piece_bytes else _count(bytes(piece)):
             counts[word] = counts.get(word, 0) + count
     return counts
 
 
 def has_space_beyond_ascii(text: bytes) -> bool:
     """Whether a character of Unicode that counts as space occurs in UTF-8; no-break spaces do."""
+    if text.isascii():
+        return False
+    starts = range(0, len(text), PIECE_BYTES)
+    return any(_has_space_beyond_ascii(text[at : at + PIECE_BYTES + 2]) for at in starts)
+
+
+def _has_space_beyond_ascii(text: bytes) -> bool:
     data = np.frombuffer(text + b"\0\0", np.uint8)
     (leads,) = np.nonzero(data >= LEAD_BYTES_FROM)
     two = data[leads].astype(np.uint32) << 8 | data[leads + 1]
@@ -57,14 +65,26 @@ def has_space_beyond_ascii(text: bytes) -> bool:
     return any(((two == space) | (three == space)).any() for space in SPACES)
 
 
-def _pieces(text: bytes) -> Iterator[bytes]:
-    """Cut at spaces; each piece ends with as many as a word read from its end may touch."""
-    start = 0
-    while start < len(text):
-        end = text.find(b" ", start + PIECE_BYTES)
-        end = end if end >= 0 else len(text)
-        yield text[start:end] + b" " * WORD.itemsize
-        start = end
+def _pieces(text: bytes, piece_bytes: int) -> Iterator[memoryview]:
+    """Cut at spaces; a word that is larger than a piece comes alone, without a space."""
+    view, start = memoryview(text), 0
+    while start + piece_bytes < len(text):
+        end = text.rfind(b" ", start, start + piece_bytes)
+        if end < 0:
+            end = text.find(b" ", start + piece_bytes)
+            end = end if end >= 0 else len(text)
+        yield view[start:end]
+        start = end + 1
+    yield view[start:]
+
+
+def _count(piece: bytes) -> Iterator[tuple[bytes, int]]:
+    piece += b" " * WORD.itemsize  # So that it ends with as many as a word read there may touch.
+    starts, sizes = _words(piece)
+    short = sizes <= WORD.itemsize
+    yield from _count_short(piece, starts[short], sizes[short])
+    long = zip(starts[~short].tolist(), sizes[~short].tolist(), strict=True)
+    yield from Counter([piece[at : at + size] for at, size in long]).items()
 
 
 def _words(piece: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

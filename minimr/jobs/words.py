@@ -10,7 +10,7 @@ No word holds a line end, so it makes no difference whether a text is taken line
 import re
 import string
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Literal
 
@@ -40,9 +40,17 @@ def word_counts(block: TextBlock, words: Words, ignore_case: bool) -> Iterable[t
         text = _as_bytes(block, words, ignore_case)
         # In words of letters neither a space nor a NUL is left.
         if text is not None and not (b"\0" in text or has_space_beyond_ascii(text)):
-            counts = count_words(text)
-            return ((word.decode("utf-8", ESCAPES), counts[word]) for word in counts)
+            return _decoded(count_words(text))
     return Counter(words_of(block, words, ignore_case)).items()
+
+
+def _decoded(counts: dict[bytes | memoryview, int]) -> Iterator[tuple[str, int]]:
+    """The words as texts. None is held both ways, should it be large."""
+    while counts:
+        word, count = counts.popitem()
+        text = str(word, "utf-8", ESCAPES)
+        del word
+        yield text, count
 
 
 def words_of(block: TextBlock, words: Words, ignore_case: bool) -> Iterable[str]:

@@ -77,20 +77,22 @@ def _values_of(key: Any, heap: list[Run], runs: Sequence[Iterator[Run]]) -> Iter
             heapq.heappop(heap)
         else:
             heapq.heapreplace(heap, following)
+        following = None  # Its key may give way to an equal one.
 
 
 def _runs(number: int, segment: Iterator[Pairs]) -> Iterator[Run]:
     """Yield the runs of equal keys within each block of one segment."""
     for keys, values in segment:
-        start = 0
-        while start < len(keys):
-            key = keys[start]
-            end = start + 1
-            while end < len(keys) and keys[end] == key:
-                end += 1
-            yield key, number, values[start:end]
-            start = end
-        keys, values, key = [], [], None  # the next block needs the room
+        if not keys:
+            continue
+        start, key = 0, keys[0]
+        for end in range(1, len(keys)):
+            if keys[end] != key:
+                yield key, number, values[start:end]
+                start, key = end, keys[end]
+        last = [(key, number, values[start:])]
+        keys, values, key = [], [], None  # Only whoever is given the last run still holds it.
+        yield last.pop()
 
 
 class _KindCheck:

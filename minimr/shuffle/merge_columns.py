@@ -286,15 +286,16 @@ class _OneKind:
 
     def __init__(self) -> None:
         self.kind: str | None = None
-        self.example: Any = None
+        self.example = ""
 
     def check(self, block: KeysAndValues) -> KeysAndValues:
         kind = kind_of(block[0])
         if kind is not None and kind != self.kind:
+            shown = preview(example(block[0]))  # The key itself may be large.
             if self.kind is not None:
                 raise BadRecord(
-                    f"Keys of two kinds meet in one job: {preview(self.example)} ({self.kind}) and "
-                    f"{preview(example(block[0]))} ({kind}). Make map yield one kind of key."
+                    f"Keys of two kinds meet in one job: {self.example} ({self.kind}) and "
+                    f"{shown} ({kind}). Make map yield one kind of key."
                 )
-            self.kind, self.example = kind, example(block[0])
+            self.kind, self.example = kind, shown
         return block

@@ -81,6 +81,7 @@ class Collector:
             if last is None:
                 return
             self._look(last, batch)
+            del last  # the next one needs the room
             self._position.watcher.tick()
             batch = max(1, min(BATCH_MAX, batch_bytes // self._record_bytes))
 

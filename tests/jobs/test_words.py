@@ -62,6 +62,7 @@ ENCODINGS = ["utf-8", "latin-1", "iso2022_jp", "utf-7"]
 def counted_as_numbers(monkeypatch):
     """However small the text, and in pieces of a few bytes."""
     monkeypatch.setattr(words_module, "LARGE_BYTES", 0)
+    monkeypatch.setattr(word_numbers, "WHOLE_BYTES", 10)
     monkeypatch.setattr(word_numbers, "PIECE_BYTES", 10)
     asked = []
     count = word_numbers.count_words

@@ -109,3 +109,16 @@ def test_a_key_whose_group_is_over_is_held_by_nobody_while_a_block_is_loaded():
     for _ in merge([first, second], in_memory=False):
         pass
     assert held[1] == 0, "its group goes by the key of the first"
+
+
+def test_one_of_equal_keys_is_held_and_the_others_are_not():
+    keys = ["".join(["a", letter]) for letter in "bbb"]
+    before = list(map(getrefcount, keys))
+
+    def segment(numbers):
+        for number in numbers:
+            yield [keys[number]], [number]
+
+    ((_, values),) = islice(merge([segment([0, 1]), segment([2])], in_memory=False), 1)
+    held = [getrefcount(keys[number]) - before[number] for number in values]
+    assert held[1:] == [0, 0]

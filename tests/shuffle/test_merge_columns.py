@@ -1,6 +1,7 @@
 import weakref
 from itertools import islice, pairwise
 from operator import attrgetter, itemgetter
+from sys import getrefcount
 from unittest.mock import patch
 
 import numpy as np
@@ -172,3 +173,18 @@ def test_a_block_ends_before_it_becomes_too_large():
     blocks = list(in_blocks([(np.arange(1_000), strings)], 2_000))
     assert [n for keys, _ in blocks for n in keys] == list(range(1_000))
     assert max(size_bytes(keys) + size_bytes(values) for keys, values in blocks) < 11_100
+
+
+def test_the_key_that_showed_the_kind_is_not_held():
+    key, held = "".join(["a", "b"]), []
+
+    def run():
+        before = getrefcount(key)
+        yield [key], [0]
+        yield ["c"], [1]
+        held.append(getrefcount(key) - before)
+        yield ["d"], [2]
+
+    for chunk in merge_columns([run()], in_memory=False):
+        del chunk
+    assert held == [0]

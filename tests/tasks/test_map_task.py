@@ -2,6 +2,7 @@ from collections import Counter
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+from sys import getrefcount
 
 import numpy as np
 import pytest
@@ -113,6 +114,21 @@ def test_spilling_changes_no_pair_and_leaves_no_spill(tmp_path, job_class):
     spilled = map_once(job_class, source, tmp_path, 1, memory_bytes=20_000)
     assert emitted(spilled) == emitted(whole)
     assert not list((tmp_path / "map-1").glob("spill*"))
+
+
+def test_what_was_spilled_is_not_held_while_the_next_record_is_mapped(tmp_path):
+    held = []
+
+    class Held(mr.Job):
+        def map(self, _offset, line):
+            key = line * 2
+            before = getrefcount(key)
+            yield key, 1
+            held.append(getrefcount(key) - before)
+
+    source = text_input(tmp_path, "".join(f"{letter * 100_000}\n" for letter in "abc"))
+    map_once(Held, source, tmp_path, memory_bytes=1000)
+    assert held == [0, 0, 0]
 
 
 class OneKey(mr.Job):

@@ -6,6 +6,7 @@
 import json
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from textwrap import dedent
 
@@ -225,6 +226,15 @@ from minimr.jobs.sort import Sort
 class Task(Sort):
     map_block = None
 """
+WORDS_BY_BLOCK = """
+import numpy
+from minimr.jobs.wordcount import WordCount as Task
+"""
+WORDS_BY_RECORD = """
+from minimr.jobs.wordcount import WordCount
+class Task(WordCount):
+    map_block = None
+"""
 DISTINCT = """
 from minimr.jobs.distinct import Distinct as Task
 """
@@ -243,26 +253,38 @@ class Task(mr.Job):
         data = np.frombuffer(block.data, np.uint8)[: len(block.data) - 1].reshape(1, -1)
         yield mr.Pairs(mr.ByteStrings.fixed(data[:, :2]), mr.ByteStrings.fixed(data[:, 2:]))
 """
-LINE_BYTES = 10 << 20
+LINE_BYTES = 25 << 19
+"""A task of that memory takes a record of 12.8 MiB at the most."""
 
 
 @pytest.mark.parametrize(
-    ("job", "copies", "separator"),
+    ("job", "copies", "end"),
     [
         pytest.param(SORTED, 5, b"", id="sort"),
         pytest.param(SORTED_BY_RECORD, 5, b"", id="sort-by-record"),
         pytest.param(DISTINCT, 1, b"", id="distinct"),
         pytest.param(ONE_KEY_OF_LONG_LINES, 5, b"", id="one-key"),
-        pytest.param(BYTES_IN_COLUMNS, 5, b"\t", id="columns-of-bytes"),
+        pytest.param(BYTES_IN_COLUMNS, 5, b"", id="columns-of-bytes"),
+        pytest.param(WORDS_BY_BLOCK, 1, b"\t5", id="words"),
+        pytest.param(WORDS_BY_RECORD, 1, b"\t5", id="words-by-record"),
     ],
 )
-def test_lines_of_10_mb(tmp_path, job, copies, separator):
+def test_lines_nearly_as_long_as_they_may_be(tmp_path, job, copies, end):
     """Two to a map, and five maps: a merge of four would hold a line of each."""
     lines = [name + b"x" * LINE_BYTES for name in (b"ba", b"ab")]
     took, part = measured(tmp_path, job, b"".join(line + b"\n" for line in lines), maps=5)
     found = part.read_bytes().splitlines()
-    wanted = [line[:2] + separator + line[2:] for line in lines] * copies
+    separator = b"\t" if job is BYTES_IN_COLUMNS else b""
+    wanted = [line[:2] + separator + line[2:] + end for line in lines] * copies
     assert found == (wanted if job is ONE_KEY_OF_LONG_LINES else sorted(wanted))
+    assert max(took) < ALLOWED, took
+
+
+@pytest.mark.parametrize("letters", ["ab", "\u0436"], ids=["ascii", "cyrillic"])
+def test_many_words_in_a_long_line(tmp_path, letters):
+    words = [f"{letters}{n}" for n in range(1000)] * (LINE_BYTES // 6500)
+    took, part = measured(tmp_path, WORDS_BY_BLOCK, " ".join(words).encode(), maps=2)
+    assert dict(lines_of(part)) == {word: str(2 * n) for word, n in Counter(words).items()}
     assert max(took) < ALLOWED, took
 
 
