@@ -36,11 +36,8 @@ class ClientDesk:
             raise ProtocolError(f"a client may not send {type(message).__name__}")
         handler(self, peer, message)
 
-    def worker_joined(self) -> None:
-        """Somebody may have waited for it."""
-        self._look_again()
-
-    def _look_again(self) -> None:
+    def answer_who_awaits_workers(self) -> None:
+        """Some who wait may have enough of them now; the others wait on."""
         awaiting, self._awaiting = self._awaiting, []
         for each in awaiting:
             self._await_workers(*each)
@@ -52,12 +49,12 @@ class ClientDesk:
             self._office.feed(events.DatasetDropped(job))
         self._sweep()
 
-    def no_more_workers(self, left: int, text: str) -> None:
+    def expect_at_most(self, workers: int, why: str) -> None:
         """See Coordinator."""
-        self._workers_max, self._why_no_more = left, text
-        self._look_again()
-        for job in [] if left else list(self._office.state.jobs):
-            self._office.book.blame(job, text)
+        self._workers_max, self._why_no_more = workers, why
+        self.answer_who_awaits_workers()
+        for job in [] if workers else list(self._office.state.jobs):
+            self._office.book.blame(job, why)
             self._office.feed(events.CancelRequested(job))
 
     def _beat_back(self, peer: Peer, _: m.Beat) -> None:

@@ -97,7 +97,9 @@ class Coordinator:
         )
         address = self._listener.address
         self._client_desk = ClientDesk(office, self._sweep, self._leave, address)
-        self._worker_desk = WorkerDesk(office, self._client_desk.worker_joined, patience_s)
+        self._worker_desk = WorkerDesk(
+            office, self._client_desk.answer_who_awaits_workers, patience_s
+        )
         self._thread = threading.Thread(target=self._run, name="coordinator", daemon=True)
 
     def address(self, pid: int) -> Address:
@@ -117,10 +119,10 @@ class Coordinator:
         """Block until the coordinator has stopped, by `stop` or by a client's request."""
         return self._stopped.wait(timeout_s)
 
-    def no_more_workers(self, left: int, text: str) -> None:
+    def expect_at_most(self, workers: int, why: str) -> None:
         """So many are left, and no other comes: whoever waits for more waits no longer. If none is
-        left, whoever waits for a worker or a job gets this error."""
-        self._loop.post(lambda: self._client_desk.no_more_workers(left, text))
+        left, whoever waits for a worker or a job is told why."""
+        self._loop.post(lambda: self._client_desk.expect_at_most(workers, why))
 
     def _admitted(self, sock: socket.socket, role: str) -> None:
         """From the thread of the handshake."""

@@ -34,7 +34,7 @@ class LocalCluster:
             shutil.rmtree(self._base, ignore_errors=True)
             raise
         self._coordinator.start()
-        self._workers.join(self._coordinator.no_more_workers)
+        self._workers.join(self._coordinator.expect_at_most)
 
     @property
     def worker_pids(self) -> list[int]:

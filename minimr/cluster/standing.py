@@ -64,7 +64,7 @@ def serve_coordinator(
         _publish(address_file, address)
         if workers:
             own = LocalWorkers(address_file, base, workers, slots, progress_timeout_s)
-            own.join(coordinator.no_more_workers)
+            own.join(coordinator.expect_at_most)
             client = Client(address)
             client.ask(m.AwaitWorkers(client.next_request(), workers))
             client.close()

@@ -53,7 +53,7 @@ def test_one_that_has_nothing_to_say_is_asked_and_answers(coordinator, monkeypat
     waiting.start()
     assert heard.wait(20)
     assert waiting.is_alive(), "it waits on, for more than its patience"
-    coordinator.no_more_workers(0, "enough")
+    coordinator.expect_at_most(0, "enough")
     waiting.join(20)
     assert answers == ["enough"]
     with pytest.raises(UsageError, match="enough"):
