@@ -159,6 +159,7 @@ class LocalWorkers:
                     if report is None:
                         return
                     continue
+                before = len(self._pids)
                 match report:
                     case Born(serial, pid):
                         self._pids[serial] = pid
@@ -172,7 +173,7 @@ class LocalWorkers:
                         self._start_server()
                         self._replace(self._count, "left with the process that started it")
                 self._changed.notify_all()
-                if len(self._pids) < self._count:
+                if len(self._pids) < before:
                     on_fewer(len(self._pids), self._why_fewer)
                 if not self._pids:
                     return

@@ -3,6 +3,7 @@
 import os
 import queue
 import signal
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 import minimr as mr
 from minimr.cluster import coordinator, launcher, local
+from minimr.cluster.fork_server import BORN, DIED, REPORT
 from minimr.errors import UsageError
 from tests.cluster.processes import PATIENCE_S, wait_for
 
@@ -87,6 +89,33 @@ def test_when_none_stays_alive_somebody_hears_why(tmp_path, capfd):
     assert [told.get(timeout=PATIENCE_S) for _ in range(2)] == [(1, why), (0, why)]
     workers.close()
     assert capfd.readouterr().err.count("none.json") == 10
+
+
+class Server:
+    """A fork server that only says what it is told to."""
+
+    pid = 0
+
+    def __init__(self):
+        self.sock, self.other = socket.socketpair()
+
+    def begin(self, _arguments):
+        pass
+
+    def wait(self, _timeout_s=None):
+        self.other.close()
+
+
+def test_that_they_are_fewer_is_told_once_though_another_is_born_meanwhile(tmp_path, monkeypatch):
+    monkeypatch.setattr(launcher, "REPLACEMENTS_MAX", 1)
+    monkeypatch.setattr(launcher, "waiting", [server := Server()])
+    told = queue.Queue()
+    workers = launcher.LocalWorkers(tmp_path / "none.json", tmp_path, count=2)
+    for what, serial in ((BORN, 1), (BORN, 2), (DIED, 1), (DIED, 2), (BORN, 3), (DIED, 3)):
+        server.other.sendall(REPORT.pack(what, serial, 1))
+    workers.join(lambda left, _why: told.put(left))
+    assert [told.get(timeout=PATIENCE_S) for _ in range(2)] == [1, 0]
+    workers.close()
 
 
 @pytest.fixture
