@@ -91,7 +91,9 @@ def opened(
 def _lacks_features(data: str, features: int, expected: int) -> None:
     """Warn that missing features count as zeros. UsageError for a table, where none can miss."""
     told = f"the rows have {features} features, and the model has {expected}"
-    if Path(data).suffix.lower() in (".csv", ".npy"):
+    from ml.labeled_data import suffix_of
+
+    if suffix_of(data) in (".csv", ".npy"):
         raise UsageError(
             f"{told}: the last column of {data} is taken for the labels; give the columns that the "
             "model was trained on, with labels or any numbers behind them"

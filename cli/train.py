@@ -31,7 +31,7 @@ ANY_STRATEGY = ("optimizer", "schedule", "loss", "patience", "checkpoint")
 def train() -> None:
     """Train a model on data that stays parsed at the workers.
 
-    DATA is libsvm text: a file, a directory or a glob. A name in .csv or .npy is read as such, with
+    DATA is libsvm text: a file, a directory or a glob. Names in .csv or .npy are read as such, with
     the labels in the last column.
     """
 

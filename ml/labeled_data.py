@@ -11,6 +11,7 @@ import os
 import random
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache, cached_property
 from functools import reduce as fold
@@ -183,10 +184,21 @@ def load_file(
 ) -> "LabeledData":
     """Like `load_csv` or `load_npy` for a name in .csv or .npy, and `load_libsvm` for any other.
 
-    The last column of a .csv or .npy file holds the labels.
+    Of a directory all files must have such a name. The last column of a .csv or .npy file holds the
+    labels.
     """
-    load = {".csv": load_csv, ".npy": load_npy}.get(Path(path).suffix.lower(), load_libsvm)
+    load = {".csv": load_csv, ".npy": load_npy}.get(suffix_of(path), load_libsvm)
     return load(path, partitions=partitions, cluster=cluster)
+
+
+def suffix_of(path: str | os.PathLike[str]) -> str:
+    """In small letters; of a directory that of its files, "" if they have different ones."""
+    place, suffixes = Path(path), {Path(path).suffix.lower()}
+    if place.is_dir():
+        with suppress(OSError):  # Whoever loads them says so.
+            files = [each for each in place.iterdir() if each.is_file()]
+            suffixes = {each.suffix.lower() for each in files if each.name[0] not in "._"}
+    return suffixes.pop() if len(suffixes) == 1 else ""
 
 
 def load_arrays(

@@ -8,8 +8,9 @@ import pytest
 
 import minimr as mr
 from minimr.errors import BadRecord
-from ml import labeled_data, load_arrays, load_csv, load_npy
+from ml import labeled_data, load_arrays, load_csv, load_file, load_npy
 from ml.errors import ArgumentError
+from ml.labeled_data import suffix_of
 from tests.ml.fakes import FakeCluster
 
 X = np.arange(30.0).reshape(10, 3)
@@ -34,6 +35,19 @@ def test_csv(tmp_path, label):
 def test_npy(tmp_path):
     np.save(tmp_path / "a.npy", np.column_stack([Y, X]))
     assert_loaded(load_npy(tmp_path / "a.npy", label=0, partitions=3, cluster=FakeCluster()))
+
+
+def test_a_directory_is_what_all_its_files_are(tmp_path):
+    for number, rows in enumerate((slice(0, 4), slice(4, 10))):
+        np.save(tmp_path / f"{number}.npy", np.column_stack([X[rows], Y[rows]]))
+    for skipped in ("_SUCCESS", ".hidden.csv"):
+        (tmp_path / skipped).write_text("")
+    (tmp_path / "inside.csv").mkdir()
+    assert_loaded(load_file(tmp_path, cluster=FakeCluster()))
+    (tmp_path / "2.csv").write_text("1,2,3\n")
+    assert suffix_of(tmp_path) == ""
+    assert suffix_of(tmp_path / ".hidden.csv") == ".csv"
+    assert suffix_of(tmp_path / "*.NPY") == ".npy"
 
 
 def test_arrays():
