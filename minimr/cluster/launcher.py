@@ -25,8 +25,9 @@ from minimr.scheduler.policy import PROGRESS_TIMEOUT_S
 
 REPLACEMENTS_MAX = 8
 LEAVE_TIMEOUT_S = 5.0
-# What slots may need, too.
-SHARED_MODULES = ("numpy",)
+# What slots may need, and what tells that they will if it is imported here. `import ml` is for work
+# with numpy, and has not loaded it yet.
+SHARED_MODULES = {"numpy": ("numpy", "ml")}
 
 
 class Server(Protocol):
@@ -189,10 +190,14 @@ class LocalWorkers:
 
 
 def _shared_modules(slots: int) -> list[str]:
-    """What is to be imported once, before the slots are born: what we have imported ourselves, or
-    all that they may need, if they are so many that they would keep each other waiting for it."""
+    """What is to be imported once, before the slots are born: what they will need, or all that they
+    may, if they are so many that they would keep each other waiting for it."""
     crowded = slots > (os.cpu_count() or 1)
-    return [name for name in SHARED_MODULES if crowded or name in sys.modules]
+    return [
+        name
+        for name, signs in SHARED_MODULES.items()
+        if crowded or any(sign in sys.modules for sign in signs)
+    ]
 
 
 def environment() -> dict[str, str]:

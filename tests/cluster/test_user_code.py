@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 
 import minimr as mr
+import ml
 from minimr.cluster import launcher
 from tests.cluster.gated import Misbehaves, Prints
 
@@ -71,7 +72,7 @@ class KnowsNumpy(mr.Job):
 def test_only_slots_that_replace_others_know_numpy_from_birth(text, tmp_path, monkeypatch):
     (tmp_path / "knows_numpy.py").write_text(KNOWS_NUMPY)
     text.write_text("one\n")
-    monkeypatch.setattr(launcher, "SHARED_MODULES", ())
+    monkeypatch.setattr(launcher, "SHARED_MODULES", {})
     with mr.Cluster(1) as cluster:
         assert list(cluster.run(str(tmp_path / "knows_numpy.py"), [text])) == [("numpy", False)]
         cluster.run(Prints, [text])
@@ -90,9 +91,21 @@ def test_all_slots_know_numpy_from_birth_if_their_caller_does(text, tmp_path):
 def test_slots_that_outnumber_the_processors_know_numpy_from_birth(monkeypatch):
     monkeypatch.setattr(launcher.os, "cpu_count", lambda: 4)
     assert launcher._shared_modules(5) == ["numpy"]
-    monkeypatch.delitem(sys.modules, "numpy")
+    without_numpy(monkeypatch)
     assert launcher._shared_modules(5) == ["numpy"]
     assert launcher._shared_modules(4) == []
+
+
+def test_slots_of_a_caller_that_works_with_ml_know_numpy_from_birth(monkeypatch):
+    monkeypatch.setattr(launcher.os, "cpu_count", lambda: 4)
+    without_numpy(monkeypatch)
+    monkeypatch.setitem(sys.modules, "ml", ml)
+    assert launcher._shared_modules(4) == ["numpy"]
+
+
+def without_numpy(monkeypatch):
+    for name in ("numpy", "ml"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
 
 
 def test_a_crash_shows_what_was_printed_before_it(cluster, text):
