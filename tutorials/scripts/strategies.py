@@ -3,8 +3,9 @@
     python tutorials/scripts/strategies.py [--markdown]
 
 A linear regression on the bundled diabetes data, and a small network on the same, for 30 steps, by
-3 workers. The oracles are a few lines of numpy below, or `sync`, which equals them. A distance is
-the largest difference of a parameter, unless the table says what is counted.
+3 workers; for 100 that become shorter where gradients may be old. The oracles are a few lines of
+numpy below, or `sync`, which equals them. A distance is the largest difference of a parameter,
+unless the table says what is counted.
 
 Exits with status 1 if a distance is larger than what is promised.
 """
@@ -23,6 +24,9 @@ from ml.strategies import STRATEGIES
 WORKERS, PARTITIONS, STEPS, STEP, NUMBERS = 3, 6, 30, 0.2, 1200
 ORDER = list(STRATEGIES)
 SETTINGS = {"step": STEP, "schedule": "constant", "iterations": STEPS}
+SHORTER = {"schedule": "mllib", "iterations": 100}
+"""For `ssp:4` and `async`: steps by old gradients overshoot, and a member that is left alone at the
+end leads astray, unless they become short."""
 
 
 @dataclass
@@ -121,14 +125,21 @@ def ring(data: ml.LabeledData) -> list[Row]:
 
 def near_sync(data: ml.LabeledData) -> list[Row]:
     """Those that take another path to nearly the same place: the gaps of their final losses."""
-    oracle = trained(data, "sync").loss_history[-1]
-    found = {name: trained(data, name) for name in ("ssp:4", "async", "local:8")}
-    gaps = {name: abs(each.loss_history[-1] / oracle - 1) for name, each in found.items()}
-    missing = abs(found["async"].updates - WORKERS * STEPS)
+    settings: dict[str, dict[str, Any]] = {"ssp:4": SHORTER, "async": SHORTER, "local:8": {}}
+    found = {name: trained(data, name, **more) for name, more in settings.items()}
+    oracles = {name: trained(data, "sync", **more) for name, more in settings.items()}
+    updates = WORKERS * SHORTER["iterations"]
     return [
-        *(Row(name, "final loss of sync", gap, 0.05) for name, gap in gaps.items()),
-        Row("async", f"{WORKERS} x {STEPS} updates", missing, 0),
+        *(
+            Row(name, "final loss of sync", final_gap(found[name], oracles[name]), 0.05)
+            for name in settings
+        ),
+        Row("async", f"{updates} updates", abs(found["async"].updates - updates), 0),
     ]
+
+
+def final_gap(one: ml.Trained, other: ml.Trained) -> float:
+    return abs(one.loss_history[-1] / other.loss_history[-1] - 1)
 
 
 def clocks_ahead(events: list[dict[str, Any]]) -> int:
