@@ -49,28 +49,29 @@ class Trace:
     """What was sent for it: parameters, gradients, scores; see Trained."""
     staleness: list[int] = field(default_factory=list)
     """Of a parameter server: how many updates came between the read and each update."""
-    apart: bool = False
-    """Whether members stepped along rows of their own."""
-    lag: int = 0
-    """How many updates old gradients may have been."""
 
 
 class NotFinite(Exception):
     """The descent left the finite numbers. `train` turns it into an error that says what to do."""
 
-    def __init__(
-        self, what: str, iteration: int, *, apart: bool = False, staleness: int = 0
-    ) -> None:
-        """`apart`: partitions descend by themselves. `staleness`: of gradients, in updates."""
+    def __init__(self, what: str, iteration: int) -> None:
         super().__init__(f"{what} at iteration {iteration}")
         self.what = what
         self.iteration = iteration
-        self.apart = apart
-        self.staleness = staleness
 
 
 class RanAway(NotFinite):
     """It was about to leave them: the loss is finite, and beyond all measure (divergence.py)."""
+
+
+def check_finite(trace: Trace) -> None:
+    """Raise NotFinite if the descent left the finite numbers on its way. Of one inside the workers
+    that is known when it is over."""
+    for number, loss in enumerate(trace.loss_history, 1):
+        if not math.isfinite(loss):
+            raise NotFinite(f"the loss became {loss}", number)
+    if not np.isfinite(trace.parameters).all():
+        raise NotFinite("the weights stopped being finite numbers", len(trace.loss_history))
 
 
 class Descent:

@@ -46,6 +46,7 @@ from ml.gradient import losses_at
 from ml.labeled_data import LabeledData
 from ml.models import Linear
 from ml.problem import Problem
+from ml.strategies import Strain
 from ml.vectors import Matrix, Vector
 
 # Wider data gets the trace of H, which is an upper bound of lambda_max and costs one vector.
@@ -74,7 +75,7 @@ def ran_away(trace: Trace, start: Vector, problem: Problem, data: LabeledData) -
     if ended <= AWAY * max(abs(began), abs(zeros), _least(problem, data)) or ended <= BACK * peak:
         return None
     what = f"the loss rose from {began:.3g} to {ended:.3g}"
-    return RanAway(what, len(losses), apart=trace.apart, staleness=trace.lag)
+    return RanAway(what, len(losses))
 
 
 def _least(problem: Problem, data: LabeledData) -> float:
@@ -120,7 +121,7 @@ class SteepestRound(mr.Job):
     reduce = mr.Max()
 
 
-def advice(failure: NotFinite, problem: Problem, data: LabeledData) -> str:
+def advice(failure: NotFinite, problem: Problem, data: LabeledData, strain: Strain) -> str:
     """The message for a descent that failed: what happened, why, and what to do."""
     step = problem.schedule.step
     happened = f"SGD diverged: {failure.what} at iteration {failure.iteration} with step={step:g}."
@@ -135,12 +136,12 @@ def advice(failure: NotFinite, problem: Problem, data: LabeledData) -> str:
     if not isfinite(curvature.largest):
         return f"{happened} The squares of the features overflow; scale the features down."
     bound, sure = _loss_curvature(problem, data)
-    rows = steepest(data, problem.model.intercept) if failure.apart else curvature.largest
-    safe_step = problem.optimizer.stable_step(rows * bound + _l2_of(problem), failure.staleness)
+    rows = steepest(data, problem.model.intercept) if strain.apart else curvature.largest
+    safe_step = problem.optimizer.stable_step(rows * bound + _l2_of(problem), strain.staleness)
     if step > safe_step:
-        exact = curvature.exact and bound == 1.0 and not failure.apart
+        exact = curvature.exact and bound == 1.0 and not strain.apart
         return (
-            f"{happened} {_name_of(failure, exact, sure)} for this data is "
+            f"{happened} {_name_of(strain, exact, sure)} for this data is "
             f"{_rounded_down(safe_step)}: pass that, or scale the features to mean 0 and variance "
             f"1 (the largest now is feature {curvature.largest_feature}, root mean square "
             f"{curvature.root_mean_square:.3g})."
@@ -155,11 +156,11 @@ def advice(failure: NotFinite, problem: Problem, data: LabeledData) -> str:
     return f"{happened} The labels or the initial weights are too large to square; scale them down."
 
 
-def _name_of(failure: NotFinite, exact: bool, sure: bool) -> str:
+def _name_of(strain: Strain, exact: bool, sure: bool) -> str:
     if not sure:
         return "A step that is safe near the solution"
-    if failure.staleness:
-        return f"A step that bears gradients {failure.staleness} updates old, as they may be,"
+    if strain.staleness:
+        return f"A step that bears gradients {strain.staleness} updates old, as they may be,"
     return "The largest safe step" if exact else "A step that is surely safe"
 
 

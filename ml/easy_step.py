@@ -37,11 +37,11 @@ def easy_step(
             "nothing bounds the curvature of a network: pass a step, or optimizer='adam'"
         )
     check_rows(data)
-    apart, staleness = strain(strategy, data.dataset.members_max)
+    strained = strain(strategy, data.dataset.members_max)
     whole = curvature_of(data, model.intercept).largest
-    rows = steepest(data, model.intercept) if apart and isfinite(whole) else whole
+    rows = steepest(data, model.intercept) if strained.apart and isfinite(whole) else whole
     curvature = rows * _bend(model, data) + float(np.max(penalty.l2))
-    stable = optimizer.stable_step(curvature, staleness)
+    stable = optimizer.stable_step(curvature, strained.staleness)
     if stable == 0.0:
         raise ArgumentError("the squares of the features overflow; scale the features down")
     return stable / 2 if isfinite(stable) else USUAL_STEP

@@ -21,7 +21,7 @@ from ml.arguments import number, start_vector, whole_number
 from ml.batches import Batches
 from ml.checks import check_model, fitted_to
 from ml.delays import Delays
-from ml.descent import NotFinite, OnStep, Trace
+from ml.descent import NotFinite, OnStep, Trace, check_finite
 from ml.divergence import advice, ran_away
 from ml.errors import ArgumentError, Diverged
 from ml.labeled_data import LabeledData
@@ -31,7 +31,7 @@ from ml.optimizers import Optimizer
 from ml.penalties import Penalty, find_penalty
 from ml.problem import Problem
 from ml.schedules import Schedule
-from ml.strategies import Strategy, find_strategy
+from ml.strategies import Strategy, find_strategy, strain
 from ml.vectors import Vector
 
 FORMAT = "minimr trained model"
@@ -185,12 +185,16 @@ def descend(
 ) -> Trace:
     """Run the strategy; a descent that leaves the finite numbers, or has run away towards their
     end, is explained by Diverged."""
+    seen: list[int] = []
     try:
         trace = strategy(problem, data, start, on_step)
+        seen = trace.staleness
+        check_finite(trace)
         if failure := ran_away(trace, start, problem, data):
             raise failure
     except NotFinite as failure:
-        raise Diverged(advice(failure, problem, data)) from None
+        strained = strain(strategy, data.dataset.members_max, seen)
+        raise Diverged(advice(failure, problem, data, strained)) from None
     return trace
 
 

@@ -28,8 +28,8 @@ from minimr.formats.decimals import (
     cut_at_newlines,
     read_numbers,
 )
-from minimr.formats.npy import labeled_rows
 from minimr.formats.splits import WHOLE_FILE, Split
+from minimr.formats.table import column_at, labeled_rows
 from minimr.formats.text import read_whole_lines
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # spreadsheets put it there
@@ -103,12 +103,9 @@ def _label_column(path: str, head: _Head, label: str) -> int:
         return head.width - 1
     if head.names is not None and head.names.count(label) == 1:
         return head.names.index(label)
-    try:
-        column = int(label)
-        if -head.width <= column < head.width:
-            return column % head.width
-    except ValueError:
-        pass
+    column = column_at(label, head.width)
+    if column is not None:
+        return column
     names = f": {', '.join(head.names)}" if head.names else ", which have no names"
     raise UsageError(
         f"{path} has no column {label!r} for the labels; it has {head.width} columns{names}. "

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from minimr.block import Block, PiecewiseBlock, ranges_of_rows
 from minimr.errors import BadRecord, MinimrError, UsageError
 from minimr.formats.splits import Split
+from minimr.formats.table import column_at, labeled_rows
 
 
 def read_npy(split: Split, label: str = "") -> Block:
@@ -41,11 +42,6 @@ def read_npy(split: Split, label: str = "") -> Block:
             yield labeled_rows(_checked(values, split.path, rows.start), label_column)
 
     return PiecewiseBlock(stop - first, pieces)
-
-
-def labeled_rows(values: npt.NDArray[np.float64], label_column: int) -> Block:
-    """Return a table's rows as features and labels."""
-    return Block({"X": np.delete(values, label_column, axis=1), "y": values[:, label_column]})
 
 
 def _checked(values: npt.NDArray[np.float64], path: str, first_row: int) -> npt.NDArray[np.float64]:
@@ -79,12 +75,9 @@ def _mapped(path: str) -> "np.memmap[Any, np.dtype[Any]]":
 def _label_column(path: str, columns: int, label: str) -> int:
     if columns < 2:
         raise UsageError(f"{path} has {columns} columns; labels and features need two or more.")
-    try:
-        column = int(label or -1)
-    except ValueError:
-        column = columns
-    if not -columns <= column < columns:
+    column = column_at(label or "-1", columns)
+    if column is None:
         raise UsageError(
             f"{path} has no column {label!r} for the labels; give a number from 0 to {columns - 1}."
         )
-    return column % columns
+    return column

@@ -5,7 +5,8 @@ A strategy is a function
     strategy(problem, data, start, on_step) -> Trace
 
 of a Problem, a LabeledData, the parameters to begin with (size,), and None or what is told of every
-entry of the loss history. It raises NotFinite when the descent leaves the finite numbers.
+entry of the loss history. It may raise NotFinite as soon as the descent leaves the finite numbers;
+a trace that has left them is found by `train`.
 
 STRATEGIES lists them by name. One that takes a number is asked for with it, as in "ssp:4", which
 is `partial(ssp, staleness=4)`. Some can send gradients compressed, as in "ssp:4:half" or
@@ -15,7 +16,7 @@ The measure of all of them is `sync`. Whoever promises its bytes adds up the sum
 the order of the partitions, from left to right.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -33,21 +34,23 @@ Strategy = Callable[[Problem, LabeledData, Vector, OnStep | None], Trace]
 @dataclass(frozen=True)
 class Entry:
     """Where a strategy lives, the keyword that a number after its name is given under, whether a
-    compression may follow, and whether members step along rows of their own."""
+    compression may follow, whether members step along rows of their own for a while, and whether
+    they ever wait for each other."""
 
     module: str
     function: str
     number: str | None = None
     compresses: bool = False
     apart: bool = False
+    waits: bool = True
 
 
 STRATEGIES = {
     "sync": Entry("ml.strategies.sync", "sync"),
     "gram": Entry("ml.gram", "gram"),
-    "ssp": Entry("ml.strategies.parameter_server", "ssp", "staleness", True),
-    "async": Entry("ml.strategies.parameter_server", "asynchronous", None, True, True),
-    "allreduce": Entry("ml.strategies.allreduce", "allreduce", None, True),
+    "ssp": Entry("ml.strategies.parameter_server", "ssp", "staleness", compresses=True),
+    "async": Entry("ml.strategies.parameter_server", "asynchronous", compresses=True, waits=False),
+    "allreduce": Entry("ml.strategies.allreduce", "allreduce", compresses=True),
     "local": Entry("ml.strategies.local", "local", "steps", apart=True),
     "average": Entry("ml.strategies.average", "average", apart=True),
     "model_parallel": Entry("ml.strategies.model_parallel", "model_parallel"),
@@ -88,13 +91,29 @@ def find_strategy(strategy: str | Strategy) -> Strategy:
     return partial(found, **keywords) if keywords else found
 
 
-def strain(strategy: str | Strategy, members: int) -> tuple[bool, int]:
-    """What asks for shorter steps (divergence.py): whether members step along rows of their own,
-    and how many updates old gradients may be. Of a function nothing is known."""
-    if callable(strategy):
-        return False, 0
-    known = find_strategy(strategy)
-    keywords = known.keywords if isinstance(known, partial) else {}
-    name = strategy.partition(":")[0]
-    staleness = members - 1 if name == "async" else keywords.get("staleness", 0)
-    return STRATEGIES[name].apart, staleness + updates_late(keywords.get("compress"))
+@dataclass(frozen=True)
+class Strain:
+    """What of a strategy asks for shorter steps (divergence.py): that members step along rows of
+    their own, and how many updates old a gradient may be."""
+
+    apart: bool = False
+    staleness: int = 0
+
+
+def strain(strategy: str | Strategy, members: int, seen: Sequence[int] = ()) -> Strain:
+    """What `members` bring with them, and what staleness was `seen`. Of a function that is none of
+    the table's nothing is known."""
+    found = find_strategy(strategy)
+    function, keywords = (found.func, found.keywords) if isinstance(found, partial) else (found, {})
+    entry = _entry_of(function)
+    if entry is None:
+        return Strain()
+    bound = keywords.get("staleness", 0) if entry.waits else None
+    staleness = max([members - 1 if bound is None else bound, *seen])
+    apart = entry.apart and keywords.get("steps") != 1
+    return Strain(apart or bound is None, staleness + updates_late(keywords.get("compress")))
+
+
+def _entry_of(function: Strategy) -> Entry | None:
+    home = (getattr(function, "__module__", ""), getattr(function, "__name__", ""))
+    return next((e for e in STRATEGIES.values() if home == (e.module, e.function)), None)

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 import minimr as mr
-from ml.compression import find_compression, updates_late
+from ml.compression import find_compression
 from ml.descent import Descent, NotFinite, OnStep, Trace
 from ml.errors import ArgumentError
 from ml.labeled_data import LabeledData
@@ -117,13 +117,11 @@ def allreduce(
     job = AllReduceGang(problem=problem.options())
     replicas = run_gang(data, job, {"start": start, "compress": compress})
     if replicas[0]["failed"] is not None:
-        raise NotFinite(*replicas[0]["failed"], staleness=updates_late(compress))
+        raise NotFinite(*replicas[0]["failed"])
     first = replicas[0]["descent"]["parameters"]
     if any(not np.array_equal(each["descent"]["parameters"], first) for each in replicas):
         raise ArgumentError(
             "the replicas of an all-reduce differ, so the model's sums depend on more than their "
             "input; look for what is random in it"
         )
-    trace = Descent.resumed(problem, replicas[0]["descent"]).trace()
-    trace.lag = updates_late(compress)
-    return told(trace, replicas)
+    return told(Descent.resumed(problem, replicas[0]["descent"]).trace(), replicas)

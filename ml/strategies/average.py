@@ -19,7 +19,7 @@ from ml.descent import Descent, NotFinite, OnStep, Trace
 from ml.gradient import losses_at
 from ml.labeled_data import LabeledData
 from ml.problem import Problem, problem_from
-from ml.strategies.gang import finite, refuse
+from ml.strategies.gang import refuse
 from ml.strategies.sync import round_bytes
 from ml.vectors import Vector
 
@@ -64,6 +64,6 @@ def average(
     seconds = [0.0, time.perf_counter() - began]
     losses = losses_at(problem, data, start, parameters)
     seconds = seconds[: len(losses)]
-    trace = finite(Trace(parameters, losses, problem.iterations, seconds=seconds), apart=True)
+    trace = Trace(parameters, losses, problem.iterations, seconds=seconds)
     trace.sent_bytes = round_bytes(problem, data)
     return trace

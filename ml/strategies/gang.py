@@ -6,13 +6,12 @@ to the event log with `members.note`.
 """
 
 from collections.abc import Sequence
-from math import isfinite
 from typing import Any, Literal
 
 import numpy as np
 
 import minimr as mr
-from ml.descent import NotFinite, OnStep, Trace
+from ml.descent import OnStep, Trace
 from ml.errors import ArgumentError
 from ml.labeled_data import LabeledData
 from ml.problem import Problem
@@ -85,22 +84,6 @@ def refuse(name: str, problem: Problem, on_step: OnStep | None, tolerance: bool)
             "leave the tolerance at 0",
             "strategy",
         )
-
-
-def finite(trace: Trace, apart: bool = False, staleness: int = 0) -> Trace:
-    """The trace itself. Raises NotFinite if the descent left the finite numbers on the way.
-
-    `apart`: whether it takes steps along the rows of single members. `staleness`: how many updates
-    old its gradients may be.
-    """
-    trace.apart, trace.lag = apart, staleness
-    for number, loss in enumerate(trace.loss_history, 1):
-        if not isfinite(loss):
-            raise NotFinite(f"the loss became {loss}", number, apart=apart, staleness=staleness)
-    if not np.isfinite(trace.parameters).all():
-        what, number = "the weights stopped being finite numbers", len(trace.loss_history)
-        raise NotFinite(what, number, apart=apart, staleness=staleness)
-    return trace
 
 
 def told(trace: Trace, results: Sequence[dict[str, Any]]) -> Trace:

@@ -22,7 +22,7 @@ from ml.errors import ArgumentError
 from ml.labeled_data import LabeledData
 from ml.models import Linear
 from ml.problem import Problem, problem_from
-from ml.strategies.gang import Blocks, Checkpoints, finite, refuse, run_gang, told
+from ml.strategies.gang import Blocks, Checkpoints, refuse, run_gang, told
 from ml.vectors import Matrix, Vector
 
 
@@ -201,5 +201,5 @@ def model_parallel(
     parameters = np.zeros(problem.size)
     for part in parts:
         parameters[part["keys"]] = part["weights"]
-    trace = finite(Trace(parameters, list(parts[0]["losses"]), parts[0]["updates"]))
+    trace = Trace(parameters, list(parts[0]["losses"]), parts[0]["updates"])
     return told(trace, parts)

@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 
 import minimr as mr
-from ml.compression import find_compression, updates_late
+from ml.compression import find_compression
 from ml.descent import OnStep, Trace
 from ml.gradient import losses_at
 from ml.labeled_data import LabeledData
 from ml.problem import Problem, mean_of, problem_from
-from ml.strategies.gang import Blocks, finite, refuse, run_gang, told
+from ml.strategies.gang import Blocks, refuse, run_gang, told
 from ml.vectors import Vector
 
 
@@ -152,9 +152,6 @@ def ssp(
     last = losses_at(problem, data, found["parameters"])
     trace = Trace(found["parameters"], [*losses, *last], len(tails))
     trace.staleness = list(found["staleness"])
-    usual = len(members) - 1 if staleness is None else staleness
-    late = max([usual, *trace.staleness]) + updates_late(compress)
-    finite(trace, apart=staleness is None, staleness=late)
     # Nobody notes the time of an update: it is placed by its number among the clocks of member 0.
     clocks = found["seconds"] or [0.0]
     per_clock = max(len(losses) / len(clocks), 1.0)

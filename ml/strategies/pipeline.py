@@ -28,7 +28,7 @@ from ml.errors import ArgumentError
 from ml.labeled_data import LabeledData
 from ml.models import MultilayerPerceptron
 from ml.problem import Problem, problem_from
-from ml.strategies.gang import Blocks, Checkpoints, finite, refuse, run_gang, told
+from ml.strategies.gang import Blocks, Checkpoints, refuse, run_gang, told
 from ml.vectors import Matrix, Vector
 
 MICRO_BATCHES = 8
@@ -220,5 +220,5 @@ def pipeline(
     layers = len(problem.model.shapes(problem.features))
     stages = run_gang(data, job, state, members_max=layers)
     parameters = np.concatenate([stage["parameters"] for stage in stages])
-    trace = finite(Trace(parameters, list(stages[-1]["losses"]), stages[-1]["updates"]))
+    trace = Trace(parameters, list(stages[-1]["losses"]), stages[-1]["updates"])
     return told(trace, stages)

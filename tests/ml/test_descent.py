@@ -7,7 +7,7 @@ import pytest
 
 from minimr.shuffle.codec import dumps, loads
 from ml import LinearRegressionWithSGD
-from ml.descent import Descent, NotFinite, converged
+from ml.descent import Descent, NotFinite, Trace, check_finite, converged
 from ml.models import Linear
 from ml.optimizers import Optimizer
 from ml.penalties import Penalty
@@ -215,3 +215,17 @@ def test_an_adaptive_schedule_is_told_of_the_losses():
     given = Problem(Linear(), 1, schedule=Schedule("adaptive", 1.0, patience=2), iterations=4)
     trace = descend(always([1.0], loss=1.0), np.zeros(1), given)
     assert trace.parameters == pytest.approx([-(1.0 + 1.0 + 0.2 + 0.2)])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "losses", "what", "iteration"),
+    [
+        ([1.0], [3.0, np.inf, np.nan], "the loss became inf", 2),
+        ([1.0, np.nan], [3.0, 2.0], "the weights stopped being finite", 2),
+    ],
+)
+def test_a_descent_that_left_the_finite_numbers_is_found_afterwards(
+    parameters, losses, what, iteration
+):
+    with pytest.raises(NotFinite, match=f"{what}.* at iteration {iteration}"):
+        check_finite(Trace(np.array(parameters), losses))

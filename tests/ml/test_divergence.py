@@ -21,6 +21,7 @@ from ml.descent import NotFinite
 from ml.divergence import advice, curvature_of
 from ml.problem import Problem
 from ml.schedules import Schedule
+from ml.strategies import Strain
 from tests.ml.fakes import FakeCluster, labeled_data
 
 train = LinearRegressionWithSGD.train
@@ -112,10 +113,10 @@ def test_steps_that_know_no_safe_length_are_the_cause_all_the_same(optimizer):
 def test_mini_batches_that_vary_more_than_the_whole():
     data = labeled_data(([[1.0], [1.0]], [1.0, 1.0]))
     failure = NotFinite("the loss became inf", 7)
-    message = advice(failure, half_batches(1.9), data)
+    message = advice(failure, half_batches(1.9), data, Strain())
     assert message.startswith("SGD diverged: the loss became inf at iteration 7 with step=1.9.")
     assert "not for every mini-batch" in message
-    assert "largest safe step" in advice(failure, half_batches(2.1), data)
+    assert "largest safe step" in advice(failure, half_batches(2.1), data, Strain())
 
 
 def half_batches(step):

@@ -1,11 +1,7 @@
 """What a gang goes on with when it starts again, and what its members tell together."""
 
-import numpy as np
-import pytest
-
 from minimr.gang.in_process import InProcessGang
-from ml.descent import NotFinite, Trace
-from ml.strategies.gang import Checkpoints, finite
+from ml.strategies.gang import Checkpoints
 
 
 def test_all_go_on_from_the_newest_step_that_all_of_them_saved():
@@ -42,17 +38,3 @@ def test_a_checkpoint_that_not_all_have_is_none():
 
     gang = InProcessGang(2, "all", lambda *at: at == (1, 1, 2))
     assert gang.run(program) == [None, None]
-
-
-@pytest.mark.parametrize(
-    ("parameters", "losses", "what", "iteration"),
-    [
-        ([1.0], [3.0, np.inf, np.nan], "the loss became inf", 2),
-        ([1.0, np.nan], [3.0, 2.0], "the weights stopped being finite", 2),
-    ],
-)
-def test_a_descent_that_left_the_finite_numbers_is_found_afterwards(
-    parameters, losses, what, iteration
-):
-    with pytest.raises(NotFinite, match=f"{what}.* at iteration {iteration}"):
-        finite(Trace(np.array(parameters), losses))

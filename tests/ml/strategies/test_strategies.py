@@ -1,6 +1,7 @@
 """Every strategy against its oracle, the plain descent, and against the loss of its members."""
 
 import re
+from functools import partial
 from itertools import count, pairwise
 
 import numpy as np
@@ -17,9 +18,10 @@ from ml import (
     train,
 )
 from ml.batches import Batches
+from ml.compression import LATE_UPDATES
 from ml.descent import Descent
 from ml.divergence import curvature_of
-from ml.strategies import find_strategy
+from ml.strategies import Strain, find_strategy, strain
 from ml.strategies.average import solve
 from ml.strategies.parameter_server import Steps
 from tests.ml.fakes import labeled_data
@@ -365,6 +367,29 @@ def test_what_does_not_fit_is_refused(strategy, settings, text):
 def test_a_compression_that_is_none_is_refused_before_anything_starts(name):
     with pytest.raises(ArgumentError):
         find_strategy(name)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "seen", "expected"),
+    [
+        ("sync", (), Strain()),
+        ("ssp:3", (), Strain(staleness=3)),
+        ("ssp:3", (1, 5, 2), Strain(staleness=5)),
+        ("ssp:3:sign", (), Strain(staleness=3 + LATE_UPDATES)),
+        ("allreduce:sign", (), Strain(staleness=LATE_UPDATES)),
+        ("async", (), Strain(apart=True, staleness=7)),
+        ("async", (9,), Strain(apart=True, staleness=9)),
+        (partial(find_strategy("ssp"), staleness=None), (), Strain(apart=True, staleness=7)),
+        ("local", (), Strain(apart=True)),
+        ("local:2", (), Strain(apart=True)),
+        ("local:1", (), Strain()),
+        (partial(find_strategy("local"), steps=4), (), Strain(apart=True)),
+        ("average", (), Strain(apart=True)),
+        (lambda *_: None, (), Strain()),
+    ],
+)
+def test_what_of_a_strategy_asks_for_shorter_steps(strategy, seen, expected):
+    assert strain(strategy, members=8, seen=seen) == expected
 
 
 def test_more_members_than_columns_or_layers_do_not_matter():
