@@ -22,8 +22,8 @@ With s = 2y - 1 in {-1, +1} for labels y in {0, 1}, r = z - y and the parameter 
 largest step that cannot diverge (divergence.py). The hinge and the quantile loss have corners
 instead of curvature; the Poisson loss curves without bound.
 
-Every form here is computed so that no intermediate value overflows before the result does:
-log(1 + e^-z) by `logaddexp`, the sigmoid by whichever of its two forms has a negative exponent,
+Every form here is computed so that no intermediate value overflows before the result does: the
+logistic loss row by row and the sigmoid by whichever of its two forms has a negative exponent,
 softmax after the largest score is taken away (Higham 2002, section 27).
 """
 
@@ -123,7 +123,10 @@ def poisson(scores: Vector, labels: Vector, _: float = 0.0) -> tuple[float, Vect
 
 def logistic(scores: Vector, labels: Vector, _: float = 0.0) -> tuple[float, Vector]:
     """-log of the probability of the label, where sigmoid(z) is that of label 1."""
-    value = float(np.logaddexp(0.0, -scores).sum() + scores @ (1.0 - labels))
+    # What a row on the right side leaves over is exactly 0 here, however far out it lies. With the
+    # sum of log(1 + e^-z) beside the sum of z, one such row would take all digits of the others.
+    far = np.maximum(scores, 0.0) - labels * scores
+    value = float((far + np.log1p(np.exp(-np.abs(scores)))).sum())
     return value, sigmoid(scores) - labels
 
 

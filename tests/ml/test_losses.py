@@ -132,6 +132,14 @@ def test_small_chances_keep_their_digits():
     assert tiny == pytest.approx(math.exp(-40), rel=1e-14)
 
 
+def test_rows_far_out_on_the_right_side_take_nothing_from_the_others():
+    scores, labels = np.array([-1e17, 1e17, 0.0]), np.array([0.0, 1.0, 1.0])
+    value, _ = LOSSES["logistic"].evaluate(scores, labels)
+    assert value == pytest.approx(math.log(2), rel=1e-15)
+    with np.errstate(all="raise", under="ignore"):
+        assert LOSSES["logistic"].evaluate(np.full(2, -1e308), np.zeros(2))[0] == 0.0
+
+
 def test_which_labels_a_loss_takes():
     labels = np.array([0.0, 1.0, 2.0, 3.0, 0.5, -1.0, np.inf, np.nan])
     taken = {
