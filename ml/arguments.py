@@ -16,7 +16,10 @@ Choice = TypeVar("Choice")
 def number(name: str, value: object, allowed: Callable[[float], bool], allowed_text: str) -> float:
     """Return `value` as a float, or raise ArgumentError unless it is a finite number allowed."""
     if isinstance(value, Real) and not isinstance(value, bool):
-        as_float = float(value)
+        try:
+            as_float = float(value)
+        except OverflowError:  # a whole number that no float holds
+            as_float = math.inf
         if math.isfinite(as_float) and allowed(as_float):
             return as_float
     raise ArgumentError(f"must be a number {allowed_text}, but is {value!r}", name)

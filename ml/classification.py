@@ -113,7 +113,7 @@ class ClassificationModel:
     def load(cls, path: str | os.PathLike[str]) -> "ClassificationModel":
         """Read a model that `save` wrote. Raises UsageError for anything else."""
         fields = read_model(path, FORMAT)
-        if fields.get("loss") not in KINDS:
+        if fields.get("loss") not in list(KINDS):  # of which a value without a hash is none either
             raise mr.UsageError(f"{path} is damaged: 'loss' is none of {', '.join(KINDS)}.")
         threshold = fields.get("threshold")
         if threshold is not None and not is_finite_number(threshold):

@@ -91,18 +91,19 @@ class Trained:
             model = model_from(fields["model"])
             trained = cls(
                 model,
-                int(fields["features"]),
+                whole_number("features", fields["features"]),
                 np.array(fields["parameters"], dtype=np.float64),
                 [float(loss) for loss in fields["loss_history"]],
-                int(fields["updates"]),
+                whole_number("updates", fields["updates"]),
                 bool(fields["converged"]),
             )
+            size = model.size(trained.features)
         except (KeyError, TypeError, ValueError) as error:
             raise mr.UsageError(f"{path} is damaged: {error}.") from None
-        if len(trained.parameters) != model.size(trained.features):
+        if len(trained.parameters) != size:
             raise mr.UsageError(
-                f"{path} is damaged: the model has {model.size(trained.features)} parameters, "
-                f"but the file holds {len(trained.parameters)}."
+                f"{path} is damaged: the model has {size} parameters, but the file holds "
+                f"{len(trained.parameters)}."
             )
         return trained
 

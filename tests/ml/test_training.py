@@ -283,6 +283,10 @@ def test_a_saved_model_comes_back_with_the_same_bits(tmp_path, trained):
         ({"model": {"model": "linear", "loss": "cubic"}}, "loss must be one of"),
         ({"model": {"model": "forest"}}, "'forest'"),
         ({"model": 3}, "is damaged"),
+        ({"model": {"model": "linear", "intercept": "yes"}}, "is damaged"),
+        ({"model": {"model": "linear", "loss": "huber", "loss_parameter": 10**400}}, "number > 0"),
+        ({"features": 3.5}, "features must be a whole number >= 0"),
+        ({"model": {"model": "linear"}, "features": -1, "parameters": []}, "features must be"),
         ({"version": 2}, "has version 2"),
     ],
 )
