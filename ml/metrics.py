@@ -188,9 +188,13 @@ def evaluate(model: "Predictor", data: "LabeledData") -> RegressionMetrics:
 
 
 def _mean_and_spread(values: Vector) -> tuple[float, float]:
-    mean = float(values.mean())
-    centred = values - mean
-    return mean, float(centred @ centred)
+    """The mean was rounded, and what it is off by is taken away again: so equal values have their
+    own mean, and no spread."""
+    rounded = values.mean()
+    centred = values - rounded
+    off = centred.mean()
+    spread = float(centred @ centred - len(values) * off * off)
+    return float(rounded + off), max(spread, 0.0)
 
 
 def _numbers(name: str, values: Iterable[Any]) -> Vector:

@@ -53,6 +53,17 @@ def test_merged_parts_are_the_whole(pairs, a, b):
     assert vars(merged) == pytest.approx(vars(Moments.of(*both.T)), rel=1e-9, abs=1e-3)
 
 
+@pytest.mark.parametrize("label", [0.1, 1 / 3, -1e-9, 1e8 + 0.1, 5e-324])
+@pytest.mark.parametrize("rows", [2, 3, 7, 10, 29, 1000])
+def test_equal_observations_have_no_spread_however_they_are_rounded(label, rows):
+    labels = np.full(rows, label)
+    assert RegressionMetrics(labels + 1.0, labels).r2 == -math.inf
+    perfect = Moments.of(labels, labels)
+    assert (perfect.observation_mean, perfect.observation_spread) == (label, 0.0)
+    both = perfect.merged(Moments.of(labels[1:], labels[1:]))
+    assert math.isnan(RegressionMetrics.from_moments(both).r2)
+
+
 def test_merging_does_not_cancel():
     """Labels around 1e9: the textbook sum of squares would lose every digit of the spread."""
     labels = 1e9 + np.arange(1000.0)
