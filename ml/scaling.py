@@ -35,7 +35,8 @@ class SumsAroundRound(mr.Job):
     def map_block(self, block: mr.Block) -> Iterator[tuple[int, Vector]]:
         m, X = self.state["m"], block["X"]
         d = scale(X, m, np.ones(len(m)))
-        yield 0, np.concatenate([[len(X)], d.sum(axis=0), np.einsum("ij,ij->j", d, d)])
+        with np.errstate(over="ignore", invalid="ignore"):  # `fit` reports what overflows
+            yield 0, np.concatenate([[len(X)], d.sum(axis=0), np.einsum("ij,ij->j", d, d)])
 
     reduce = mr.Sum()
 
@@ -111,11 +112,16 @@ class StandardScaler:
     def fit(self, data: LabeledData) -> StandardScalerModel:
         """Find mean and standard deviation of each feature, in two rounds.
 
-        Raises ArgumentError for what is no LabeledData, has no rows, or holds NaN or infinity.
+        Raises ArgumentError for what is no LabeledData, has no rows, holds NaN or infinity, or is
+        too large to square.
         """
         check_rows(data)
         rough, _ = _mean_and_spread(data, np.zeros(data.features))
         mean, spread = _mean_and_spread(data, rough)
+        if not np.isfinite(spread).all():
+            raise ArgumentError(
+                f"the squares of feature {np.isfinite(spread).argmin() + 1} overflow: scale it down"
+            )
         deviations = np.sqrt(spread / max(data.count() - 1, 1))
         return StandardScalerModel(mean, deviations, self.withMean, self.withStd)
 
@@ -124,4 +130,5 @@ def _mean_and_spread(data: LabeledData, m: Vector) -> tuple[Vector, Vector]:
     """The columns' means and sums of squares around them, from sums around `m`."""
     [(_, sums)] = data.dataset.round(SumsAroundRound(), state={"m": m})
     rows, d, squares = sums[0], sums[1 : 1 + len(m)], sums[1 + len(m) :]
-    return m + d / rows, np.maximum(squares - d * d / rows, 0.0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return m + d / rows, np.maximum(squares - d * d / rows, 0.0)

@@ -87,6 +87,10 @@ def test_what_does_not_fit():
         StandardScaler().fit(labeled_data((np.zeros((0, 0)), [])))
     with pytest.raises(ArgumentError, match=r"data must be LabeledData, .* but is ndarray"):
         StandardScaler().fit(np.ones((2, 2)))
+    for large in ([1e200, -1e200], [1e308, 1e308], [1e308, -1e308]):
+        rows = np.column_stack([[1.0, 2.0], large])
+        with pytest.raises(ArgumentError, match="the squares of feature 2 overflow: scale it down"):
+            StandardScaler().fit(labeled_data((rows, np.zeros(2))))
     model = StandardScaler().fit(load_libsvm(DIABETES, cluster=FakeCluster()))
     with pytest.raises(ArgumentError, match="the rows have 1 features, but the scaler was fitted"):
         model.transform([[1.0]])
