@@ -6,7 +6,7 @@ process of plain numpy takes for the same descent, over the same rows.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ import minimr as mr
 from ml.delays import Delays
 from ml.descent import Descent, OnStep, Trace
 from ml.errors import Diverged
-from ml.labeled_data import LabeledData
+from ml.labeled_data import CollectRound, LabeledData
 from ml.models import Model
 from ml.problem import Problem
 from ml.training import Trained, train
@@ -32,13 +32,6 @@ class Compared:
     seconds: float
     distance: float
     """The largest difference of a parameter from that of the same descent in one process."""
-
-
-class RowsRound(mr.Job):
-    """Brings the rows of all partitions here."""
-
-    def map_block(self, block: mr.Block) -> Iterator[tuple[int, dict[str, Vector]]]:
-        yield self.partition_index, {"X": block["X"], "y": block["y"]}
 
 
 def compare(
@@ -71,7 +64,7 @@ def alone(
     The seconds do not count how the rows came here: a program of its own would have read them.
     """
     problem = replace(problem, delays=Delays())
-    blocks = [mr.Block(columns) for _, columns in data.dataset.round(RowsRound())]
+    blocks = [mr.Block(columns) for _, columns in data.dataset.round(CollectRound())]
     descent = Descent(problem, start, on_step)
     while not descent.ended:
         total = np.zeros(problem.size + 2)
