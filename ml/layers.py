@@ -22,14 +22,12 @@ class Activation:
 
     of: Callable[[Matrix], Matrix]
     slope: Callable[[Matrix], Matrix]
-    gain: float
-    """Glorot and Bengio's bound for uniform start weights, squared, times in + out."""
 
 
 ACTIVATIONS = {
-    "tanh": Activation(np.tanh, lambda out: 1.0 - out * out, 6.0),
+    "tanh": Activation(np.tanh, lambda out: 1.0 - out * out),
     "relu": Activation(
-        lambda sums: np.maximum(sums, 0.0), lambda out: (out > 0).astype(np.float64), 6.0
+        lambda sums: np.maximum(sums, 0.0), lambda out: (out > 0).astype(np.float64)
     ),
 }
 

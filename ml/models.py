@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from numbers import Integral
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -185,8 +185,6 @@ class MultilayerPerceptron:
     """For the softmax loss alone."""
     loss_parameter: float | None = None
 
-    intercept: ClassVar[bool] = True
-
     def __post_init__(self) -> None:
         _check(self)
         object.__setattr__(self, "hidden", _layer_sizes(self.hidden))
@@ -213,10 +211,9 @@ class MultilayerPerceptron:
     def start(self, features: int, seed: int) -> Vector:
         """Uniform weights within Glorot and Bengio's (2010) bound, offsets zero."""
         generator = np.random.default_rng(seed)
-        gain = ACTIVATIONS[self.activation].gain
         layers = []
         for into, out in self.shapes(features):
-            bound = np.sqrt(gain / (into + out))
+            bound = np.sqrt(6.0 / (into + out))
             layers += [generator.uniform(-bound, bound, into * out), np.zeros(out)]
         return np.concatenate(layers)
 
