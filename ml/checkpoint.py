@@ -32,7 +32,7 @@ from ml.gradient import GradientRound
 from ml.labeled_data import LabeledData
 from ml.model_file import read_model, write_model
 from ml.problem import Problem
-from ml.strategies.sync import round_bytes
+from ml.strategies.sync import one_round, round_bytes
 from ml.vectors import Vector
 
 FORMAT = "minimr checkpoint"
@@ -70,9 +70,7 @@ class Checkpointed:
         descent = self._begin(problem, start, on_step, training)
         job = GradientRound(problem=problem.options())
         while not descent.ended:
-            state = {"parameters": descent.parameters, "iteration": descent.iteration}
-            [(_, sums)] = data.dataset.round(job, state=state)
-            descent.take(sums)
+            one_round(descent, job, data)
             if descent.ended or (descent.iteration - 1) % self.every == 0:
                 self._save(descent, training)
         trace = descent.trace()

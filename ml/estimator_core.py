@@ -28,6 +28,7 @@ from ml.problem import Problem
 from ml.schedules import Schedule
 from ml.scikit import not_fitted
 from ml.strategies import Strategy
+from ml.strategies.sync import one_round
 from ml.training import Trained, train
 from ml.vectors import Matrix, Vector
 
@@ -163,9 +164,7 @@ class StepByStep:
             descent = Descent(problem, start, on_step)
         else:
             descent = Descent.resumed(problem, self.saved, on_step)
-        state = {"parameters": descent.parameters, "iteration": descent.iteration}
-        [(_, sums)] = data.dataset.round(GradientRound(problem=problem.options()), state=state)
-        descent.take(sums)
+        one_round(descent, GradientRound(problem=problem.options()), data)
         self.saved = descent.saved() | {"ended": False}
         return descent.trace()
 

@@ -17,8 +17,9 @@ def sync(
     problem: Problem, data: LabeledData, start: Vector, on_step: OnStep | None = None
 ) -> Trace:
     """Descend from `start` (size,), one round per step, and one for the last loss."""
-    descent = Descent(problem, start, on_step)
-    run(descent, data)
+    descent, job = Descent(problem, start, on_step), GradientRound(problem=problem.options())
+    while not descent.ended:
+        one_round(descent, job, data)
     trace = descent.trace()
     trace.sent_bytes = (descent.iteration - 1) * round_bytes(problem, data)
     return trace
@@ -30,10 +31,8 @@ def round_bytes(problem: Problem, data: LabeledData) -> int:
     return 8 * (numbers + data.dataset.partitions * (problem.size + 2))
 
 
-def run(descent: Descent, data: LabeledData) -> None:
-    """Carry a descent to its end, one that begins or one that was resumed."""
-    job = GradientRound(problem=descent.problem.options())
-    while not descent.ended:
-        state = {"parameters": descent.parameters, "iteration": descent.iteration}
-        [(_, sums)] = data.dataset.round(job, state=state)
-        descent.take(sums)
+def one_round(descent: Descent, job: GradientRound, data: LabeledData) -> None:
+    """One round, and what the descent makes of its sums."""
+    state = {"parameters": descent.parameters, "iteration": descent.iteration}
+    [(_, sums)] = data.dataset.round(job, state=state)
+    descent.take(sums)
