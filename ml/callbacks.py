@@ -24,10 +24,10 @@ from ml.arguments import number, whole_number
 from ml.checks import check_labels, check_rows
 from ml.descent import OnStep
 from ml.errors import ArgumentError
-from ml.gradient import GradientRound
+from ml.gradient import losses_at
 from ml.labeled_data import LabeledData
 from ml.models import Model
-from ml.problem import Problem, mean_of
+from ml.problem import Problem
 from ml.training import Trained
 from ml.vectors import Vector
 
@@ -67,8 +67,7 @@ class EarlyStopping:
         self.tolerance = number("tolerance", tolerance, lambda v: v >= 0, ">= 0")
         check_rows(held_out)
         check_labels(model, held_out)
-        self._model, self._held_out = model, held_out
-        self._round = GradientRound(problem=Problem(model, held_out.features).options())
+        self._problem, self._held_out = Problem(model, held_out.features), held_out
         self.losses: list[float] = []
         self.best_loss = inf
         self.best_iteration = 0
@@ -125,14 +124,13 @@ class EarlyStopping:
 
     def _loss_of(self, parameters: Vector) -> float:
         """The mean loss over the held-out rows; one round."""
-        wide = self._held_out.features
-        if self._model.size(wide) > len(parameters):
+        if self._problem.size > len(parameters):
             raise ArgumentError(
-                f"held_out has {wide} features, more than the rows that the model is trained on"
+                f"held_out has {self._problem.features} features, more than the rows that the "
+                "model is trained on"
             )
-        state = {"parameters": parameters, "iteration": 1}
-        [(_, sums)] = self._held_out.dataset.round(self._round, state=state)
-        return mean_of(sums)[1]
+        [loss] = losses_at(self._problem, self._held_out, parameters)
+        return loss
 
 
 class AllOf:
