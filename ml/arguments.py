@@ -25,11 +25,11 @@ def number(name: str, value: object, allowed: Callable[[float], bool], allowed_t
     raise ArgumentError(f"must be a number {allowed_text}, but is {value!r}", name)
 
 
-def whole_number(name: str, value: object) -> int:
-    """Return `value` as an int, or raise ArgumentError unless it is a whole number >= 0."""
-    if isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 0:
+def whole_number(name: str, value: object, least: int = 0) -> int:
+    """Return `value` as an int, or raise ArgumentError unless it is a whole number >= `least`."""
+    if isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least:
         return int(value)
-    raise ArgumentError(f"must be a whole number >= 0, but is {value!r}", name)
+    raise ArgumentError(f"must be a whole number >= {least}, but is {value!r}", name)
 
 
 def choice(name: str, value: object, choices: Sequence[Choice]) -> Choice:

@@ -62,8 +62,8 @@ class EarlyStopping:
         Every loss is one round over `held_out`. Raises ArgumentError for rows or labels that the
         model cannot be measured on, and for numbers out of range.
         """
-        self.patience = _at_least_one("patience", patience)
-        self.every = _at_least_one("every", every)
+        self.patience = whole_number("patience", patience, 1)
+        self.every = whole_number("every", every, 1)
         self.tolerance = number("tolerance", tolerance, lambda v: v >= 0, ">= 0")
         check_rows(held_out)
         check_labels(model, held_out)
@@ -173,9 +173,3 @@ def progress(write: Callable[[str], object] | None = None) -> OnStep:
 
 def _to_stderr(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
-
-
-def _at_least_one(name: str, value: object) -> int:
-    if (found := whole_number(name, value)) < 1:
-        raise ArgumentError(f"{name} must be a whole number >= 1, but is 0")
-    return found

@@ -27,7 +27,6 @@ import minimr as mr
 from ml.arguments import whole_number
 from ml.callbacks import Remembers
 from ml.descent import Descent, OnStep, Trace
-from ml.errors import ArgumentError
 from ml.gradient import GradientRound
 from ml.labeled_data import LabeledData
 from ml.model_file import read_model, write_model
@@ -47,9 +46,7 @@ class ChecksumRound(mr.Job):
 
 def checkpointed(path: str | os.PathLike[str], every: int = 10) -> "Checkpointed":
     """The strategy "sync", with its state in the file `path` after every `every` steps."""
-    if whole_number("every", every) < 1:
-        raise ArgumentError("every must be a whole number >= 1, but is 0")
-    return Checkpointed(Path(path), every)
+    return Checkpointed(Path(path), whole_number("every", every, 1))
 
 
 @dataclass(frozen=True)

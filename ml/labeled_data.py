@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 import minimr as mr
-from ml.arguments import number, refuse_sparse
+from ml.arguments import number, refuse_sparse, whole_number
 from ml.errors import ArgumentError
 from ml.vectors import Matrix, Vector
 
@@ -252,11 +252,10 @@ _file_numbers = count()
 def _load(
     path: str | os.PathLike[str], data_format: str, partitions: int, cluster: "mr.Cluster | None"
 ) -> "LabeledData":
-    if isinstance(partitions, bool) or not isinstance(partitions, int) or partitions < 1:
-        raise ArgumentError(f"partitions must be a whole number >= 1, but is {partitions!r}")
+    cut = whole_number("partitions", partitions, 1)
     if cluster is None:
         cluster = mr.default_cluster()
-    data = LabeledData(cluster.load(os.fspath(path), format=data_format, partitions=partitions))
+    data = LabeledData(cluster.load(os.fspath(path), format=data_format, partitions=cut))
     if data_format != "libsvm":
         _check_as_wide(path, data)
     return data

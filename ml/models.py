@@ -280,8 +280,7 @@ def model_from(options: dict[str, Any]) -> Model:
 
 def _check(model: Linear | MultilayerPerceptron) -> None:
     find_loss(model.loss, model.loss_parameter)
-    if whole_number("classes", model.classes) < 2:
-        raise ArgumentError(f"must be a whole number >= 2, but is {model.classes}", "classes")
+    whole_number("classes", model.classes, 2)
 
 
 def _layer_sizes(hidden: object) -> tuple[int, ...]:

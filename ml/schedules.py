@@ -14,7 +14,6 @@ import math
 from dataclasses import dataclass
 
 from ml.arguments import choice, number, whole_number
-from ml.errors import ArgumentError
 
 KINDS = ("mllib", "constant", "inverse", "adaptive")
 SLOWER = 5.0  # scikit-learn's divisor
@@ -36,8 +35,7 @@ class Schedule:
         number("step", self.step, lambda v: v > 0, "> 0")
         number("power", self.power, lambda v: v >= 0, ">= 0")
         number("tolerance", self.tolerance, lambda v: v >= 0, ">= 0")
-        if whole_number("patience", self.patience) < 1:
-            raise ArgumentError("patience must be a whole number >= 1, but is 0")
+        whole_number("patience", self.patience, 1)
 
 
 @dataclass
