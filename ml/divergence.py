@@ -44,7 +44,7 @@ from ml.delays import Delays
 from ml.descent import NotFinite, RanAway, Trace
 from ml.gradient import losses_at
 from ml.labeled_data import LabeledData
-from ml.models import Linear
+from ml.models import Linear, Model
 from ml.problem import Problem
 from ml.strategies import Strain
 from ml.vectors import Matrix, Vector
@@ -135,9 +135,10 @@ def advice(failure: NotFinite, problem: Problem, data: LabeledData, strain: Stra
     curvature = curvature_of(data, problem.model.intercept)
     if not isfinite(curvature.largest):
         return f"{happened} The squares of the features overflow; scale the features down."
-    bound, sure = _loss_curvature(problem, data)
+    bound, sure = bend(problem.model, data)
     rows = steepest(data, problem.model.intercept) if strain.apart else curvature.largest
-    safe_step = problem.optimizer.stable_step(rows * bound + _l2_of(problem), strain.staleness)
+    bent = rows * bound + float(np.max(problem.penalty.l2, initial=0.0))
+    safe_step = problem.optimizer.stable_step(bent, strain.staleness)
     if step > safe_step:
         exact = curvature.exact and bound == 1.0 and not strain.apart
         return (
@@ -164,16 +165,15 @@ def _name_of(strain: Strain, exact: bool, sure: bool) -> str:
     return "The largest safe step" if exact else "A step that is surely safe"
 
 
-def _loss_curvature(problem: Problem, data: LabeledData) -> tuple[float, bool]:
-    """The bound of the loss's second derivative, and whether it holds everywhere."""
-    bound = problem.model.objective.curvature
+def bend(model: Model, data: LabeledData) -> tuple[float, bool]:
+    """The bound of the loss's second derivative in a score, and whether it holds everywhere.
+
+    That of the Poisson loss, the largest label, holds near the solution.
+    """
+    bound = model.objective.curvature
     if isfinite(bound):
         return bound, True
     return max(data.summary().label_max, 1.0), False
-
-
-def _l2_of(problem: Problem) -> float:
-    return float(np.max(problem.penalty.l2, initial=0.0))
 
 
 @dataclass(frozen=True)

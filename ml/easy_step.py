@@ -1,9 +1,9 @@
 """A step for those who name none: half of the largest that cannot diverge (divergence.py).
 
-For a convex loss that is the step of the textbooks, 1 / L with L the largest curvature, and every
-step with it lowers the loss. It costs one round, and one more where a strategy steps along the rows
-of single members, each of which must bear it. Where there is no bound to go by, as for AdaGrad
-and Adam, whose steps do not grow with the gradient, it is theirs that is usual.
+Of plain descent on a convex loss that is the step of the textbooks, 1 / L with L the largest
+curvature, and every step with it lowers the loss. It costs one round, and one more where a strategy
+steps along the rows of single members, each of which must bear it. Where there is no bound to go
+by, as for AdaGrad and Adam, whose steps do not grow with the gradient, it is theirs that is usual.
 """
 
 from math import isfinite
@@ -11,7 +11,7 @@ from math import isfinite
 import numpy as np
 
 from ml.checks import check_rows
-from ml.divergence import curvature_of, steepest
+from ml.divergence import bend, curvature_of, steepest
 from ml.errors import ArgumentError
 from ml.labeled_data import LabeledData
 from ml.models import Linear, Model
@@ -40,18 +40,9 @@ def easy_step(
     strained = strain(strategy, data.dataset.members_max)
     whole = curvature_of(data, model.intercept).largest
     rows = steepest(data, model.intercept) if strained.apart and isfinite(whole) else whole
-    curvature = rows * _bend(model, data) + float(np.max(penalty.l2))
+    # The hinge and the quantile loss have corners, no bend: 1 is right in the order of magnitude.
+    curvature = rows * (bend(model, data)[0] or 1.0) + float(np.max(penalty.l2))
     stable = optimizer.stable_step(curvature, strained.staleness)
     if stable == 0.0:
         raise ArgumentError("the squares of the features overflow; scale the features down")
     return stable / 2 if isfinite(stable) else USUAL_STEP
-
-
-def _bend(model: Linear, data: LabeledData) -> float:
-    """How strongly the loss bends in the score, at most.
-
-    The hinge and the quantile loss have corners instead; 1 is right in the order of magnitude. The
-    Poisson loss bends by the mean count, near the solution at most by the largest.
-    """
-    curvature = model.objective.curvature
-    return curvature or 1.0 if isfinite(curvature) else max(data.summary().label_max, 1.0)
