@@ -47,7 +47,7 @@ from ml.labeled_data import LabeledData
 from ml.models import Linear, Model
 from ml.problem import Problem
 from ml.strategies import Strain
-from ml.vectors import Matrix, Vector
+from ml.vectors import Matrix, Vector, widened
 
 # Wider data gets the trace of H, which is an upper bound of lambda_max and costs one vector.
 FULL_MATRIX_COLUMNS = 256
@@ -100,8 +100,7 @@ class SecondMomentRound(mr.Job):
 
 def second_moments(X: Matrix, columns: int, intercept: bool, full: bool) -> Matrix:
     """X'X of rows (n, k <= columns) widened to `columns`, then to a last column of ones."""
-    wide = np.zeros((len(X), columns + intercept))
-    wide[:, : X.shape[1]] = X
+    wide = widened(X, columns + intercept)
     if intercept:
         wide[:, -1] = 1.0
     with np.errstate(over="ignore", invalid="ignore"):

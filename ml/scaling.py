@@ -26,7 +26,7 @@ from ml.checks import check_rows
 from ml.errors import ArgumentError
 from ml.labeled_data import LabeledData
 from ml.prediction import as_rows
-from ml.vectors import Matrix, Vector
+from ml.vectors import Matrix, Vector, widened
 
 
 class SumsAroundRound(mr.Job):
@@ -57,9 +57,7 @@ class ScaleJob(mr.Job):
 
 def scale(X: Matrix, shifts: Vector, factors: Vector) -> Matrix:
     """(x - shift) * factor of rows (n, k <= d), widened to (n, d)."""
-    wide = np.zeros((len(X), len(shifts)))
-    wide[:, : X.shape[1]] = X
-    scaled: Matrix = (wide - shifts) * factors
+    scaled: Matrix = (widened(X, len(shifts)) - shifts) * factors
     return scaled
 
 
