@@ -10,8 +10,8 @@ gradient of its own weights, which nobody else needs:
 The data is kept by rows, so before the first step the members send each other columns, once.
 """
 
-import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,8 @@ from ml.labeled_data import LabeledData
 from ml.models import Linear
 from ml.problem import Problem, problem_from
 from ml.strategies.gang import Blocks, Checkpoints, refuse, run_gang, told
-from ml.vectors import Matrix, Vector
+from ml.strategies.share import Share, exchanged, share_of
+from ml.vectors import Matrix, Vector, widened
 
 
 class ColumnsGang(mr.Job):
@@ -37,8 +38,9 @@ class ColumnsGang(mr.Job):
     def gang(self, blocks: Blocks, members: mr.Members) -> Iterator[tuple[int, dict[str, Any]]]:
         problem = problem_from(self.problem)
         checkpoints = Checkpoints(members)
-        mine = columns_of(problem.features, members.size, members.rank)
-        rows = exchange(blocks, members, problem.features, self.state["partitions"])
+        columns = partial(_columns, size=members.size, features=problem.features)
+        rows = exchanged(blocks, members, self.state["partitions"], columns)
+        mine = share_of(problem.features, members.size, members.rank)
         part = Part(problem, mine, members.rank == members.size - 1, self.state["start"])
         if checkpoints.resumed is not None:
             part.resume(checkpoints.resumed)
@@ -50,63 +52,28 @@ class ColumnsGang(mr.Job):
             part.step(batches, total[:-1], float(total[-1]))
             members.note(what="step", loss=part.losses[-1:])
             checkpoints.offer(part.iteration, part.saved())
-        yield members.rank, {"keys": part.keys, **part.saved(), **part.told(members)}
+        found = {"keys": part.keys, **part.saved(), "seconds": part.seconds}
+        yield members.rank, {**found, "sent_bytes": members.sent.total_bytes}
 
 
-def columns_of(features: int, size: int, rank: int) -> slice:
-    """The columns of a member: neighbours, as even as possible."""
-    return slice(rank * features // size, (rank + 1) * features // size)
+def _columns(block: mr.Block, rank: int, size: int, features: int) -> list[Matrix]:
+    """A member's columns of X and all labels; columns that a narrow partition lacks are zeros."""
+    mine = share_of(features, size, rank)
+    return [widened(block["X"][:, mine], mine.stop - mine.start), block["y"]]
 
 
-def exchange(blocks: Blocks, members: mr.Members, features: int, partitions: int) -> list[mr.Block]:
-    """This member's columns of all partitions, and all labels, in the order of the partitions."""
-    rank, size = members.rank, members.size
-    for to in range(size):
-        if to != rank:
-            for _, block in blocks:
-                members.send(to, "columns", [_wide(block["X"], features, to, size), block["y"]])
-    found: list[mr.Block] = []
-    for source in range(size):
-        if source == rank:
-            own = [[_wide(block["X"], features, rank, size), block["y"]] for _, block in blocks]
-        else:
-            count = (source + 1) * partitions // size - source * partitions // size
-            own = [members.receive(source, "columns") for _ in range(count)]
-        found += [mr.Block({"X": X, "y": y}) for X, y in own]
-    return found
-
-
-def _wide(X: Matrix, features: int, rank: int, size: int) -> Matrix:
-    """A member's columns of X; those that a narrow partition lacks are zeros."""
-    columns = columns_of(features, size, rank)
-    part = X[:, columns]
-    whole = np.zeros((len(X), columns.stop - columns.start))
-    whole[:, : part.shape[1]] = part
-    return whole
-
-
-class Part:
-    """The weights of some columns, and of the constant terms if `has_intercept`.
-
-    `keys` says where they stand in the parameters.
-    """
+class Part(Share):
+    """The weights of some columns, and, as the `last` part, the constant terms."""
 
     def __init__(self, problem: Problem, columns: slice, last: bool, start: Vector) -> None:
         model = problem.model
         assert isinstance(model, Linear), "whoever starts the gang has looked"
-        self._problem, self._loss = problem, model.objective
-        self._outputs, self._has_intercept = model.outputs, model.intercept and last
+        self._loss, self._outputs = model.objective, model.outputs
+        self._has_intercept = model.intercept and last
         width = problem.features + model.intercept
         stop = columns.stop + self._has_intercept
         places = np.arange(model.outputs * width).reshape(model.outputs, width)
-        self.keys = places[:, columns.start : stop].ravel()
-        self.weights = start[self.keys]
-        self.memory = problem.memory()[:, self.keys]
-        self._pace = problem.pace()
-        self.losses: list[float] = []
-        self.seconds: list[float] = []
-        self._began = time.perf_counter()
-        self.iteration, self.updates = 1, 0
+        super().__init__(problem, places[:, columns.start : stop].ravel(), start)
 
     def batch(self, index: int, block: mr.Block) -> mr.Block:
         """The rows of this step's mini-batch: the same ones at every member."""
@@ -115,21 +82,17 @@ class Part:
     @np.errstate(over="ignore", invalid="ignore")  # whoever gets the trace looks
     def scores(self, block: mr.Block) -> Matrix:
         """These columns' part of the scores: (n, outputs)."""
-        rows = self.weights.reshape(self._outputs, -1)
+        rows = self.parameters.reshape(self._outputs, -1)
         X = block["X"]
         scores: Matrix = X @ rows[:, : X.shape[1]].T
         if self._has_intercept:
             scores += rows[:, -1]
         return scores
 
-    def penalty_value(self) -> float:
-        """These weights' part of the penalty."""
-        return self._problem.penalty_value(self.weights, self.keys)
-
     @np.errstate(over="ignore", invalid="ignore")
     def step(self, batches: list[mr.Block], scores: Vector, penalty: float) -> None:
         """One iteration from everybody's scores, those of the batches one after the other."""
-        gradient = np.zeros((self._outputs, len(self.weights) // self._outputs))
+        gradient = np.zeros((self._outputs, len(self.parameters) // self._outputs))
         value, place = 0.0, 0
         for block in batches:
             end = place + len(block) * self._outputs
@@ -138,11 +101,7 @@ class Part:
             value += self._add(gradient, block, whole)
         rows = place // self._outputs
         if rows > 0:
-            self.losses.append(value / rows + penalty)
-            self.seconds.append(time.perf_counter() - self._began)
-            self._pace.saw(self.losses[-1])
-            if self.iteration <= self._problem.iterations:
-                self._move(gradient.ravel() / rows)
+            self.take(value / rows + penalty, gradient.ravel() / rows)
         self.iteration += 1
 
     def _add(self, gradient: Matrix, block: mr.Block, scores: Matrix) -> float:
@@ -154,32 +113,6 @@ class Part:
         if self._has_intercept:
             gradient[:, -1] += columns.sum(axis=0)
         return value
-
-    def _move(self, gradient: Vector) -> None:
-        self.updates += 1
-        eta = self._pace.eta(self.iteration)
-        self.weights, self.memory = self._problem.update(
-            self.weights, gradient, self.memory, eta, self.updates, self.keys
-        )
-
-    def saved(self) -> dict[str, Any]:
-        """All that `resume` needs."""
-        return {name: getattr(self, name) for name in KEPT}
-
-    def told(self, members: mr.Members) -> dict[str, Any]:
-        """When the losses were known, and what was sent."""
-        return {"seconds": self.seconds, "sent_bytes": members.sent.total_bytes}
-
-    def resume(self, saved: dict[str, Any]) -> None:
-        """Go on from what `saved` gave."""
-        for name in KEPT:
-            setattr(self, name, saved[name])
-        self.losses = list(saved["losses"])
-        for loss in self.losses:
-            self._pace.saw(loss)
-
-
-KEPT = ("weights", "memory", "losses", "iteration", "updates")
 
 
 def model_parallel(
@@ -200,6 +133,6 @@ def model_parallel(
     parts = run_gang(data, ColumnsGang(problem=problem.options()), state)
     parameters = np.zeros(problem.size)
     for part in parts:
-        parameters[part["keys"]] = part["weights"]
+        parameters[part["keys"]] = part["parameters"]
     trace = Trace(parameters, list(parts[0]["losses"]), parts[0]["updates"])
     return told(trace, parts)

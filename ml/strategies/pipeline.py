@@ -15,8 +15,8 @@ full batch. Only the first stage needs the rows, and only the last the labels; t
 once.
 """
 
-import time
 from collections.abc import Iterator
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -29,7 +29,8 @@ from ml.labeled_data import LabeledData
 from ml.models import MultilayerPerceptron
 from ml.problem import Problem, problem_from
 from ml.strategies.gang import Blocks, Checkpoints, refuse, run_gang, told
-from ml.vectors import Matrix, Vector
+from ml.strategies.share import Share, exchanged, share_of
+from ml.vectors import Matrix, Vector, widened
 
 MICRO_BATCHES = 8
 """Into how many pieces the rows of a step are cut."""
@@ -38,7 +39,7 @@ MICRO_BATCHES = 8
 class PipelineGang(mr.Job):
     """One stage. State: {"start": (size,), "partitions": P}.
 
-    Yields where its parameters begin, what they are, and, in the last stage, the loss history.
+    Yields its parameters and the loss history.
     """
 
     problem: dict[str, Any]
@@ -46,61 +47,37 @@ class PipelineGang(mr.Job):
     def gang(self, blocks: Blocks, members: mr.Members) -> Iterator[tuple[int, dict[str, Any]]]:
         problem = problem_from(self.problem)
         checkpoints = Checkpoints(members)
-        rows = gather_ends(blocks, members, self.state["partitions"])
+        ends = partial(_at_the_ends, size=members.size)
+        rows = exchanged(blocks, members, self.state["partitions"], ends)
         stage = Stage(problem, members, self.state["start"])
         if checkpoints.resumed is not None:
             stage.resume(checkpoints.resumed)
         while stage.iteration <= problem.iterations + 1:
             stage.step(rows)
             checkpoints.offer(stage.iteration, stage.saved())
-        yield members.rank, {"first_key": stage.keys.start, **stage.saved(), **stage.told()}
+        found = {**stage.saved(), "seconds": stage.seconds}
+        yield members.rank, {**found, "sent_bytes": members.sent.total_bytes}
 
 
-def gather_ends(blocks: Blocks, members: mr.Members, partitions: int) -> list[mr.Block]:
-    """All rows at the first member and all labels at the last, by partition.
-
-    Everybody gets blocks of the right length, so that all draw the same mini-batches.
-    """
-    rank, last = members.rank, members.size - 1
-    for to in range(members.size):
-        for _, block in blocks:
-            if to != rank:
-                empty = np.zeros((len(block), 0))
-                X = block["X"] if to == 0 else empty
-                members.send(to, "rows", [X, block["y"] if to == last else np.zeros(len(block))])
-    found: list[mr.Block] = []
-    for source in range(members.size):
-        if source == rank:
-            found += [block for _, block in blocks]
-            continue
-        count = (source + 1) * partitions // members.size - source * partitions // members.size
-        for _ in range(count):
-            X, y = members.receive(source, "rows")
-            found.append(mr.Block({"X": X, "y": y}))
-    return found
+def _at_the_ends(block: mr.Block, rank: int, size: int) -> list[Matrix]:
+    """Rows for the first member, labels for the last. To the others what has as many rows: so all
+    draw the same mini-batches."""
+    X = block["X"] if rank == 0 else np.zeros((len(block), 0))
+    return [X, block["y"] if rank == size - 1 else np.zeros(len(block))]
 
 
-class Stage:
+class Stage(Share):
     """A member's layers: their parameters, which are the range `keys` of all, and its place."""
 
     def __init__(self, problem: Problem, members: mr.Members, start: Vector) -> None:
         model = problem.model
         assert isinstance(model, MultilayerPerceptron), "whoever starts the gang has looked"
         network = model.layers(problem.features)
-        depth = len(network.shapes)
-        begin, end = (each * depth // members.size for each in (members.rank, members.rank + 1))
-        self._layers = network.stage(begin, end)
-        first = network.stage(0, begin).size
-        self.keys = slice(first, first + self._layers.size)
-        self._problem, self._members = problem, members
-        self._loss = model.objective
-        self.parameters = start[self.keys]
-        self.memory = problem.memory()[:, self.keys]
-        self._pace = problem.pace()
-        self.losses: list[float] = []
-        self.seconds: list[float] = []
-        self._began = time.perf_counter()
-        self.iteration, self.updates = 1, 0
+        mine = share_of(len(network.shapes), members.size, members.rank)
+        self._layers = network.stage(mine.start, mine.stop)
+        self._members, self._loss = members, model.objective
+        first = network.stage(0, mine.start).size
+        super().__init__(problem, slice(first, first + self._layers.size), start)
 
     @np.errstate(over="ignore", invalid="ignore")  # whoever gets the trace looks
     def step(self, partitions: list[mr.Block]) -> None:
@@ -113,9 +90,10 @@ class Stage:
             value += loss
             gradient += part
         rows = sum(len(y) for _, y in pieces)
-        self._note(value, rows)
-        if rows > 0 and self.iteration <= self._problem.iterations:
-            self._move(gradient / rows)
+        value, penalty = self._shared(value)
+        if rows > 0:
+            self.take(value / rows + penalty, gradient / rows)
+            self._members.note(what="step", loss=self.losses[-1])
         self.iteration += 1
 
     def _micro_batches(self, partitions: list[mr.Block]) -> list[tuple[Matrix, Vector]]:
@@ -123,8 +101,11 @@ class Stage:
             self._problem.batches.of(block, self.iteration, index)
             for index, block in enumerate(partitions)
         ]
-        width = max(block["X"].shape[1] for block in batches)
-        X = np.concatenate([_widened(block["X"], width) for block in batches])
+        parts = [block["X"] for block in batches]
+        width = max(part.shape[1] for part in parts)
+        X = np.concatenate(
+            [part if part.shape[1] == width else widened(part, width) for part in parts]
+        )
         y = np.concatenate([block["y"] for block in batches])
         cuts = [each * len(y) // MICRO_BATCHES for each in range(MICRO_BATCHES + 1)]
         return [(X[a:b], y[a:b]) for a, b in pairwise(cuts) if a < b]
@@ -152,53 +133,10 @@ class Stage:
             members.send(members.rank - 1, "backward", back)
         return value, gradient
 
-    def _note(self, value: float, rows: int) -> None:
-        """Everybody tells the last stage its part of the penalty; that one tells what it cost."""
-        members, last = self._members, self._members.size - 1
-        share = self._problem.penalty_value(self.parameters, self.keys)
-        message = [value, share]
-        found = mr.all_gather(members, message)
-        if rows > 0:
-            penalty = sum(each[1] for each in found)
-            self.losses.append(found[last][0] / rows + penalty)
-            self.seconds.append(time.perf_counter() - self._began)
-            self._pace.saw(self.losses[-1])
-            members.note(what="step", loss=self.losses[-1])
-
-    def _move(self, gradient: Vector) -> None:
-        self.updates += 1
-        eta = self._pace.eta(self.iteration)
-        self.parameters, self.memory = self._problem.update(
-            self.parameters, gradient, self.memory, eta, self.updates, self.keys
-        )
-
-    def saved(self) -> dict[str, Any]:
-        """All that `resume` needs."""
-        return {name: getattr(self, name) for name in KEPT}
-
-    def told(self) -> dict[str, Any]:
-        """When the losses were known, and what was sent."""
-        return {"seconds": self.seconds, "sent_bytes": self._members.sent.total_bytes}
-
-    def resume(self, saved: dict[str, Any]) -> None:
-        """Go on from what `saved` gave."""
-        for name in KEPT:
-            setattr(self, name, saved[name])
-        self.losses = list(saved["losses"])
-        for loss in self.losses:
-            self._pace.saw(loss)
-
-
-KEPT = ("parameters", "memory", "losses", "iteration", "updates")
-
-
-def _widened(X: Matrix, width: int) -> Matrix:
-    """X with columns of zeros at its end, (n, width)."""
-    if X.shape[1] == width:
-        return X
-    wide = np.zeros((len(X), width))
-    wide[:, : X.shape[1]] = X
-    return wide
+    def _shared(self, value: float) -> tuple[float, float]:
+        """The loss, as the last stage tells it, and the penalty, a part of which is in each."""
+        found = mr.all_gather(self._members, [value, self.penalty_value()])
+        return found[-1][0], sum(share for _, share in found)
 
 
 def pipeline(
