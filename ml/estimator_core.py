@@ -116,10 +116,7 @@ def refuse_labels(y: object) -> None:
 
 def descend(estimator: Estimator, model: Model, data: LabeledData) -> None:
     """A whole training; from where the last one ended if `warm_start`."""
-    start = None
-    if estimator.warm_start and hasattr(estimator, "trained_"):
-        check_same(estimator, model, data)
-        start = estimator.trained_.parameters
+    start = _last_end(estimator, model, data) if estimator.warm_start else None
     here = isinstance(data.dataset, LocalDataset)
     strategy = estimator.strategy or (alone if here else "sync")
     step = step_for(estimator, model, data)
@@ -129,12 +126,8 @@ def descend(estimator: Estimator, model: Model, data: LabeledData) -> None:
 
 def make_step(estimator: Estimator, model: Model, data: LabeledData) -> None:
     """One step more on this data, whatever came before it."""
-    steps = estimator._steps if hasattr(estimator, "_steps") else None
-    start = None
-    if hasattr(estimator, "trained_"):
-        check_same(estimator, model, data)
-        start = estimator.trained_.parameters
-    steps = steps or StepByStep(step_for(estimator, model, data))
+    start = _last_end(estimator, model, data)
+    steps = getattr(estimator, "_steps", None) or StepByStep(step_for(estimator, model, data))
     _keep(estimator, steps.go_on(estimator, model, data, start), steps)
 
 
@@ -201,14 +194,20 @@ def fitted(estimator: Estimator) -> Trained:
     return estimator.trained_
 
 
-def check_same(estimator: Estimator, model: Model, data: LabeledData) -> None:
-    """Raise ArgumentError where a training cannot go on from what the last one found."""
+def _last_end(estimator: Estimator, model: Model, data: LabeledData) -> Vector | None:
+    """The parameters that the last training found, if there was one.
+
+    Raises ArgumentError where another cannot go on from there.
+    """
+    if not hasattr(estimator, "trained_"):
+        return None
     check_width(data.features, estimator.n_features_in_, estimator)
     if estimator.trained_.model != model:
         raise ArgumentError(
             f"the last training was of {estimator.trained_.model}, this one is of {model}: it "
             "cannot go on from there; call fit without warm_start"
         )
+    return estimator.trained_.parameters
 
 
 def predicted(estimator: Estimator, X: Any, scores: bool = False) -> Vector:
