@@ -115,7 +115,7 @@ class Descent:
         """All that `resumed` needs: plain values and arrays, which later steps do not change."""
         kept = {name: getattr(self, name) for name in KEPT}
         kept["loss_history"] = list(self.loss_history)
-        return {**kept, "pace": [self.pace.eta_now, self.pace.best, self.pace.in_vain]}
+        return {**kept, "pace": self.pace.saved()}
 
     @classmethod
     def resumed(
@@ -127,7 +127,7 @@ class Descent:
             setattr(descent, name, saved[name])
         descent.loss_history = list(saved["loss_history"])
         descent.seconds = [0.0] * len(descent.loss_history)
-        descent.pace.eta_now, descent.pace.best, descent.pace.in_vain = saved["pace"]
+        descent.pace.resume(saved["pace"])
         return descent
 
     def _record(self, loss: float) -> None:

@@ -70,6 +70,14 @@ class Pace:
             self.eta_now /= SLOWER
             self.in_vain = 0
 
+    def saved(self) -> list[float]:
+        """All that `resume` needs."""
+        return [self.eta_now, self.best, self.in_vain]
+
+    def resume(self, saved: list[float]) -> None:
+        """Go on from what `saved` gave."""
+        self.eta_now, self.best, self.in_vain = saved[0], saved[1], int(saved[2])
+
 
 def start_pace(schedule: Schedule) -> Pace:
     """The pace of a descent that begins."""

@@ -149,7 +149,7 @@ def local(
             "'local' needs at least one step between two averages: use 'local:1'", "strategy"
         )
     job = LocalGang(problem=problem.options(), steps=steps)
-    members = run_gang(data, job, {"start": start})
-    found = members[0]
+    results = run_gang(data, job, {"start": start})
+    found = results[0]
     trace = Trace(found["parameters"], list(found["losses"]), int(found["updates"]))
-    return told(trace, members)
+    return told(trace, results)

@@ -110,18 +110,16 @@ class Steps:
         if memory is None:
             memory = {"vectors": self._problem.memory()[:, keys], "updates": 0}
         else:
-            pace.eta_now, pace.best, pace.in_vain = memory["pace"]
+            pace.resume(memory["pace"])
         mean, value, count = mean_of(np.concatenate([gradient, tail[:2]]))
-        updates = memory["updates"]
-        vectors = memory["vectors"]
+        updates, vectors = memory["updates"], memory["vectors"]
         if count > 0:
             updates += 1
             pace.saw(value + penalty)
             parameters, vectors = self._problem.update(
                 parameters, mean, vectors, pace.eta(step // self._together + 1), updates, keys
             )
-        kept = [pace.eta_now, pace.best, pace.in_vain]
-        return parameters, {"vectors": vectors, "updates": updates, "pace": kept}
+        return parameters, {"vectors": vectors, "updates": updates, "pace": pace.saved()}
 
 
 def ssp(
@@ -145,8 +143,8 @@ def ssp(
     refuse("async" if staleness is None else "ssp", problem, on_step, tolerance=False)
     job = ParameterServerGang(problem=problem.options())
     state = {"start": start, "staleness": staleness, "compress": compress}
-    members = run_gang(data, job, state, restart="one")
-    found = members[0]
+    results = run_gang(data, job, state, restart="one")
+    found = results[0]
     tails = [tail for tail in found["tails"] if tail[1] > 0]
     losses = [loss / rows + penalty for loss, rows, penalty in tails]
     last = losses_at(problem, data, found["parameters"])
@@ -159,7 +157,7 @@ def ssp(
         clocks[min(int(i / per_clock), len(clocks) - 1)] for i in range(len(losses))
     ]
     found["seconds"] += [clocks[-1]] * len(last)
-    return told(trace, members)
+    return told(trace, results)
 
 
 def asynchronous(
