@@ -1,14 +1,14 @@
-"""Checks of the arguments of `train`: each error names the argument, its range and the value."""
+"""Checks of arguments, those of `train` above all: each error names the argument and its range."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from numbers import Integral, Real
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ml.errors import ArgumentError
-from ml.vectors import Vector
+from ml.vectors import Matrix, Vector
 
 Choice = TypeVar("Choice")
 
@@ -39,6 +39,17 @@ def choice(name: str, value: object, choices: Sequence[Choice]) -> Choice:
             return allowed
     names = ", ".join(repr(allowed) for allowed in choices)
     raise ArgumentError(f"must be one of {names}, but is {value!r}", name)
+
+
+def number_pairs(name: str, value: Iterable[Any], meaning: str) -> Matrix:
+    """Return pairs of numbers (n, 2), or raise ArgumentError, which says their `meaning`."""
+    try:
+        both = np.asarray(value if isinstance(value, np.ndarray) else list(value), np.float64)
+    except (TypeError, ValueError):
+        both = np.ones(1)
+    if both.size and (both.ndim != 2 or both.shape[1] != 2):
+        raise ArgumentError(f"must be ({meaning}) pairs of numbers", name)
+    return both.reshape(-1, 2)
 
 
 def refuse_sparse(name: str, value: object) -> None:

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 import minimr as mr
+from ml.arguments import number_pairs
 from ml.checks import check_labels
 from ml.classification import ClassificationModel
 from ml.errors import ArgumentError
@@ -39,16 +40,8 @@ class MulticlassMetrics:
     """
 
     def __init__(self, predictionAndLabels: Iterable[Any]) -> None:
-        try:
-            given = predictionAndLabels
-            both = np.asarray(given if isinstance(given, np.ndarray) else list(given), np.float64)
-        except (TypeError, ValueError):
-            raise ArgumentError(
-                "predictionAndLabels must be (prediction, label) pairs of numbers"
-            ) from None
-        if both.size and (both.ndim != 2 or both.shape[1] != 2):
-            raise ArgumentError("predictionAndLabels must be (prediction, label) pairs")
-        classes, where = np.unique(both.reshape(-1, 2), return_inverse=True)
+        both = number_pairs("predictionAndLabels", predictionAndLabels, "prediction, label")
+        classes, where = np.unique(both, return_inverse=True)
         predicted, labels = where.reshape(-1, 2).T
         self._set(classes, count_pairs(labels, predicted, len(classes)))
 

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import minimr as mr
+from ml.arguments import number_pairs
 from ml.errors import ArgumentError
 from ml.models import model_from
 from ml.prediction import Predictor, check_width
@@ -89,10 +90,7 @@ class RegressionMetrics:
 
     def __init__(self, pairs: Iterable[Any], observations: Iterable[Any] | None = None) -> None:
         if observations is None:
-            both = _numbers("pairs", pairs)
-            if both.size and (both.ndim != 2 or both.shape[1] != 2):
-                raise ArgumentError("pairs must be (prediction, observation) pairs")
-            predictions, observed = both.reshape(-1, 2).T
+            predictions, observed = number_pairs("pairs", pairs, "prediction, observation").T
         else:
             predictions = _numbers("predictions", pairs)
             observed = _numbers("observations", observations)

@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 import minimr as mr
+from ml.arguments import number_pairs
 from ml.errors import ArgumentError
 from ml.labeled_data import LabeledData
 from ml.models import model_from
@@ -69,14 +70,7 @@ class BinaryClassificationMetrics:
     """
 
     def __init__(self, scoreAndLabels: Iterable[Any]) -> None:
-        try:
-            given = scoreAndLabels
-            both = np.asarray(given if isinstance(given, np.ndarray) else list(given), np.float64)
-        except (TypeError, ValueError):
-            raise ArgumentError("scoreAndLabels must be (score, label) pairs of numbers") from None
-        if both.size and (both.ndim != 2 or both.shape[1] != 2):
-            raise ArgumentError("scoreAndLabels must be (score, label) pairs")
-        scores, labels = both.reshape(-1, 2).T
+        scores, labels = number_pairs("scoreAndLabels", scoreAndLabels, "score, label").T
         self._set(_tally(scores, labels))
 
     @classmethod

@@ -90,8 +90,8 @@ def test_the_three_ways_to_give_pairs():
         (([], []), "nothing to measure"),
         (([1.0, 2.0],), "pairs must be"),
         (([(1.0, 2.0, 3.0)],), "pairs must be"),
-        (([(1.0,), (1.0, 2.0)],), "must be numbers"),
-        (([("a", 2.0)],), "must be numbers"),
+        (([(1.0,), (1.0, 2.0)],), "pairs of numbers"),
+        (([("a", 2.0)],), "pairs of numbers"),
         (([1.0], [1.0, 2.0]), r"one length, but their shapes are \(1,\) and \(2,\)"),
     ],
 )
