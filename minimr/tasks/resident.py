@@ -66,7 +66,10 @@ def store_block(path: Path, block: Block) -> int:
 
 def store_pairs(path: Path, pair_blocks: list[bytes]) -> int:
     """Write pair-blocks as a partition's file; return the file's size in bytes."""
-    return _store(path, {"pairs": pair_blocks})
+    with WholeFile(path, "partition") as file:
+        for part in codec.dump_parts({"pairs": pair_blocks}):
+            file.write(part)
+    return file.position
 
 
 def open_resident(path: str) -> Resident:
@@ -90,13 +93,6 @@ def open_resident(path: str) -> Resident:
 
 
 _open: OrderedDict[tuple[str, int, int, int], Resident] = OrderedDict()
-
-
-def _store(path: Path, value: dict[str, Any]) -> int:
-    with WholeFile(path, "partition") as file:
-        for part in codec.dump_parts(value):
-            file.write(part)
-    return file.position
 
 
 def _begin(file: WholeFile, block: Block) -> dict[str, int]:
