@@ -5,5 +5,6 @@ run again alone. A gang is the other kind of parallel program, as in MPI: K memb
 time, know each other by rank (0 to K-1), and send each other messages while they work.
 
 Read in this order: members (what a member can do), in_process (the same with threads), ring (all
-add up their arrays), parameter_server (one vector that all read and update), compression.
+add up their arrays), key_range and parameter_server (one vector that all read and update, a range
+at each member), compression.
 """
