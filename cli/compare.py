@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.address import address_option, refuse_own_workers
+from cli.address import refuse_own_workers
 from cli.charts import sparkline
 from cli.curves import Curve, Panel, draw
 from cli.fitting import refuse_nowhere
@@ -14,7 +14,7 @@ from cli.option_names import options_named
 from cli.output import print_json, print_lines, say, write_text
 from cli.progress import progress
 from cli.train import classes_of
-from cli.train_options import layer_sizes, svg_path
+from cli.train_options import COUNT, address_here, layer_sizes, svg_path
 from minimr.errors import UsageError
 from minimr.observe.sentences import size
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from ml.models import Model
 
 SPARKLINE_WIDTH = 24
-COUNT = click.IntRange(min=1)
 
 
 def _slow(_ctx: click.Context, _option: click.Parameter, text: str | None) -> Any:
@@ -77,7 +76,7 @@ def _slow(_ctx: click.Context, _option: click.Parameter, text: str | None) -> An
     help="Where to draw the losses.",
 )
 @click.option("--log", type=click.Path(path_type=Path), help="Write the event log of it all there.")
-@address_option("Use the cluster with this connection file, not workers of one's own.")
+@address_here
 @click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON.")
 @options_named(strategy="--strategies")
 def compare(
