@@ -13,7 +13,7 @@ from ml.models import Model, model_from
 from ml.problem import Problem
 
 
-class LabelRound(mr.Job):
+class DomainRound(mr.Job):
     """Counts the labels outside the domain of a model's loss: (count, one of them)."""
 
     model: dict[str, Any]
@@ -62,7 +62,7 @@ def check_labels(model: Model, data: LabeledData) -> None:
     loss = model.objective
     if loss.domain is ANY:
         return
-    [(_, (outside, example))] = data.dataset.round(LabelRound(model=model.options()))
+    [(_, (outside, example))] = data.dataset.round(DomainRound(model=model.options()))
     if outside:
         raise ArgumentError(
             f"the labels of the {loss.name} loss must be {loss.domain.words_for(model.classes)}, "
