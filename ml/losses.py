@@ -24,7 +24,7 @@ instead of curvature; the Poisson loss curves without bound.
 
 Every form here is computed so that no intermediate value overflows before the result does: the
 logistic loss row by row and the sigmoid by whichever of its two forms has a negative exponent,
-softmax after the largest score is taken away (Higham 2002, section 27).
+softmax after the largest score is taken away (Higham 2002, section 27.8).
 """
 
 from collections.abc import Callable
@@ -94,7 +94,7 @@ class Loss:
         return self.of(scores, labels, self.parameter)
 
 
-def squared(scores: Vector, labels: Vector, _: float = 0.0) -> tuple[float, Vector]:
+def squared(scores: Vector, labels: Vector, _: float) -> tuple[float, Vector]:
     """(z - y)^2 / 2, MLlib's least squares."""
     residuals = scores - labels
     return 0.5 * float(residuals @ residuals), residuals
@@ -115,13 +115,13 @@ def quantile(scores: Vector, labels: Vector, level: float) -> tuple[float, Vecto
     return float(slopes @ (scores - labels)), slopes
 
 
-def poisson(scores: Vector, labels: Vector, _: float = 0.0) -> tuple[float, Vector]:
+def poisson(scores: Vector, labels: Vector, _: float) -> tuple[float, Vector]:
     """Counts with mean e^z; the constant log(y!) is left out, as it has no slope."""
     means = np.exp(scores)
     return float(means.sum() - labels @ scores), means - labels
 
 
-def logistic(scores: Vector, labels: Vector, _: float = 0.0) -> tuple[float, Vector]:
+def logistic(scores: Vector, labels: Vector, _: float) -> tuple[float, Vector]:
     """-log of the probability of the label, where sigmoid(z) is that of label 1."""
     # What a row on the right side leaves over is exactly 0 here, however far out it lies. With the
     # sum of log(1 + e^-z) beside the sum of z, one such row would take all digits of the others.
@@ -130,21 +130,21 @@ def logistic(scores: Vector, labels: Vector, _: float = 0.0) -> tuple[float, Vec
     return value, sigmoid(scores) - labels
 
 
-def hinge(scores: Vector, labels: Vector, _: float = 0.0) -> tuple[float, Vector]:
+def hinge(scores: Vector, labels: Vector, _: float) -> tuple[float, Vector]:
     """The support vector machine's: no cost on the right side of the margin. MLlib's."""
     signs = 2.0 * labels - 1.0
     slopes: Vector = np.where(signs * scores < 1.0, -signs, 0.0)
     return float(np.maximum(1.0 - signs * scores, 0.0).sum()), slopes
 
 
-def squared_hinge(scores: Vector, labels: Vector, _: float = 0.0) -> tuple[float, Vector]:
+def squared_hinge(scores: Vector, labels: Vector, _: float) -> tuple[float, Vector]:
     """The hinge with its corner rounded off."""
     signs = 2.0 * labels - 1.0
     short = np.maximum(1.0 - signs * scores, 0.0)
     return float(short @ short), -2.0 * signs * short
 
 
-def softmax(scores: Matrix, labels: Vector, _: float = 0.0) -> tuple[float, Matrix]:
+def softmax(scores: Matrix, labels: Vector, _: float) -> tuple[float, Matrix]:
     """-log of the probability of the label's class; scores (n, k), labels 0 to k - 1."""
     rows = np.arange(len(labels))
     classes = labels.astype(np.intp)
