@@ -19,6 +19,7 @@ from ml.errors import Diverged
 from ml.labeled_data import CollectRound, LabeledData
 from ml.models import Model
 from ml.problem import Problem
+from ml.strategies.gang import own_sums
 from ml.training import Trained, train
 from ml.vectors import Vector
 
@@ -64,14 +65,11 @@ def alone(
     The seconds do not count how the rows came here: a program of its own would have read them.
     """
     problem = replace(problem, delays=Delays())
-    blocks = [mr.Block(columns) for _, columns in data.dataset.round(CollectRound())]
+    collected = data.dataset.round(CollectRound())
+    blocks = [(index, mr.Block(columns)) for index, columns in collected]
     descent = Descent(problem, start, on_step)
     while not descent.ended:
-        total = np.zeros(problem.size + 2)
-        with np.errstate(over="ignore", invalid="ignore"):  # the descent tells what is not finite
-            for index, block in enumerate(blocks):
-                total += problem.sums(descent.parameters, block, descent.iteration, index)
-        descent.take(total)
+        descent.take(own_sums(problem, blocks, descent.parameters, descent.iteration))
     return descent.trace()
 
 
