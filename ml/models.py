@@ -128,6 +128,7 @@ class Linear:
         """Labels: the score itself, the mean count e^z, or the class."""
         return _labels_of(self.objective, self.scores(parameters, X))
 
+    @np.errstate(over="ignore", invalid="ignore")  # the descent reports what overflows
     def sums(self, parameters: Vector, X: Matrix, y: Vector) -> Vector:
         """[gradient, loss, rows], each piece of rows read once.
 
@@ -142,21 +143,20 @@ class Linear:
             columns = columns[:, 0]
         gradient, on_biases = np.zeros(columns.T.shape), np.zeros(biases.shape)
         value = 0.0
-        with np.errstate(over="ignore", invalid="ignore"):  # the descent reports what overflows
-            for rows in _pieces(X):
-                piece, labels = X[rows], y[rows]
-                scores = piece @ columns
-                if self.intercept:
-                    scores += biases
-                if narrow:
-                    labels = labels.astype(np.float32)
-                part, slopes = loss.evaluate(scores, labels)
-                value += part
-                if narrow:
-                    slopes = slopes.astype(np.float32, copy=False)
-                gradient += slopes.T @ piece
-                if self.intercept:
-                    on_biases += slopes.sum(axis=0)
+        for rows in _pieces(X):
+            piece, labels = X[rows], y[rows]
+            scores = piece @ columns
+            if self.intercept:
+                scores += biases
+            if narrow:
+                labels = labels.astype(np.float32)
+            part, slopes = loss.evaluate(scores, labels)
+            value += part
+            if narrow:
+                slopes = slopes.astype(np.float32, copy=False)
+            gradient += slopes.T @ piece
+            if self.intercept:
+                on_biases += slopes.sum(axis=0)
         sums = np.zeros((self.outputs, len(parameters) // self.outputs))
         sums[:, :width] = gradient
         if self.intercept:
@@ -239,13 +239,13 @@ class MultilayerPerceptron:
         """Labels: the score itself, the mean count e^z, or the class."""
         return _labels_of(self.objective, self.scores(parameters, X))
 
+    @np.errstate(over="ignore", invalid="ignore")  # the descent reports what overflows
     def sums(self, parameters: Vector, X: Matrix, y: Vector) -> Vector:
         """[gradient, loss, rows], by back-propagation over pieces of the rows."""
         layers = self._layers_of(parameters)
         total = np.zeros(len(parameters) + 2)
-        with np.errstate(over="ignore", invalid="ignore"):  # the descent reports what overflows
-            for rows in _pieces(X):
-                total[:-1] += self._piece_sums(layers, parameters, X[rows], y[rows])
+        for rows in _pieces(X):
+            total[:-1] += self._piece_sums(layers, parameters, X[rows], y[rows])
         total[-1] = len(y)
         return total
 
