@@ -88,11 +88,8 @@ def opened(estimator: Estimator, X: Resident) -> Iterator[LabeledData]:
     if isinstance(X, LabeledData):
         yield X
         return
-    data = load_file(X, partitions=estimator.partitions)
-    try:
+    with closing(load_file(X, partitions=estimator.partitions)) as data:
         yield data
-    finally:
-        data.dataset.close()
 
 
 @contextmanager
@@ -101,7 +98,13 @@ def brought(estimator: Estimator, X: Matrix, y: Vector) -> Iterator[LabeledData]
     if estimator.strategy is None:
         yield local_data(X, y)
         return
-    data = load_arrays(X, y, partitions=estimator.partitions)
+    with closing(load_arrays(X, y, partitions=estimator.partitions)) as data:
+        yield data
+
+
+@contextmanager
+def closing(data: LabeledData) -> Iterator[LabeledData]:
+    """Rows that are given back when the block ends."""
     try:
         yield data
     finally:

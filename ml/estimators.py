@@ -43,6 +43,7 @@ from ml.errors import ArgumentError
 from ml.estimator_core import (
     StepByStep,
     brought,
+    closing,
     descend,
     fitted,
     is_resident,
@@ -277,11 +278,8 @@ class DescentClassifier:
             with opened(self, X) as data:
                 found = classes_in(data) if classes is None else classes
                 refuse_fractions(found)
-                numbered = encoded(data, found)
-                try:
+                with closing(encoded(data, found)) as numbered:
                     yield numbered, found
-                finally:
-                    numbered.dataset.close()
             return
         features = features_of(X)
         labels = class_labels_of(y, len(features))
