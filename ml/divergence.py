@@ -122,38 +122,42 @@ class SteepestRound(mr.Job):
 
 def advice(failure: NotFinite, problem: Problem, data: LabeledData, strain: Strain) -> str:
     """The message for a descent that failed: what happened, why, and what to do."""
-    step = problem.schedule.step
-    happened = f"SGD diverged: {failure.what} at iteration {failure.iteration} with step={step:g}."
+    return (
+        f"SGD diverged: {failure.what} at iteration {failure.iteration} with "
+        f"step={problem.schedule.step:g}. {_what_to_do(failure, problem, data, strain)}"
+    )
+
+
+def _what_to_do(failure: NotFinite, problem: Problem, data: LabeledData, strain: Strain) -> str:
     if data.summary().bad_rows:
-        return f"{happened} The data holds NaN or infinity; remove those rows."
+        return "The data holds NaN or infinity; remove those rows."
     if not isinstance(problem.model, Linear):
         return (
-            f"{happened} Nothing bounds the curvature of a network: pass a tenth of the step, or "
-            "scale the features to mean 0 and variance 1."
+            "Nothing bounds the curvature of a network: pass a tenth of the step, or scale the "
+            "features to mean 0 and variance 1."
         )
     curvature = curvature_of(data, problem.model.intercept)
     if not isfinite(curvature.largest):
-        return f"{happened} The squares of the features overflow; scale the features down."
+        return "The squares of the features overflow; scale the features down."
     bound, sure = bend(problem.model, data)
     rows = steepest(data, problem.model.intercept) if strain.apart else curvature.largest
     bent = rows * bound + float(np.max(problem.penalty.l2, initial=0.0))
     safe_step = problem.optimizer.stable_step(bent, strain.staleness)
-    if step > safe_step:
+    if problem.schedule.step > safe_step:
         exact = curvature.exact and bound == 1.0 and not strain.apart
         return (
-            f"{happened} {_name_of(strain, exact, sure)} for this data is "
-            f"{_rounded_down(safe_step)}: pass that, or scale the features to mean 0 and variance "
-            f"1 (the largest now is feature {curvature.largest_feature}, root mean square "
-            f"{curvature.root_mean_square:.3g})."
+            f"{_name_of(strain, exact, sure)} for this data is {_rounded_down(safe_step)}: pass "
+            "that, or scale the features to mean 0 and variance 1 (the largest now is feature "
+            f"{curvature.largest_feature}, root mean square {curvature.root_mean_square:.3g})."
         )
     if not problem.batches.whole:
         return (
-            f"{happened} That step is safe for the data as a whole but not for every mini-batch: "
-            "halve the step, make the mini-batches larger, or scale the features."
+            "That step is safe for the data as a whole but not for every mini-batch: halve the "
+            "step, make the mini-batches larger, or scale the features."
         )
     if isinstance(failure, RanAway) or failure.iteration > 1:  # It began with a finite loss.
-        return f"{happened} Pass a tenth of the step, or scale the features down."
-    return f"{happened} The labels or the initial weights are too large to square; scale them down."
+        return "Pass a tenth of the step, or scale the features down."
+    return "The labels or the initial weights are too large to square; scale them down."
 
 
 def _name_of(strain: Strain, exact: bool, sure: bool) -> str:
