@@ -79,16 +79,22 @@ def find_strategy(strategy: str | Strategy) -> Strategy:
         )
     entry = STRATEGIES[name]
     found: Strategy = getattr(import_module(entry.module), entry.function)
-    keywords: dict[str, int | str] = {}
-    if words and entry.number is not None and words[0].isdecimal():
-        keywords[entry.number] = int(words.pop(0))
-    if words and entry.compresses:
-        keywords["compress"] = words.pop(0)
-        find_compression(str(keywords["compress"]))
+    keywords = _keywords(entry, words)
     if words:
         number = "no number" if entry.number is None else "a whole number >= 0"
         raise ArgumentError(f"{name!r} takes {number}, but is {strategy!r}", "strategy")
     return partial(found, **keywords) if keywords else found
+
+
+def _keywords(entry: Entry, words: list[str]) -> dict[str, int | str]:
+    """What the words behind a strategy's name say; they are taken out of the list."""
+    keywords: dict[str, int | str] = {}
+    if words and entry.number is not None and words[0].isdecimal():
+        keywords[entry.number] = int(words.pop(0))
+    if words and entry.compresses:
+        keywords["compress"] = compress = words.pop(0)
+        find_compression(compress)
+    return keywords
 
 
 @dataclass(frozen=True)
