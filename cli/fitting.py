@@ -67,14 +67,7 @@ def carry_out(
     ):
         rows = load_file(data, partitions=partitions, cluster=cluster)
         parts = _parts(rows, split, seed)
-        model: LinearRegressionModel | Trained
-        stopping = None
-        if model_of is None:
-            model = fit(parts["training"], seed, settings, shown)
-        else:
-            with _going_on(settings["checkpoint"]):
-                model, stopping = descend(model_of(rows, settings), parts, seed, settings, shown)
-        _refuse_no_rows(model)
+        model, stopping = _trained(model_of, rows, parts, seed, settings, shown)
         if model_path:
             model.save(model_path)
         metrics = {name: measure(model, part).figures for name, part in parts.items()}
@@ -102,6 +95,20 @@ def _parts(rows: "LabeledData", split: list[float] | None, seed: int) -> "dict[s
                 "part a larger share, or another --seed"
             )
     return parts
+
+
+def _trained(
+    model_of: ModelOf | None,
+    rows: "LabeledData",
+    parts: "dict[str, LabeledData]",
+    seed: int,
+    settings: Settings,
+    shown: Progress,
+) -> "tuple[LinearRegressionModel | Trained, EarlyStopping | None]":
+    if model_of is None:
+        return fit(parts["training"], seed, settings, shown), None
+    with _going_on(settings["checkpoint"]):
+        return descend(model_of(rows, settings), parts, seed, settings, shown)
 
 
 def descend(
@@ -161,7 +168,7 @@ def fit(
         say(f"minimr: warning: --reg-param {strength:g} has no effect without --reg-type: {ADD}")
         strength = 0.0
     with _warnings_as_words():
-        return LinearRegressionWithSGD.train(
+        model = LinearRegressionWithSGD.train(
             data,
             iterations=settings["iterations"],
             step=settings["step"],
@@ -173,6 +180,8 @@ def fit(
             seed=seed,
             callback=_tell(shown),
         )
+    _refuse_no_rows(model)
+    return model
 
 
 def _checked(settings: Settings, split: list[float] | None) -> str:
