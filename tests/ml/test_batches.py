@@ -26,6 +26,9 @@ def test_a_mini_batch_follows_from_seed_iteration_and_partition_alone():
 
 def test_the_whole_batch_keeps_every_row():
     assert kept(Batches(), rows=50) == list(range(50))
+    assert Batches().whole
+    assert not Batches(fraction=0.5).whole
+    assert not Batches(rows=3).whole
 
 
 @pytest.mark.parametrize("wanted", [1, 7, 60])

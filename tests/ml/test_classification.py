@@ -91,6 +91,24 @@ def test_the_arguments_come_in_pysparks_order(estimator):
     assert names == ["data", *PYSPARK[estimator].split(), "seed", "callback"]
 
 
+@pytest.mark.parametrize("estimator", PYSPARK)
+def test_the_defaults_are_pysparks(estimator):
+    parameters = inspect.signature(estimator.train).parameters
+    defaults = {name: each.default for name, each in parameters.items()}
+    expected = {
+        "iterations": 100,
+        "step": 1.0,
+        "miniBatchFraction": 1.0,
+        "initialWeights": None,
+        "regParam": 0.01,
+        "intercept": False,
+        "validateData": True,
+        "convergenceTol": 0.001,
+    }
+    assert expected.items() <= defaults.items()
+    assert defaults.get("regType", "l2") == "l2"  # Lasso and ridge have their own by name.
+
+
 @pytest.mark.parametrize("loss", TRAIN)
 def test_it_learns_to_tell_the_classes_apart(loss):
     X, y = two_classes(rows=200)

@@ -1,4 +1,3 @@
-import re
 from itertools import pairwise
 
 import numpy as np
@@ -47,7 +46,13 @@ def test_when_the_losses_were_known_and_what_was_sent(strategy):
     assert trained.sent_bytes > 0
 
 
-@pytest.mark.parametrize(("seconds", "words"), [(2.0, "0.5 times|pays, 2.0"), (0.5, "2.0 times")])
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (2.0, "1 s: distributing pays, 2.0 times as fast."),
+        (0.5, "1 s: distributing costs 2.0 times as much and pays nothing."),
+    ],
+)
 def test_the_cost_line_says_whether_it_paid(seconds, words):
     single = Trained(Linear(), 1, np.zeros(1), seconds=[0.0, seconds])
     found = [
@@ -55,7 +60,7 @@ def test_the_cost_line_says_whether_it_paid(seconds, words):
     ]
     text = verdict(found, single)
     assert text.startswith(f"COST: one process of plain numpy takes {seconds:.3g} s; allreduce")
-    assert re.search(words, text)
+    assert text.endswith(words)
 
 
 def test_stragglers_change_nothing_but_the_time():

@@ -90,6 +90,13 @@ def test_no_iterations_give_the_start_and_its_loss():
     assert trace.loss_history == [3.0 + 25.0]
 
 
+def test_one_weight_that_is_no_number_ends_the_descent():
+    many = Problem(Linear(), features=2, schedule=Schedule("constant", 1e200))
+    descent = Descent(many, np.zeros(2))
+    with pytest.raises(NotFinite, match="the weights stopped being finite numbers"):
+        descent.take(np.array([1e200, 1.0, 1.0, 1.0]))
+
+
 def test_convergence_is_first_tested_after_the_second_update():
     trace = descend(always([0.0]), np.zeros(1), problem(tolerance=0.5))
     assert len(trace.loss_history) == 2

@@ -86,6 +86,18 @@ def test_curvature_is_exact_over_partitions_of_unequal_width():
     assert curvature.root_mean_square == pytest.approx((25 / 3) ** 0.5)
 
 
+def test_a_curvature_below_one_is_no_one():
+    data = labeled_data(([[0.1], [0.3]], [0, 0]))
+    assert curvature_of(data, intercept=False).largest == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize("columns", [256, 257])
+def test_up_to_256_columns_the_curvature_is_exact(columns):
+    X = np.eye(2, columns)
+    curvature = curvature_of(labeled_data((X, [0, 0])), intercept=False)
+    assert (curvature.exact, curvature.largest) == ((True, 0.5) if columns == 256 else (False, 1.0))
+
+
 def test_bad_rows_are_the_cause_if_nobody_validated():
     data = labeled_data(([[1.0], [float("nan")]], [1.0, 1.0]))
     message = message_of(data, validateData=False)

@@ -5,8 +5,9 @@ import pytest
 
 import minimr as mr
 from ml.batches import Batches
-from ml.gradient import GradientRound
+from ml.gradient import GradientRound, losses_at
 from ml.models import Linear
+from ml.penalties import Penalty
 from ml.problem import Problem, mean_of
 from tests.ml.fakes import labeled_data
 
@@ -43,6 +44,18 @@ def test_mini_batches_keep_features_and_labels_together():
     gradient, loss, rows = mean_of(found)
     assert (loss, gradient.tolist()) == (0.0, [0.0])
     assert 0 < rows < 100
+
+
+def test_losses_are_those_of_the_batch_after_the_last_step():
+    X, labels = random_block()
+    data, batches = labeled_data((X, labels)), Batches(fraction=0.3)
+    problem = Problem(Linear(), 4, Penalty(l2=0.5), iterations=6, batches=batches)
+    points = [np.zeros(4), np.arange(4.0)]
+    rows = batches.of(mr.Block({"X": X, "y": labels}), 7, 0)
+    expected = [
+        np.mean((rows["X"] @ point - rows["y"]) ** 2) / 2 + 0.25 * point @ point for point in points
+    ]
+    assert losses_at(problem, data, *points) == pytest.approx(expected, rel=1e-14)
 
 
 def test_block_is_left_as_it_is():

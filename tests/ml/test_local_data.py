@@ -39,6 +39,10 @@ def test_whatever_is_asked_of_resident_rows_can_be_asked_here():
     data.dataset.close()
 
 
+def test_one_process_is_sent_the_parameters_once_and_sends_one_vector():
+    assert train(Linear(), local_data(X, Y), iterations=4).sent_bytes == 5 * 8 * (3 + 5)
+
+
 class Backwards(mr.Job):
     """Emits its rows with falling keys."""
 

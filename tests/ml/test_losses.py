@@ -172,6 +172,7 @@ def test_the_quantile_loss_finds_the_quantile():
         ("cubic", None, "loss must be one of 'squared', 'huber'.* but is 'cubic'"),
         (None, None, "loss must be one of"),
         ("huber", 0.0, "the parameter of the huber loss must be a number > 0, but is 0.0"),
+        ("quantile", 0.0, r"the parameter of the quantile loss must be a number in \(0, 1\)"),
         ("quantile", 1.0, r"the parameter of the quantile loss must be a number in \(0, 1\)"),
         ("squared", 1.0, "loss_parameter is for .* the squared loss has none"),
     ],

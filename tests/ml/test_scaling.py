@@ -11,6 +11,7 @@ from ml import (
     ArgumentError,
     LinearRegressionWithSGD,
     StandardScaler,
+    StandardScalerModel,
     load_libsvm,
 )
 from tests.ml.fakes import FakeCluster, labeled_data
@@ -55,6 +56,13 @@ def test_scaling_resident_rows_and_rows_here(withMean, withStd):
     assert resident.tobytes() == scaled.tobytes()
     assert len(labels) == 50
     assert model.transform(X[3]).tolist() == scaled[3].tolist()
+
+
+def test_by_default_the_deviation_scales_and_the_mean_does_not():
+    X = far_from_zero()
+    deviation = X.std(axis=0, ddof=1)
+    scaled = StandardScalerModel(X.mean(axis=0), deviation).transform(X)
+    np.testing.assert_allclose(scaled, X / deviation, rtol=1e-14)
 
 
 def test_a_partition_that_lacks_columns_has_zeros_there():

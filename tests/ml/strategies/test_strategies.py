@@ -21,6 +21,7 @@ from ml.batches import Batches
 from ml.compression import LATE_UPDATES
 from ml.descent import Descent
 from ml.divergence import curvature_of
+from ml.problem import mean_of
 from ml.strategies import Strain, find_strategy, strain
 from ml.strategies.average import solve
 from ml.strategies.parameter_server import Steps
@@ -150,6 +151,38 @@ def test_optimizers_remember_the_same_in_parts(strategy, optimizer):
     found = trained(strategy, model, optimizer=optimizer)
     expected = trained("sync", model, optimizer=optimizer)
     np.testing.assert_allclose(found.parameters, expected.parameters, rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("strategy", ["allreduce", "model_parallel", "pipeline"])
+def test_a_schedule_that_looks_at_losses_sees_those_of_all_rows(strategy):
+    model = model_for(strategy)
+    found = trained(strategy, model, schedule=FALLING)
+    expected = trained("sync", model, schedule=FALLING)
+    np.testing.assert_allclose(found.loss_history, expected.loss_history, rtol=TOLERANCE)
+
+
+def test_local_steps_are_as_long_as_the_losses_say_that_are_known_by_then():
+    """What everybody's rows cost before a period is known when it is over."""
+    problem = Problem(LINEAR, FEATURES, Penalty(l2=0.1), schedule=FALLING)
+    pace, parameters, memory = problem.pace(), np.zeros(FEATURES + 1), problem.memory()
+    for iteration in range(1, STEPS + 1):
+        gradient, loss, _ = mean_of(LINEAR.sums(parameters, X, Y))
+        loss += problem.penalty_value(parameters)
+        eta = pace.eta(iteration)
+        parameters, _ = problem.update(parameters, gradient, memory, eta, iteration)
+        pace.saw(loss)
+    found = trained("local:1", schedule=FALLING).parameters
+    np.testing.assert_allclose(found, parameters, rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("strategy", [*ROUNDED, "local:5", "model_parallel", "pipeline"])
+def test_every_member_notes_each_loss_once(strategy):
+    data = partitioned()
+    found = trained(strategy, model_for(strategy), data)
+    losses = [note["loss"] for note in data.dataset.notes if note["rank"] == 0]
+    steps = -(-STEPS // 5) if strategy == "local:5" else len(losses)
+    assert np.ravel(losses).tolist() == found.loss_history[:steps]
+    assert steps >= STEPS // 5
 
 
 def test_replicas_of_an_allreduce_send_no_more_than_they_must():
@@ -353,7 +386,8 @@ def test_the_step_that_is_named_is_safe_for_the_strategy(strategy, optimizer):
         ("ssp:x", {}, "one of half, top-k"),
         ("ssp:2:top-k=2", {}, "fraction in"),
         ("async:top-k=x", {}, "fraction in"),
-        ("async", {"tolerance": 0.1}, "tolerance at 0"),
+        ("async", {"tolerance": 0.1}, "'async' .* tolerance at 0"),
+        ("ssp:0", {"on_step": print}, "'ssp' .* on_step"),
         ("allreduce", {"on_step": print}, "on_step"),
         ("ring", {}, "strategy must be one of"),
     ],
