@@ -44,6 +44,7 @@ def test_a_directory_is_what_all_its_files_are(tmp_path):
         (tmp_path / skipped).write_text("")
     (tmp_path / "inside.csv").mkdir()
     assert_loaded(load_file(tmp_path, cluster=FakeCluster()))
+    assert load_file(tmp_path, partitions=5, cluster=FakeCluster()).dataset.partitions == 5
     (tmp_path / "2.csv").write_text("1,2,3\n")
     assert suffix_of(tmp_path) == ""
     assert suffix_of(tmp_path / ".hidden.csv") == ".csv"

@@ -463,6 +463,7 @@ def test_half_precision_is_close_to_sync_at_every_step(strategy):
     [
         *[("allreduce:half", 0.27), ("allreduce:top-k=0.1", 0.24), ("allreduce:sign", 0.03)],
         *[("ssp:0:half", 0.45), ("ssp:0:top-k=0.05", 0.40), ("ssp:0:sign", 0.40)],
+        ("async:half", 0.45),
     ],
 )
 def test_compressed_gradients_take_fewer_bytes(strategy, less_than):
