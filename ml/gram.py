@@ -2,7 +2,7 @@
 
 The gradient of half the squared error summed over the rows is X'(Xw - y) = (X'X) w - X'y, and its
 value is (w'X'Xw - 2 w'X'y + y'y) / 2. So X'X, X'y, y'y and the number of rows, all of them sums
-over rows and thus one MapReduce round (Chu et al., NIPS 2006, section 4.1), are all that a
+over rows and thus one MapReduce round (Chu et al., NIPS 2006, section 4), are all that a
 full-batch descent will ever ask of the data. With k features an iteration costs k^2
 multiplications here, however many rows there are.
 

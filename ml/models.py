@@ -2,7 +2,7 @@
 
 A model is a function of parameters, one flat vector, and rows. All that the descent asks of it is
 `sums`: gradient and loss added up over some rows. Sums over rows add up over partitions, and that
-is all that any strategy of distributing the work relies on (Chu et al., NIPS 2006, section 3).
+is all that any strategy of distributing the work relies on (Chu et al., NIPS 2006, section 2).
 
 `Linear` scores a row by weights . x + intercept, or with the softmax loss by one such score for
 each class. Its parameters are the rows of a matrix, one per class, each with its intercept last.
