@@ -91,11 +91,10 @@ class Drift:
         return row
 
     def sums(self) -> Vector:
-        """[gradient, loss, rows] over this member's rows, here and now."""
+        """[gradient, loss, rows] over this member's rows, where `saw` takes the penalty, too."""
         self._penalty = self._problem.penalty_value(self.parameters)
         return own_sums(self._problem, self._blocks, self.parameters, self.iteration)
 
-    @np.errstate(over="ignore", invalid="ignore")  # whoever gets the trace looks
     def go(self, steps: int) -> tuple[Vector, float]:
         """Make the steps; return [loss, rows] of the first, and the rows that all of them saw."""
         sums, seen = self.sums(), 0.0
