@@ -55,6 +55,15 @@ def in_numpy(model, X, y, steps, step, l2):
     return weights.ravel()
 
 
+def test_by_default_it_is_a_hundred_plain_steps_of_mllibs_schedule():
+    X, y = rows_of("squared")
+    data = in_parts(0.3 * X, y, 7)
+    found = train(Linear(intercept=True), data)
+    expected = in_numpy(Linear(intercept=True), 0.3 * X, y, steps=100, step=1.0, l2=0.0)
+    np.testing.assert_allclose(found.parameters, expected, rtol=1e-10)
+    assert (found.updates, found.converged) == (100, False)
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 def test_sync_is_plain_numpy(loss):
     X, y = rows_of(loss)
