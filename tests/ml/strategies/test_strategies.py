@@ -107,10 +107,11 @@ def test_synchronous_strategies_equal_the_descent_in_one_process(strategy, model
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4])
-def test_staleness_zero_equals_sync_to_the_byte(size):
+@pytest.mark.parametrize("schedule", [FALLING, "mllib"], ids=["falling", "mllib"])
+def test_staleness_zero_equals_sync_to_the_byte(size, schedule):
     data = partitioned()
     data.dataset.members_max = size
-    settings = {"optimizer": "adam", "schedule": FALLING, "penalty": "elastic_net"}
+    settings = {"optimizer": "adam", "schedule": schedule, "penalty": "elastic_net"}
     found, expected = trained("ssp:0", data=data, **settings), trained("sync", **settings)
     assert found.parameters.tobytes() == expected.parameters.tobytes()
     assert found.loss_history == expected.loss_history
@@ -183,6 +184,15 @@ def test_every_member_notes_each_loss_once(strategy):
     steps = -(-STEPS // 5) if strategy == "local:5" else len(losses)
     assert np.ravel(losses).tolist() == found.loss_history[:steps]
     assert steps >= STEPS // 5
+
+
+@pytest.mark.parametrize("strategy", [*ROUNDED, "model_parallel", "pipeline"])
+def test_a_member_alone_is_sync(strategy):
+    model, data = model_for(strategy), partitioned()
+    data.dataset.members_max = 1
+    found, expected = trained(strategy, model, data), trained("sync", model, data)
+    np.testing.assert_allclose(found.parameters, expected.parameters, rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(found.loss_history, expected.loss_history, rtol=TOLERANCE)
 
 
 def test_replicas_of_an_allreduce_send_no_more_than_they_must():
