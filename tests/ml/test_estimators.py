@@ -286,8 +286,20 @@ def test_resident_numbers_are_no_classes():
 
 def test_rows_with_labels_of_their_own_need_no_y():
     for make in (DescentRegressor(), DescentClassifier()):
+        data = parts(THIRDS.astype(float))
         with pytest.raises(ArgumentError, match="has its labels already"):
-            make.fit(parts(THIRDS.astype(float)), Y)
+            make.fit(data, Y)
+        with pytest.raises(ArgumentError, match="has its labels already"):
+            make.fit(data).score(data, Y)
+
+
+def test_both_estimators_have_the_same_defaults_and_the_net_is_half_lasso():
+    regressor, classifier = (make().get_params() for make in (DescentRegressor, DescentClassifier))
+    own = {"loss", "loss_parameter"}
+    assert {name: regressor[name] for name in regressor.keys() - own} == {
+        name: classifier[name] for name in classifier.keys() - own
+    }
+    assert classifier["l1_ratio"] == 0.5
 
 
 def test_a_step_too_large_is_named():
