@@ -59,11 +59,14 @@ def _mapped(path: str) -> "np.memmap[Any, np.dtype[Any]]":
     try:
         matrix: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
-        raise BadRecord(f"{path} is not a .npy file of numbers: {error}.") from error
+        # numpy's own words advise to unpickle what it cannot read.
+        raise BadRecord(
+            f"{path} is not a whole .npy file of numbers; write it with numpy.save."
+        ) from error
     except OSError as error:
         raise MinimrError(f"Cannot read the input {path}: {error.strerror or error}.") from error
     if not isinstance(matrix, np.memmap) or matrix.ndim != 2 or matrix.dtype.kind not in "biuf":
-        raise BadRecord(f"{path} is not one matrix of real numbers; save it with numpy.save.")
+        raise BadRecord(f"{path} is not one matrix of real numbers; save one with numpy.save.")
     if not matrix.flags.c_contiguous:
         raise BadRecord(
             f"{path} is stored column by column, so that its rows cannot be split; save "

@@ -88,6 +88,8 @@ def test_other_files(tmp_path):
     path = tmp_path / "data.npy"
     with pytest.raises(MinimrError, match="Cannot read the input"):
         read_npy(Split(str(path), 0, 1, 0))
-    path.write_bytes(b"1 1:2\n" * 40)
-    with pytest.raises(BadRecord, match=r"not a \.npy file"):
-        read_npy(Split(str(path), 0, 240, 0))
+    np.save(path, np.zeros((4, 3)))
+    for content in (b"1 1:2\n" * 40, path.read_bytes()[:-10], b""):
+        path.write_bytes(content)
+        with pytest.raises(BadRecord, match=r"data\.npy is not a whole \.npy file of numbers; wri"):
+            read_npy(Split(str(path), 0, 240, 0))
