@@ -30,9 +30,8 @@ from minimr.formats.decimals import (
 )
 from minimr.formats.splits import WHOLE_FILE, Split
 from minimr.formats.table import column_at, labeled_rows
-from minimr.formats.text import read_whole_lines
+from minimr.formats.text import BYTE_ORDER_MARK, read_whole_lines
 
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # spreadsheets put it there
 PREVIEW_CHARACTERS = 40
 
 Floats = npt.NDArray[np.float64]
@@ -85,7 +84,10 @@ def _read_head(split: Split) -> _Head | None:
         size_bytes = offset
         for line in data.splitlines(keepends=True):
             mark = len(BYTE_ORDER_MARK) if line.startswith(BYTE_ORDER_MARK) else 0
-            cells = _cells(line[mark:])
+            try:
+                cells = _cells(line[mark:])
+            except _BadLine as error:
+                raise BadRecord(f"{split.path}, in its first line: {error}") from None
             size_bytes += len(line)
             if cells:
                 if all(_is_number(cell) for cell in cells):
@@ -147,9 +149,15 @@ class _BadLine(Exception):
 def _cells(line: bytes) -> list[str]:
     """The cells of one line, without blanks around them; none for a blank line."""
     text = line.decode("utf-8", "backslashreplace").strip()
-    return (
-        [cell.strip() for cell in next(csv.reader([text], skipinitialspace=True))] if text else []
-    )
+    if "\r" in text:
+        raise _BadLine(
+            "a carriage return in the middle; save the file with the line ends of Unix or Windows"
+        )
+    try:
+        cells = next(csv.reader([text], skipinitialspace=True)) if text else []
+    except csv.Error as error:
+        raise _BadLine(f"it cannot be cut into cells ({error})") from None
+    return [cell.strip() for cell in cells]
 
 
 def _row(cells: list[str], head: _Head) -> list[float]:

@@ -33,7 +33,7 @@ from minimr.formats.decimals import (
     read_numbers,
 )
 from minimr.formats.splits import WHOLE_FILE, Split
-from minimr.formats.text import read_whole_lines
+from minimr.formats.text import BYTE_ORDER_MARK, read_whole_lines
 
 DENSE_LIMIT_BYTES = 1 << 30
 """The largest X that one split may need; sparse rows with huge indices would not fit in memory."""
@@ -113,6 +113,8 @@ def _dense(part: _Rows, columns: int) -> Floats:
 
 
 def _parse(split: Split, offset: int, data: bytes, allow_nonfinite: bool) -> _Rows:
+    if offset == 0:
+        data = data.removeprefix(BYTE_ORDER_MARK)
     regular = _parse_regular(data)
     if regular is not None:
         return regular
@@ -197,7 +199,10 @@ def _number(text: bytes, role: str, allow_nonfinite: bool) -> float:
     except ValueError:
         good = False
     if not good:
-        raise _BadLine(f"the {role} {_show(text)} is not a finite number")
+        # Whoever gives such a file another name sees this first.
+        hint = "; numbers with commas between them are read under a name in .csv"
+        told = hint if role == "label" and b"," in text else ""
+        raise _BadLine(f"the {role} {_show(text)} is not a finite number{told}")
     return number
 
 

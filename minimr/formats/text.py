@@ -29,6 +29,9 @@ from minimr.errors import BadRecord, MinimrError, UsageError
 from minimr.formats.splits import WHOLE_FILE, Split
 from minimr.shuffle.passes import record_bytes_max, too_large
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+"""Spreadsheets and some editors put it at the start of a file; tables are read without it."""
+
 # The same whatever the memory, for what a job makes of a block may depend on where it ends.
 BLOCK_BYTES = 2 << 20
 LINES_BYTES = 1 << 20

@@ -65,6 +65,8 @@ def test_no_rows(read, text):
         ("1,,3", "the cell of column 'b' is empty; fill it or leave the line out"),
         ("1,2,", "the cell of column 'c' is empty"),
         ("1,x,3", "the cell 'x' of column 'b' is not a finite number"),
+        ("1,2,3\r4,5,6", "a carriage return in the middle; save the file with the line ends of"),
+        (f'1,2,"{"x" * 200_000}"', "it cannot be cut into cells (field larger than field limit"),
         ("1,nan,3", "the cell 'nan' of column 'b' is not a finite number"),
         ("1,1e999,3", "the cell '1e999' of column 'b' is not a finite number"),
         ("1,1_0,3", "the cell '1_0' of column 'b' is not a finite number"),
@@ -75,6 +77,13 @@ def test_a_faulty_line_is_named(read, line, message):
     with pytest.raises(BadRecord) as caught:
         read(f"a,b,c\n1,2,3\n\n{line}\n7,8,9\n")
     assert f"data.csv, line 4: {message}" in str(caught.value)
+
+
+def test_a_first_line_that_cannot_be_cut(read):
+    with pytest.raises(
+        BadRecord, match=r"data\.csv, in its first line: it cannot be cut into cells"
+    ):
+        read(f'"{"x" * 200_000}",2\n1,2\n')
 
 
 def test_rows_that_only_together_have_the_right_number_of_cells(read):

@@ -95,7 +95,7 @@ EXPECTED = {
         ("1 1:1-2", "the value '1-2' is not a finite number"),
         ("1 1:0x10", "the value '0x10' is not a finite number"),
         ("abc 1:1", "the label 'abc' is not a finite number"),
-        ("1,2 1:1", "the label '1,2' is not a finite number"),
+        ("1,2 1:1", "the label '1,2' is not a finite number; numbers with commas between them are"),
         ("inf 1:1", "the label 'inf' is not a finite number"),
         ("1:1 2", "the label '1:1' is not a finite number"),
         ("1:1 2:1", "the label '1:1' is not a finite number"),
@@ -111,6 +111,13 @@ def test_a_faulty_line_is_named(read, line, message, comment):
         read(f"{comment}\n1 1:1\n\n{line}\n1 1:1\n")
     assert f"data.libsvm, line 4: {message}" in str(caught.value)
     assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("text", ["1 1:2\n2 2:1\n", "1 1:2 # read line by line\n2 2:1\n", "1 1:2"])
+def test_a_byte_order_mark_is_no_part_of_the_first_label(read, text):
+    assert rows_of(read("\ufeff" + text)) == rows_of(read(text))
+    with pytest.raises(BadRecord, match=r"data\.libsvm, line 2: the label '\\ufeffx'"):
+        read("\ufeff1 1:2\n\ufeffx\n")
 
 
 def test_numbers_have_the_bits_of_float(read):
