@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache, cached_property
 from functools import reduce as fold
+from glob import glob, has_magic
 from itertools import accumulate, count, pairwise
 from pathlib import Path
 from typing import Any
@@ -184,21 +185,35 @@ def load_file(
 ) -> "LabeledData":
     """Like `load_csv` or `load_npy` for a name in .csv or .npy, and `load_libsvm` for any other.
 
-    Of a directory all files must have such a name. The last column of a .csv or .npy file holds the
-    labels.
+    Of a directory or a glob all files must have such a name; .csv.gz is one, too. The last column
+    of a .csv or .npy file holds the labels.
     """
     load = {".csv": load_csv, ".npy": load_npy}.get(suffix_of(path), load_libsvm)
     return load(path, partitions=partitions, cluster=cluster)
 
 
 def suffix_of(path: str | os.PathLike[str]) -> str:
-    """In small letters; of a directory that of its files, "" if they have different ones."""
-    place, suffixes = Path(path), {Path(path).suffix.lower()}
-    if place.is_dir():
-        with suppress(OSError):  # Whoever loads them says so.
-            files = [each for each in place.iterdir() if each.is_file()]
-            suffixes = {each.suffix.lower() for each in files if each.name[0] not in "._"}
+    """In small letters, that of gzip left out; of a directory or a glob that of the files, "" if
+    they have different ones."""
+    suffixes = {_suffix(each) for each in _files(Path(path))}
     return suffixes.pop() if len(suffixes) == 1 else ""
+
+
+def _files(place: Path) -> list[Path]:
+    """Those that a path stands for; itself, if it is a file or nothing that is there."""
+    found = [place]
+    with suppress(OSError):  # Whoever loads them says so.
+        if place.is_dir():
+            found = list(place.iterdir())
+        elif has_magic(str(place)) and not place.exists():
+            found = [Path(name) for name in glob(str(place), recursive=True)]  # noqa: PTH207
+    if found in ([place], []):
+        return [place]
+    return [each for each in found if each.is_file() and each.name[0] not in "._"]
+
+
+def _suffix(path: Path) -> str:
+    return Path(path.name.lower().removesuffix(".gz")).suffix
 
 
 def load_arrays(

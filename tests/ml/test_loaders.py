@@ -1,5 +1,6 @@
 """Data from tables and from arrays gives the rows that are in them."""
 
+import gzip
 import os
 from types import SimpleNamespace
 
@@ -49,6 +50,24 @@ def test_a_directory_is_what_all_its_files_are(tmp_path):
     assert suffix_of(tmp_path) == ""
     assert suffix_of(tmp_path / ".hidden.csv") == ".csv"
     assert suffix_of(tmp_path / "*.NPY") == ".npy"
+
+
+def test_a_glob_is_what_all_its_files_are(tmp_path):
+    rows = "".join(f"{a},{b},{c},{y}\n" for y, (a, b, c) in zip(Y, X, strict=True))
+    (tmp_path / "part-0.csv").write_text(rows)
+    for skipped in ("_part.csv", "part.txt"):
+        (tmp_path / skipped).write_text("")
+    assert_loaded(load_file(tmp_path / "part-*", cluster=FakeCluster()))
+    assert suffix_of(tmp_path / "part*") == ""
+    (tmp_path / "part[0].npy").touch()
+    assert suffix_of(tmp_path / "part[0].npy") == ".npy"
+
+
+def test_a_zipped_table_is_a_table(tmp_path):
+    rows = "".join(f"{a},{b},{c},{y}\n" for y, (a, b, c) in zip(Y, X, strict=True))
+    with gzip.open(tmp_path / "a.CSV.gz", "wt") as file:
+        file.write(rows)
+    assert_loaded(load_file(tmp_path / "a.CSV.gz", cluster=FakeCluster()))
 
 
 def test_arrays():
