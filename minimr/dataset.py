@@ -1,7 +1,9 @@
 """A dataset at the workers, and what is done over it: rounds, gangs, further datasets."""
 
+import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,12 +22,14 @@ class Home:
     """What a dataset needs of the cluster that it is on.
 
     `client` is the connection there is now; `finish` submits something and waits for its end.
-    `slots` are those that are here or about to come.
+    `slots` are those that are here or about to come. Temporary files lie in the directory `base`,
+    which goes with the cluster, or where such files lie here.
     """
 
     client: Callable[[], Client]
     finish: Callable[[m.Submit], m.Ended]
     slots: Callable[[], int]
+    base: Path | None = None
 
 
 class Dataset:
@@ -96,9 +100,7 @@ class Dataset:
         """
         instance = job_of(job)
         count = self._members(instance, members, restart)
-        with tempfile.TemporaryDirectory(
-            prefix="minimr-gang-", ignore_cleanup_errors=True
-        ) as place:
+        with _place_for_checkpoints(self._home.base) as place:
             submission = cluster_runner.gang_over(
                 self._home.client(),
                 instance,
@@ -107,7 +109,7 @@ class Dataset:
                 state,
                 members=count,
                 restart=restart,
-                checkpoints=Path(place),
+                checkpoints=place,
             )
             return cluster_runner.collected(self._home.finish(submission).results)
 
@@ -151,3 +153,15 @@ class Dataset:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+@contextmanager
+def _place_for_checkpoints(base: Path | None) -> Iterator[Path]:
+    """A directory that goes, though members that do not know yet that all is over may still save:
+    it has another name then, under which they put nothing."""
+    place = Path(tempfile.mkdtemp(prefix="minimr-gang-", dir=base))
+    try:
+        yield place
+    finally:
+        with suppress(OSError):
+            shutil.rmtree(place.rename(f"{place}-over"), ignore_errors=True)

@@ -210,7 +210,8 @@ class Cluster:
         splits = plan_splits(_paths(path), split_bytes=1 << 62, minimum=partitions)
         self._client.ask(m.AwaitWorkers(self._client.next_request(), self._workers))
         submission = cluster_runner.load(self._client, splits, format)
-        home = Home(lambda: self._client, self._finish, self._slots)
+        base = self._local.base if self._local is not None else None
+        home = Home(lambda: self._client, self._finish, self._slots, base)
         return Dataset(home, self._finish(submission).job, len(splits))
 
     def _slots(self) -> int:

@@ -15,14 +15,17 @@ from minimr.scheduler.policy import PROGRESS_TIMEOUT_S
 
 
 class LocalCluster:
-    """Started by creating it; `close()` leaves no process, socket or file behind."""
+    """Started by creating it; `close()` leaves no process, socket or file behind.
+
+    `base` is its directory, which goes even if this process is killed.
+    """
 
     def __init__(
         self, workers: int, slots: int = 1, progress_timeout_s: float = PROGRESS_TIMEOUT_S
     ) -> None:
-        self._base = Path(tempfile.mkdtemp(prefix="minimr-"))
-        address_file = self._base / "cluster.json"
-        self._workers = LocalWorkers(address_file, self._base, workers, slots, progress_timeout_s)
+        self.base = Path(tempfile.mkdtemp(prefix="minimr-"))
+        address_file = self.base / "cluster.json"
+        self._workers = LocalWorkers(address_file, self.base, workers, slots, progress_timeout_s)
         try:
             from minimr.cluster.coordinator import Coordinator  # Loaded while the workers load.
 
@@ -31,7 +34,7 @@ class LocalCluster:
             write_address(address_file, self.address)
         except BaseException:
             self._workers.close()
-            shutil.rmtree(self._base, ignore_errors=True)
+            shutil.rmtree(self.base, ignore_errors=True)
             raise
         self._coordinator.start()
         self._workers.join(self._coordinator.expect_at_most)
@@ -47,4 +50,4 @@ class LocalCluster:
         try:
             self._workers.close()
         finally:
-            shutil.rmtree(self._base, ignore_errors=True)
+            shutil.rmtree(self.base, ignore_errors=True)

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -228,11 +229,12 @@ def test_a_record_that_kills_its_process_is_named_and_can_be_skipped(home: Path)
     assert nothing_is_left(home)
 
 
-def test_ctrl_c_ends_everything(home: Path) -> None:
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_ctrl_c_ends_everything(home: Path, ending: signal.Signals) -> None:
     running = start(home, "run", "slow.py", "text.txt", "-o", "out")
     assert running.stderr is not None
     assert "Slow begins" in running.stderr.readline()
-    running.send_signal(signal.SIGINT)
+    running.send_signal(ending)
     _, said = running.communicate(timeout=LIMIT_S)
     assert running.returncode == 130
     assert said.split("\n")[-2] == "minimr: interrupted"
@@ -240,6 +242,57 @@ def test_ctrl_c_ends_everything(home: Path) -> None:
     assert not (home / "out").exists()
     assert minimr(home, "logs", "out.log").stdout.endswith("the job was cancelled\n")
     assert nothing_is_left(home)
+
+
+def test_sigterm_leaves_no_temporary_result(home: Path) -> None:
+    running = start(home, "run", "slow.py", "text.txt")
+    assert running.stderr is not None
+    assert "Slow begins" in running.stderr.readline()
+    running.terminate()
+    running.communicate(timeout=LIMIT_S)
+    assert running.returncode == 130
+    assert nothing_is_left(home)
+
+
+ENDLESS_GANG = """
+import os
+import signal
+import sys
+import minimr as mr
+
+class Endless(mr.Job):
+    def gang(self, blocks, members):
+        members.save(b"something")
+        members.note(saved=True)
+        signal.pause()
+        yield 0, 0
+
+def on_event(event):
+    if event["event"] == "member_note":
+        print("saved", flush=True)
+
+with mr.Cluster(1, on_event=on_event) as cluster:
+    cluster.load("text.txt").gang(Endless)
+"""
+
+
+def test_a_program_that_is_killed_leaves_no_checkpoints(home: Path) -> None:
+    (home / "endless.py").write_text(ENDLESS_GANG)
+    running = subprocess.Popen(
+        [sys.executable, "endless.py"],
+        cwd=home,
+        env=environment(home),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert running.stdout is not None
+    assert running.stdout.readline() == "saved\n"
+    running.kill()
+    running.communicate(timeout=LIMIT_S)
+    deadline = time.monotonic() + LIMIT_S
+    while not nothing_is_left(home):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 STUCK_ONCE_JOB = """

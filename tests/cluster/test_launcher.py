@@ -194,7 +194,7 @@ def test_who_waits_for_a_birth_waits_no_longer_when_all_are_dismissed(pool, work
 def test_who_does_not_leave_in_time_is_killed(monkeypatch):
     monkeypatch.setattr(launcher, "LEAVE_TIMEOUT_S", 0.1)
     cluster = mr.Cluster(workers=2)
-    base = cluster._local._base
+    base = cluster._local.base
     stopped, other = map(os.pidfd_open, cluster.worker_pids)
     signal.pidfd_send_signal(stopped, signal.SIGSTOP)
     cluster.close()
