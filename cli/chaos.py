@@ -229,7 +229,7 @@ def _proxy(
     from minimr.cluster.fault_proxy import FaultProxy
 
     happened: SimpleQueue[ProxyEvent] = SimpleQueue()
-    with _ended_by_sigterm(), FaultProxy(target, seed, port, on_event=happened.put) as proxy:
+    with FaultProxy(target, seed, port, on_event=happened.put) as proxy:
         for fault in faults:
             proxy.break_with(fault)
         yield proxy.address, happened
@@ -257,20 +257,6 @@ def _tell(event: "ProxyEvent", as_json: bool) -> None:
         )
     elif event.what == "refused":
         say(f"{event.t:9.3f}  nobody answers for connection {event.connection}")
-
-
-@contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """Be stopped by SIGTERM as by Ctrl-C, so that the connection file goes then, too."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 # The killer

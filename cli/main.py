@@ -7,6 +7,7 @@ import atexit
 import errno
 import gc
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -14,6 +15,7 @@ from typing import Any, NoReturn
 
 import click
 
+from cli.output import discard_stdout
 from minimr import __version__
 from minimr.errors import MinimrError
 
@@ -44,6 +46,7 @@ SECTIONS = {
 
 COMMANDS = {name: module for section in SECTIONS.values() for name, module in section.items()}
 INTERRUPTED = 130
+STDERR = 2
 SUMMARY_LENGTH = 64
 
 
@@ -83,6 +86,9 @@ class Application(click.Group):
     ) -> NoReturn:
         # At exit, Python looks for garbage among all that was ever imported: 13 ms for nothing.
         atexit.register(gc.freeze)
+        if args is None:  # This is a process of its own.
+            be_interrupted_by_any_ending()
+            open_closed_streams()
         given = list(sys.argv[1:] if args is None else args)
         arguments, wants_traceback = take_traceback_flag(given or ["--help"])
         extra["standalone_mode"] = False
@@ -95,6 +101,26 @@ class Application(click.Group):
                 traceback.print_exc()
             sys.exit(report(error))
         sys.exit(result if isinstance(result, int) else 0)
+
+
+def be_interrupted_by_any_ending() -> None:
+    """SIGTERM and a terminal that goes away do what Ctrl-C does, so that no temporary file stays.
+
+    What nohup had us ignore stays ignored.
+    """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
+
+
+def open_closed_streams() -> None:
+    """Nothing else may get the number of a stream that our caller has closed, as `2>&-` does: a
+    worker's words would go into that socket or file."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= STDERR:
+        pass
+    os.close(descriptor)
+    if sys.stderr is None:
+        sys.stderr = open(STDERR, "w")  # noqa: SIM115
 
 
 def take_traceback_flag(arguments: Sequence[str]) -> tuple[list[str], bool]:
@@ -121,6 +147,10 @@ def report(error: BaseException) -> int:
             return error.exit_code
         case OSError() if error.errno in (errno.EMFILE, errno.ENFILE):
             _show("no file descriptors are left; run 'ulimit -n' with a larger number first")
+            return 1
+        case OSError() if error.errno in (errno.ENOSPC, errno.EDQUOT) and error.filename is None:
+            discard_stdout()
+            _show(f"what was to be written cannot be: {error.strerror}; make room and try again")
             return 1
         case MemoryError():
             _show(f"there is not enough memory for this: {error}".removesuffix(": "))

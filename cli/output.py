@@ -32,6 +32,8 @@ def print_json(value: Any) -> None:
 
 def print_bytes(chunks: Iterable[bytes]) -> None:
     """Data on stdout. When its reader goes away, as `head` does, the command ends quietly."""
+    if sys.stdout is None:
+        raise MinimrError("stdout cannot be written: it is closed")
     for chunk in chunks:
         with _writing():
             sys.stdout.buffer.write(chunk)
@@ -53,11 +55,16 @@ def _writing() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        # What is still buffered goes nowhere, so that Python's flush at exit does not fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_stdout()
         if isinstance(error, BrokenPipeError):
             raise click.exceptions.Exit(0) from None
         raise MinimrError(f"stdout cannot be written: {error.strerror}") from error
+
+
+def discard_stdout() -> None:
+    """What is still buffered goes nowhere, so that Python's flush at exit does not fail again."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def stderr_draws() -> bool:

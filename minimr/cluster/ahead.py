@@ -90,6 +90,9 @@ class ForkedAhead:
 def _live(theirs: socket.socket) -> None:
     """In the child: be what `python -P -m minimr.cluster.worker_process` would be."""
     os.setsid()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)  # The asker's handlers are for the asker.
     _keep_only(theirs)
     os.environ.update(environment())
     if not sys.flags.safe_path:

@@ -1,3 +1,4 @@
+import os
 import re
 import subprocess
 import sys
@@ -206,6 +207,52 @@ def test_a_full_disk_behind_stdout_is_said(long_logs: list[str]) -> None:
         )
     assert ended.stderr == "minimr: stdout cannot be written: No space left on device\n"
     assert ended.returncode == 1
+
+
+@pytest.mark.parametrize("flag", ["--help", "--version"])
+def test_a_full_disk_behind_the_help_is_said(flag: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "cli.main", flag],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert ended.stderr == (
+        "minimr: what was to be written cannot be: No space left on device; make room and try "
+        "again\n"
+    )
+    assert ended.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "stderr"),
+    [
+        ("jobs >&-", 1, "minimr: stdout cannot be written: it is closed\n"),
+        ("data terasort 1 -o records 2>&-", 0, ""),
+        ("data terasort 1 -o records >&-", 0, "records: 1 record, 100 bytes\n"),
+        ("run wordcount records -o counts <&- >&- 2>&-", 0, ""),
+    ],
+)
+def test_streams_that_the_caller_has_closed(
+    tmp_path: Path, command: str, status: int, stderr: str
+) -> None:
+    """Words to people go nowhere then, neither among the data nor into what is opened next."""
+    (tmp_path / "records").write_text("a b\n")
+    if "terasort" in command:
+        (tmp_path / "records").unlink()
+    ended = subprocess.run(
+        ["sh", "-c", f'"{sys.executable}" -m cli.main {command}'],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)},
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (status, "", stderr)
+    if "terasort" in command:
+        assert (tmp_path / "records").stat().st_size == 100
 
 
 def test_a_reader_that_goes_away_ends_the_command_quietly(long_logs: list[str]) -> None:
