@@ -8,9 +8,16 @@ far too large overflows first. An L2 penalty adds its lambda to every eigenvalue
 
 Another loss bends by its own second derivative along the scores, and H by X' diag(l'') X / n, which
 is at most the bound of l'' times the H above. So 2 / (bound lambda_max) is safe for every smooth
-loss; hinge and quantile have no curvature, and only a penalty can make them diverge. The Poisson
-loss has no bound: its curvature is the mean count, so the largest label stands for it, which is
-right about the solution. A network has none either. Momentum changes the 2 (optimizers.py).
+loss. Hinge and quantile have corners in place of curvature: a long step only throws them far, and
+1 for the bound gives one of the right size. The Poisson loss has no bound: its curvature is the
+mean count, so the largest label stands for it, which is right about the solution. A network has
+none either. Momentum changes the 2 (optimizers.py).
+
+A mini-batch of b rows has an H of its own, another one in each step. The error shrinks in the mean
+of its square if the step is below 2 / (lambda_max + R^2 / b), with R the length of the longest row
+(for single rows: Bach and Moulines, NIPS 2013). The message names 1 / (lambda_max / 2 + R^2 / b),
+and momentum makes the second part 1 / (1 - m) times as large. Losses with bounded slopes do not
+run away so, and need no shorter step.
 
 Two things that strategies do ask for shorter steps. Where members step along their own rows, as
 those of `local`, `average` and `async` do, the H of every partition counts, and the steepest is at
@@ -56,6 +63,7 @@ AWAY = 1e6
 """A loss so many times as high as where it began has nothing to do with the data any more."""
 BACK = 1e-3
 """One that has fallen to this share of its peak is on its way back."""
+OVERFLOW = "The squares of the features overflow; scale the features down."
 
 
 def ran_away(trace: Trace, start: Vector, problem: Problem, data: LabeledData) -> RanAway | None:
@@ -120,6 +128,18 @@ class SteepestRound(mr.Job):
     reduce = mr.Max()
 
 
+class LongestRound(mr.Job):
+    """The largest squared length of a row. State: {"intercept": bool}, for one more 1 in each."""
+
+    def map_block(self, block: mr.Block) -> Iterator[tuple[int, float]]:
+        X = block["X"]
+        with np.errstate(over="ignore"):
+            squares = np.einsum("ij,ij->i", X, X, dtype=np.float64)
+        yield 0, float(squares.max(initial=0.0)) + self.state["intercept"]
+
+    reduce = mr.Max()
+
+
 def advice(failure: NotFinite, problem: Problem, data: LabeledData, strain: Strain) -> str:
     """The message for a descent that failed: what happened, why, and what to do."""
     return (
@@ -136,19 +156,24 @@ def _what_to_do(failure: NotFinite, problem: Problem, data: LabeledData, strain:
             "Nothing bounds the curvature of a network: pass a tenth of the step, or scale the "
             "features to mean 0 and variance 1."
         )
-    curvature = curvature_of(data, problem.model.intercept)
+    intercept = problem.model.intercept
+    curvature = curvature_of(data, intercept)
     if not isfinite(curvature.largest):
-        return "The squares of the features overflow; scale the features down."
-    bound, sure = bend(problem.model, data)
-    rows = steepest(data, problem.model.intercept) if strain.apart else curvature.largest
+        return OVERFLOW
+    bound = bend_of(problem.model, data)
+    rows = steepest(data, intercept) if strain.apart else curvature.largest
+    restless = unrest(problem.model, problem.batches, data, strain.apart)
     bent = rows * bound + float(np.max(problem.penalty.l2, initial=0.0))
-    safe_step = problem.optimizer.stable_step(bent, strain.staleness)
+    safe_step = problem.optimizer.stable_step(bent, strain.staleness, restless)
+    if safe_step == 0.0:
+        return OVERFLOW
     if problem.schedule.step > safe_step:
-        exact = curvature.exact and bound == 1.0 and not strain.apart
+        exact = curvature.exact and not strain.apart
         return (
-            f"{_name_of(strain, exact, sure)} for this data is {_rounded_down(safe_step)}: pass "
-            "that, or scale the features to mean 0 and variance 1 (the largest now is feature "
-            f"{curvature.largest_feature}, root mean square {curvature.root_mean_square:.3g})."
+            f"{_name_of(problem, strain, restless > 0, exact)} for this data is "
+            f"{_rounded_down(safe_step)}: pass that, or scale the features to mean 0 and variance "
+            f"1 (the largest now is feature {curvature.largest_feature}, root mean square "
+            f"{curvature.root_mean_square:.3g})."
         )
     if not problem.batches.whole:
         return (
@@ -160,23 +185,27 @@ def _what_to_do(failure: NotFinite, problem: Problem, data: LabeledData, strain:
     return "The labels or the initial weights are too large to square; scale them down."
 
 
-def _name_of(strain: Strain, exact: bool, sure: bool) -> str:
-    if not sure:
+def _name_of(problem: Problem, strain: Strain, restless: bool, exact: bool) -> str:
+    bound = problem.model.objective.curvature
+    if bound == 0.0:
+        return "A step of the right size"
+    if not isfinite(bound):
         return "A step that is safe near the solution"
     if strain.staleness:
         return f"A step that bears gradients {strain.staleness} updates old, as they may be,"
-    return "The largest safe step" if exact else "A step that is surely safe"
+    if restless:
+        return "A step that mini-batches of that size bear"
+    return "The largest safe step" if exact and bound == 1.0 else "A step that is surely safe"
 
 
-def bend(model: Model, data: LabeledData) -> tuple[float, bool]:
-    """The bound of the loss's second derivative in a score, and whether it holds everywhere.
+def bend_of(model: Model, data: LabeledData) -> float:
+    """How strongly a loss bends in the score, at most.
 
-    That of the Poisson loss, the largest label, holds near the solution.
+    The hinge and the quantile loss have corners instead; 1 is right in the order of magnitude. The
+    Poisson loss bends by the mean count, near the solution at most by the largest.
     """
-    bound = model.objective.curvature
-    if isfinite(bound):
-        return bound, True
-    return max(data.summary().label_max, 1.0), False
+    curvature = model.objective.curvature
+    return curvature or 1.0 if isfinite(curvature) else max(data.summary().label_max, 1.0)
 
 
 @dataclass(frozen=True)
@@ -189,6 +218,7 @@ class Curvature:
     root_mean_square: float
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what overflows is told below
 def curvature_of(data: LabeledData, intercept: bool) -> Curvature:
     """Find the curvature in one round; exact up to FULL_MATRIX_COLUMNS columns."""
     columns = data.features
@@ -215,6 +245,21 @@ def steepest(data: LabeledData, intercept: bool) -> float:
     job = SteepestRound(full=columns <= FULL_MATRIX_COLUMNS)
     [(_, largest)] = data.dataset.round(job, state=state)
     return float(largest)
+
+
+def unrest(model: Linear, batches: Batches, data: LabeledData, apart: bool) -> float:
+    """R^2 / b times the bend of the loss: how much mini-batches differ in curvature.
+
+    0.0 where every step sees all rows, and for a loss whose slopes are bounded: it does not run
+    away from a mini-batch. Members that step `apart` draw from a partition each; b is at least 1.
+    """
+    if batches.whole or not model.objective.steep:
+        return 0.0
+    rows = batches.fraction * data.count() if batches.rows is None else batches.rows
+    if apart:
+        rows /= data.dataset.partitions
+    [(_, longest)] = data.dataset.round(LongestRound(), state={"intercept": model.intercept})
+    return bend_of(model, data) * float(longest) / max(rows, 1.0)
 
 
 def _largest(moments: Matrix) -> float:

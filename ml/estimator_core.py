@@ -29,7 +29,7 @@ from ml.schedules import Schedule
 from ml.scikit import not_fitted
 from ml.strategies import Strategy
 from ml.strategies.sync import one_round
-from ml.training import Trained, train
+from ml.training import Trained, batches_of, train
 from ml.vectors import Matrix, Vector
 
 FOREVER = 2**53
@@ -172,7 +172,8 @@ def step_for(estimator: Estimator, model: Model, data: LabeledData) -> float:
     penalty = find_penalty(estimator.penalty, estimator.strength, estimator.l1_ratio)
     optimizer = estimator.optimizer
     known = optimizer if isinstance(optimizer, Optimizer) else Optimizer(optimizer)
-    return easy_step(model, data, known, penalty, estimator.strategy or "sync")
+    batches = batches_of(estimator.seed, estimator.fraction, estimator.batch_rows)
+    return easy_step(model, data, known, penalty, estimator.strategy or "sync", batches)
 
 
 def _settings(estimator: Estimator, step: float) -> dict[str, Any]:

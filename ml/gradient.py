@@ -13,6 +13,8 @@ sum, and with it every later step, is the same to the last bit on any number of 
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 import minimr as mr
 from ml.labeled_data import LabeledData
 from ml.problem import Problem, mean_of, problem_from
@@ -35,6 +37,7 @@ class GradientRound(mr.Job):
     reduce = mr.Sum()
 
 
+@np.errstate(over="ignore", invalid="ignore")  # whoever asks looks
 def losses_at(problem: Problem, data: LabeledData, *points: Vector) -> list[float]:
     """The loss over the batch of the last evaluation at each of these parameters (size,), penalty
     included; one round for each. None of a batch without rows."""

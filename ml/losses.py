@@ -75,6 +75,9 @@ class Loss:
     domain: Domain
     curvature: float
     parameter: float = 0.0
+    steep: bool = False
+    """Whether the slope grows without bound: then a step that a mini-batch does not bear leads ever
+    further away."""
     per_class: bool = False
     """Whether a row has one score for each class, scores (n, k), in place of one, (n,)."""
 
@@ -167,13 +170,13 @@ def sigmoid(scores: Vector) -> Vector:
 LOSSES = {
     loss.name: loss
     for loss in (
-        Loss("squared", squared, ANY, 1.0),
+        Loss("squared", squared, ANY, 1.0, steep=True),
         Loss("huber", huber, ANY, 1.0, parameter=1.35),
         Loss("quantile", quantile, ANY, 0.0, parameter=0.5),
-        Loss("poisson", poisson, COUNTS, inf),
+        Loss("poisson", poisson, COUNTS, inf, steep=True),
         Loss("logistic", logistic, TWO, 0.25),
         Loss("hinge", hinge, TWO, 0.0),
-        Loss("squared_hinge", squared_hinge, TWO, 2.0),
+        Loss("squared_hinge", squared_hinge, TWO, 2.0, steep=True),
         Loss("softmax", softmax, CLASSES, 0.5, per_class=True),
     )
 }

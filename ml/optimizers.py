@@ -78,14 +78,19 @@ class Optimizer:
         """New weights (d,) and memory (vectors, d); nothing is changed in place."""
         return RULES[self.kind].move(self, start)
 
-    def stable_step(self, curvature: float, staleness: int = 0) -> float:
+    def stable_step(self, curvature: float, staleness: int = 0, unrest: float = 0.0) -> float:
         """The largest step that cannot diverge where the curvature is at most this; inf if any.
 
-        Where gradients are up to `staleness` updates old, one that bears it (divergence.py).
+        Where gradients are up to `staleness` updates old, or mini-batches bring an `unrest` of
+        their own, one that bears it (divergence.py).
         """
         rule = RULES[self.kind]
         factor = rule.stale(self) / (staleness + 1) if staleness else rule.stability(self)
-        return factor / curvature if curvature > 0 else inf
+        largest = factor / curvature if curvature > 0 else inf
+        if unrest == 0.0:
+            return largest
+        asked = curvature / factor + unrest / rule.stale(self)
+        return 1.0 / asked if asked > 0 else inf
 
 
 def _sgd(_: Optimizer, at: Point) -> Moved:

@@ -157,7 +157,7 @@ def train(
         penalty=_penalty(penalty, strength, l1_ratio),
         optimizer=optimizer if isinstance(optimizer, Optimizer) else Optimizer(optimizer),
         iterations=whole_number("iterations", iterations),
-        batches=_batches(seed, fraction, batch_rows),
+        batches=batches_of(seed, fraction, batch_rows),
         tolerance=number("tolerance", tolerance, lambda v: 0 <= v <= 1, "in [0, 1]"),
         delays=delays or Delays(),
     )
@@ -218,7 +218,8 @@ def _beginning(problem: Problem, start: npt.ArrayLike | None) -> Vector:
     return start_vector("start", start, problem.size, "parameters")
 
 
-def _batches(seed: int, fraction: float, rows: int | None) -> Batches:
+def batches_of(seed: int, fraction: float, rows: int | None) -> Batches:
+    """The rule of the mini-batches. Raises ArgumentError for what is no number of rows."""
     share = number("fraction", fraction, lambda v: 0 < v <= 1, "in (0, 1]")
     if rows is not None and share < 1:
         raise ArgumentError(

@@ -48,6 +48,7 @@ def solve(problem: Problem, block: mr.Block, index: int, start: Vector) -> Vecto
     return descent.parameters
 
 
+@np.errstate(over="ignore", invalid="ignore")  # whoever gets the trace looks
 def average(
     problem: Problem, data: LabeledData, start: Vector, on_step: OnStep | None = None
 ) -> Trace:

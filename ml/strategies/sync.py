@@ -6,6 +6,8 @@ worker in every step, and is the simplest strategy in every other respect: it eq
 one process, needs nothing that a MapReduce engine does not have, and any worker may die any time.
 """
 
+import numpy as np
+
 from ml.descent import Descent, OnStep, Trace
 from ml.gradient import GradientRound
 from ml.labeled_data import LabeledData
@@ -31,6 +33,7 @@ def round_bytes(problem: Problem, data: LabeledData) -> int:
     return 8 * (numbers + data.dataset.partitions * (problem.size + 2))
 
 
+@np.errstate(over="ignore", invalid="ignore")  # the descent tells what is not finite
 def one_round(descent: Descent, job: GradientRound, data: LabeledData) -> None:
     """One round, and what the descent makes of its sums."""
     state = {"parameters": descent.parameters, "iteration": descent.iteration}

@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from ml import (
     Linear,
     LinearRegressionWithSGD,
     MultilayerPerceptron,
+    checkpointed,
     load_libsvm,
 )
 from ml import train as fit
@@ -125,10 +127,33 @@ def test_steps_that_know_no_safe_length_are_the_cause_all_the_same(optimizer):
 def test_mini_batches_that_vary_more_than_the_whole():
     data = labeled_data(([[1.0], [1.0]], [1.0, 1.0]))
     failure = NotFinite("the loss became inf", 7)
-    message = advice(failure, half_batches(1.9), data, Strain())
-    assert message.startswith("SGD diverged: the loss became inf at iteration 7 with step=1.9.")
+    message = advice(failure, half_batches(0.6), data, Strain())
+    assert message.startswith("SGD diverged: the loss became inf at iteration 7 with step=0.6.")
     assert "not for every mini-batch" in message
-    assert "largest safe step" in advice(failure, half_batches(2.1), data, Strain())
+    named = advice(failure, half_batches(2.1), data, Strain())
+    assert "A step that mini-batches of that size bear for this data is 0.66" in named
+
+
+@pytest.mark.parametrize("loss", ["squared", "squared_hinge"])
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "nesterov"])
+@pytest.mark.parametrize("batch", [{"batch_rows": 1}, {"batch_rows": 5}, {"fraction": 0.1}])
+def test_the_step_named_for_mini_batches_is_one_that_they_bear(loss, optimizer, batch):
+    generator = np.random.default_rng(8)
+    X = generator.normal(size=(100, 10))
+    data = labeled_data((X[:70], 1.0 * (X[:70, 0] > 0)), (X[70:], 1.0 * (X[70:, 0] > 0)))
+    settings = {"optimizer": optimizer, "schedule": "constant", "iterations": 400, **batch}
+    with pytest.raises(Diverged, match="A step that mini-batches of that size bear") as caught:
+        fit(Linear(loss, intercept=True), data, step=10.0, **settings)
+    step = step_named_in(str(caught.value))
+    trained = fit(Linear(loss, intercept=True), data, step=step, **settings)
+    assert max(trained.loss_history) < 100.0
+
+
+def test_bounded_slopes_need_no_shorter_step_for_mini_batches():
+    data = halves(*line())
+    failure = NotFinite("the loss became inf", 7)
+    problem = replace(half_batches(1e9), model=Linear("huber"), features=2)
+    assert "The largest safe step" in advice(failure, problem, data, Strain())
 
 
 def half_batches(step):
@@ -139,6 +164,15 @@ def test_no_stray_warning_on_the_way(cluster):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         message_of(load_libsvm(DIABETES_RAW, cluster=cluster), step=1e300)
+
+
+@pytest.mark.parametrize("strategy", ["sync", "average", checkpointed])
+def test_nor_where_only_the_sum_over_partitions_overflows(tmp_path, strategy):
+    data = labeled_data(*[([[1.0]], [1.2e154])] * 3)
+    if strategy is checkpointed:
+        strategy = checkpointed(tmp_path / "run.checkpoint")
+    with pytest.raises(Diverged, match="the loss became inf"):
+        fit(Linear(), data, strategy, step=0.1)
 
 
 SCALED_UP = 300.0
@@ -172,7 +206,18 @@ def test_the_step_named_for_a_loss_is_safe_for_its_curvature(loss, words, optimi
     assert losses[-1] < losses[0]
 
 
-@pytest.mark.parametrize("loss", ["logistic", "hinge", "huber", "quantile", "softmax"])
+@pytest.mark.parametrize("loss", ["hinge", "quantile"])
+@pytest.mark.parametrize("penalty", [{}, {"penalty": "l2", "strength": 1e-3}])
+def test_corners_have_a_step_of_the_right_size(loss, penalty):
+    """What the penalty alone bears would throw them a million times as far as they began."""
+    data, message = diverging(loss, schedule="constant", **penalty)
+    assert "A step of the right size for this data is" in message
+    settings = {"schedule": "constant", "iterations": 300, **penalty}
+    losses = fit(Linear(loss), data, step=step_named_in(message), **settings).loss_history
+    assert max(losses) < 10.0 * losses[0]
+
+
+@pytest.mark.parametrize("loss", ["logistic", "huber", "softmax"])
 def test_losses_with_bounded_slopes_diverge_by_their_penalty_alone(loss):
     data, message = diverging(loss, penalty="l2", strength=10.0)
     assert "surely safe" in message or "largest safe" in message

@@ -1,7 +1,16 @@
 import numpy as np
 import pytest
 
-from ml import ArgumentError, Linear, MultilayerPerceptron, Optimizer, Penalty, train
+from ml import (
+    ArgumentError,
+    DescentClassifier,
+    DescentRegressor,
+    Linear,
+    MultilayerPerceptron,
+    Optimizer,
+    Penalty,
+    train,
+)
 from ml.easy_step import USUAL_STEP, easy_step
 from ml.local_data import local_data
 
@@ -27,6 +36,17 @@ def test_the_loss_never_rises_with_it(loss):
     losses = train(model, data, schedule="constant", step=step, iterations=50).loss_history
     assert (np.diff(losses) <= 0).all()
     assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize("loss", ["squared", "squared_hinge", "poisson"])
+@pytest.mark.parametrize("batch", [{"batch_rows": 1}, {"batch_rows": 4}, {"fraction": 0.05}])
+def test_mini_batches_bear_it(loss, batch):
+    rows = np.random.default_rng(6).normal(size=(200, 10))
+    labels = (rows[:, 0] > 0).astype(float)
+    estimator = DescentClassifier if "hinge" in loss else DescentRegressor
+    history = estimator(loss, **batch).fit(rows, labels).history_
+    assert len(history) == 201
+    assert max(history) < 10.0
 
 
 @pytest.mark.parametrize("kind", ["momentum", "nesterov"])
