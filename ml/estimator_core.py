@@ -130,7 +130,10 @@ def descend(estimator: Estimator, model: Model, data: LabeledData) -> None:
 def make_step(estimator: Estimator, model: Model, data: LabeledData) -> None:
     """One step more on this data, whatever came before it."""
     start = _last_end(estimator, model, data)
-    steps = getattr(estimator, "_steps", None) or StepByStep(step_for(estimator, model, data))
+    steps = getattr(estimator, "_steps", None)
+    asked = (estimator.optimizer, estimator.schedule, estimator.step)
+    if steps is None or steps.asked != asked:
+        steps = StepByStep(step_for(estimator, model, data), asked)
     _keep(estimator, steps.go_on(estimator, model, data, start), steps)
 
 
@@ -142,6 +145,8 @@ class StepByStep:
     """
 
     step: float
+    asked: tuple[str | Optimizer, str | Schedule, float | None]
+    """Optimizer, schedule and step. What was remembered for these is of no use to others."""
     saved: dict[str, Any] | None = None
 
     def go_on(

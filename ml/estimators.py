@@ -16,15 +16,16 @@ hidden, activation: sizes of the hidden layers of a network; none, (), for a lin
 fit_intercept: whether a linear model has constant terms.
 strategy: how the descent is distributed, as for `train`. None: arrays are trained on in this
     process, files and LabeledData by "sync".
-step: the first step; None: half of the largest that is safe, found in one round (easy_step.py).
+step: the first step; None: half of the largest safe one, found in a round or two (easy_step.py).
 partitions: into how many a file, or arrays with a strategy, are cut.
 warm_start: whether `fit` goes on from what the last one found.
 The others, and what they raise, are those of `train`.
 
 `partial_fit` makes one step on the rows it is given, and remembers what its optimizer does: k of
-them on the same rows end where `fit` with k iterations does. After fitting there are `trained_`, a
-Trained that can be saved, `history_`, its losses, `n_features_in_`, the `coef_` and `intercept_` of
-a linear model, and the `classes_` of a classification, rising.
+them on the same rows end where `fit` with k iterations does. With another optimizer, schedule or
+step it goes on from the parameters alone. After fitting there are `trained_`, a Trained that can be
+saved, `history_`, its losses, `n_features_in_`, the `coef_` and `intercept_` of a linear model, and
+the `classes_` of a classification, rising.
 """
 
 from collections.abc import Iterator

@@ -127,6 +127,19 @@ def test_steps_on_rows_that_come_one_after_the_other():
         stream.partial_fit(X[:1], ["some"])
 
 
+@pytest.mark.parametrize(
+    "other",
+    [{"optimizer": "adam"}, {"optimizer": "momentum"}, {"step": 1e-3}, {"schedule": "mllib"}],
+)
+@pytest.mark.parametrize("optimizer", ["sgd", "adagrad"])
+def test_steps_go_on_with_another_optimizer_schedule_or_step(optimizer, other):
+    changed = DescentRegressor(optimizer=optimizer).partial_fit(X, Y).partial_fit(X, Y)
+    begun = DescentRegressor(optimizer=optimizer, iterations=2).fit(X, Y)
+    begun.set_params(warm_start=True, iterations=2, **other).fit(X, Y)
+    changed.set_params(**other).partial_fit(X, Y).partial_fit(X, Y)
+    assert changed.trained_.parameters.tobytes() == begun.trained_.parameters.tobytes()
+
+
 def test_a_warm_start_goes_on_and_a_cold_one_does_not():
     settings = {"optimizer": "sgd", "step": 0.1, "iterations": 5}
     twice = DescentRegressor(warm_start=True, **settings).fit(X, Y).fit(X, Y)
