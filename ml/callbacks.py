@@ -14,6 +14,7 @@ undisturbed one does.
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property
 from math import inf
 from typing import Any, Protocol, runtime_checkable
 
@@ -25,7 +26,7 @@ from ml.checks import check_labels, check_rows
 from ml.descent import OnStep
 from ml.errors import ArgumentError
 from ml.gradient import losses_at
-from ml.labeled_data import LabeledData
+from ml.labeled_data import LabeledData, checksums_of
 from ml.models import Model
 from ml.problem import Problem
 from ml.training import Trained
@@ -99,6 +100,7 @@ class EarlyStopping:
         parameters = self.best_parameters
         return {
             "rule": self._rule,
+            "held_out": self._checksums,
             "losses": [repr(loss) for loss in self.losses],
             "best": [repr(self.best_loss), self.best_iteration],
             "parameters": None if parameters is None else parameters.tolist(),
@@ -112,6 +114,11 @@ class EarlyStopping:
                 f"the checkpoint is of early stopping with {saved['rule']}, and this is with "
                 f"{self._rule}: give the same, or another file"
             )
+        if saved.get("held_out", self._checksums) != self._checksums:
+            raise mr.UsageError(
+                "the checkpoint is of early stopping with other held-out rows: give the same, or "
+                "another file"
+            )
         self.losses = [float(loss) for loss in saved["losses"]]
         self.best_loss, self.best_iteration = float(saved["best"][0]), int(saved["best"][1])
         parameters = saved["parameters"]
@@ -121,6 +128,11 @@ class EarlyStopping:
     @property
     def _rule(self) -> str:
         return f"patience={self.patience}, tolerance={self.tolerance:g}, every={self.every}"
+
+    @cached_property
+    def _checksums(self) -> list[int]:
+        """What tells the held-out rows from others; one round, then remembered."""
+        return checksums_of(self._held_out)
 
     def _loss_of(self, parameters: Vector) -> float:
         """The mean loss over the held-out rows; one round."""

@@ -14,12 +14,10 @@ names the training that it belongs to, so that no other goes on from it by mista
 import hashlib
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 from typing import Any
-from zlib import crc32
 
 import numpy as np
 
@@ -28,20 +26,15 @@ from ml.arguments import whole_number
 from ml.callbacks import Remembers
 from ml.descent import Descent, OnStep, Trace
 from ml.gradient import GradientRound
-from ml.labeled_data import LabeledData
-from ml.model_file import read_model, write_model
+from ml.labeled_data import LabeledData, checksums_of
+from ml.model_file import is_finite_number, read_model, write_model
 from ml.problem import Problem
 from ml.strategies.sync import one_round, round_bytes
 from ml.vectors import Vector
 
 FORMAT = "minimr checkpoint"
-
-
-class ChecksumRound(mr.Job):
-    """A checksum of the rows of every partition, keyed by its number."""
-
-    def map_block(self, block: mr.Block) -> Iterator[tuple[int, int]]:
-        yield self.partition_index, crc32(block["X"].tobytes(), crc32(block["y"].tobytes()))
+DAMAGES = (AttributeError, KeyError, TypeError, ValueError, IndexError, OverflowError)
+"""What values of other types and lengths raise on their way into a descent and its callback."""
 
 
 def checkpointed(path: str | os.PathLike[str], every: int = 10) -> "Checkpointed":
@@ -98,7 +91,7 @@ class Checkpointed:
             descent = Descent.resumed(problem, _arrays(fields["descent"], problem), on_step)
             if isinstance(on_step, Remembers):
                 on_step.resume(fields["callback"])
-        except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
+        except DAMAGES as error:
             raise mr.UsageError(f"{self.path} is damaged: {error!r}; delete it.") from None
         return descent
 
@@ -115,10 +108,9 @@ def _training(
     problem: Problem, data: LabeledData, start: Vector, on_step: OnStep | None
 ) -> dict[str, Any]:
     """What tells this training from others, as JSON gives it back."""
-    rows = [checksum for _, checksum in data.dataset.round(ChecksumRound())]
     told = {
         **problem.options(),
-        "data": rows,
+        "data": checksums_of(data),
         "start": hashlib.sha256(start.tobytes()).hexdigest(),
         "callback": type(on_step).__name__ if isinstance(on_step, Remembers) else None,
     }
@@ -127,14 +119,20 @@ def _training(
 
 
 def _arrays(saved: dict[str, Any], problem: Problem) -> dict[str, Any]:
-    """What `Descent.resumed` takes. Raises ValueError for arrays that do not fit the problem."""
+    """What `Descent.resumed` takes. Raises one of DAMAGES for what does not fit the problem."""
     eta, best, in_vain = saved["pace"]
     parameters, memory = np.array(saved["parameters"], float), np.array(saved["memory"], float)
+    numbers = [*saved["loss_history"], eta, 0.0 if best is None else best]
+    finite = np.isfinite(parameters).all() and np.isfinite(memory).all()
+    if not finite or not all(map(is_finite_number, numbers)):
+        raise ValueError("a number is none, or not finite")
     return {
         **saved,
+        "iteration": whole_number("iteration", saved["iteration"]),
+        "updates": whole_number("updates", saved["updates"]),
         "parameters": parameters.reshape(problem.size),
         "memory": memory.reshape(problem.memory().shape),
-        "pace": [eta, np.inf if best is None else best, in_vain],
+        "pace": [eta, np.inf if best is None else best, whole_number("pace", in_vain)],
     }
 
 

@@ -19,6 +19,7 @@ from glob import glob, has_magic
 from itertools import accumulate, count, pairwise
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
@@ -99,6 +100,13 @@ class CountRound(mr.Job):
 
     def map_block(self, block: mr.Block) -> Iterator[tuple[int, int]]:
         yield self.partition_index, len(block)
+
+
+class ChecksumRound(mr.Job):
+    """A checksum of the rows of every partition, keyed by its number."""
+
+    def map_block(self, block: mr.Block) -> Iterator[tuple[int, int]]:
+        yield self.partition_index, crc32(block["X"].tobytes(), crc32(block["y"].tobytes()))
 
 
 class CollectRound(mr.Job):
@@ -356,6 +364,11 @@ class LabeledData:
         borders = pairwise(split_borders(weights))
         jobs = [SplitJob(seed=seed, low=low, high=high) for low, high in borders]
         return [LabeledData(self.dataset.transform(job)) for job in jobs]
+
+
+def checksums_of(data: LabeledData) -> list[int]:
+    """A checksum of the rows of each partition, in order; one round."""
+    return [checksum for _, checksum in data.dataset.round(ChecksumRound())]
 
 
 def split_borders(weights: Sequence[float]) -> list[float]:

@@ -148,6 +148,11 @@ def test_another_training_does_not_go_on_from_it(tmp_path, changed, said):
         (lambda fields: fields["descent"].update(parameters=[1.0]), "is damaged: ValueError"),
         (lambda fields: fields["descent"].update(memory=[[1.0]]), "is damaged: ValueError"),
         (lambda fields: fields["descent"].pop("ended"), "is damaged: KeyError"),
+        (lambda fields: fields["descent"].update(iteration="x"), "is damaged: ArgumentError"),
+        (lambda fields: fields["descent"].update(updates=1.5), "is damaged: ArgumentError"),
+        (lambda fields: fields["descent"].update(loss_history=[None]), "is damaged: ValueError"),
+        (lambda fields: fields["descent"].update(parameters=[10**400]), "is damaged: OverflowErr"),
+        (lambda fields: fields["descent"].update(parameters=[None] * 4), "is damaged: ValueError"),
         (lambda fields: fields.update(descent=None), "is damaged: TypeError"),
     ],
 )
@@ -159,6 +164,14 @@ def test_a_damaged_file_is_refused(tmp_path, damage, said):
     path.write_text(json.dumps(fields))
     with pytest.raises(mr.UsageError, match=said):
         train(MODEL, DATA, checkpointed(path), iterations=3, step=0.1)
+
+
+def test_early_stopping_does_not_go_on_with_other_held_out_rows(tmp_path):
+    settings = {"strategy": checkpointed(tmp_path / "run.checkpoint"), "iterations": 3, "step": 0.1}
+    train(MODEL, DATA, on_step=EarlyStopping(MODEL, HELD_OUT), **settings)
+    train(MODEL, DATA, on_step=EarlyStopping(MODEL, HELD_OUT), **settings)
+    with pytest.raises(mr.UsageError, match="is of early stopping with other held-out rows"):
+        train(MODEL, DATA, on_step=EarlyStopping(MODEL, DATA), **settings)
 
 
 def test_every_is_at_least_one(tmp_path):
