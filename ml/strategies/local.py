@@ -139,8 +139,9 @@ def local(
 ) -> Trace:
     """Descend from `start` (size,), averaging after every `steps` iterations.
 
-    The loss history has an entry for each average, at the parameters that all began with. Raises
-    ArgumentError for an `on_step`, a tolerance, or no steps.
+    The loss history has an entry for each average, at the parameters that all began with; it is
+    known, and counts for an adaptive schedule, when the steps are made. Raises ArgumentError for an
+    `on_step`, a tolerance, or no steps.
     """
     refuse("local", problem, on_step, tolerance=False)
     if whole_number("steps", steps) < 1:
