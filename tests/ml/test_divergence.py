@@ -90,7 +90,9 @@ def test_curvature_is_exact_over_partitions_of_unequal_width():
 
 def test_a_curvature_below_one_is_no_one():
     data = labeled_data(([[0.1], [0.3]], [0, 0]))
-    assert curvature_of(data, intercept=False).largest == pytest.approx(0.05)
+    curvature = curvature_of(data, intercept=False)
+    assert curvature.largest == pytest.approx(0.05)
+    assert curvature.root_mean_square == pytest.approx(0.05**0.5)
 
 
 @pytest.mark.parametrize("columns", [256, 257])

@@ -10,6 +10,7 @@ from ml.schedules import start_pace
     ("schedule", "expected"),
     [
         (Schedule("mllib", 2.0), [2.0, 2.0 / 2**0.5, 2.0 / 3**0.5, 1.0]),
+        (Schedule(), [1.0, 1.0 / 2**0.5, 1.0 / 3**0.5, 0.5]),
         (Schedule("constant", 2.0), [2.0] * 4),
         (Schedule("inverse", 2.0, power=0.5), [2.0, 2.0 / 2**0.5, 2.0 / 3**0.5, 1.0]),
         (Schedule("inverse", 2.0), [2.0, 2.0 / 2**0.25, 2.0 / 3**0.25, 2.0 / 4**0.25]),
