@@ -32,7 +32,8 @@ from ml.vectors import Matrix, Vector
 
 @dataclass(frozen=True)
 class Summary:
-    """What one round finds out about the rows. Mean, least and greatest label of no rows: NaN."""
+    """What one round finds out about the rows. Of none, the mean label is NaN, the least infinity
+    and the greatest minus infinity."""
 
     rows: int
     features: int
