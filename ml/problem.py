@@ -101,7 +101,7 @@ class Problem:
     def options(self) -> dict[str, Any]:
         """Plain values that msgpack carries, from which `problem_from` makes an equal problem."""
         parts = {name: asdict(getattr(self, name)) for name in PARTS}
-        plain = {name: getattr(self, name) for name in ("features", "iterations", "tolerance")}
+        plain = {name: getattr(self, name) for name in PLAIN}
         return {"model": self.model.options(), **parts, **plain}
 
     def _penalty_of(self, keys: Keys) -> Penalty:
@@ -123,6 +123,7 @@ PARTS = {
     "batches": Batches,
     "delays": Delays,
 }
+PLAIN = ("features", "iterations", "tolerance")
 
 
 def problem_from(options: dict[str, Any]) -> Problem:
@@ -152,7 +153,7 @@ def _equal(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 def _made_of(options: dict[str, Any]) -> Problem:
     parts: dict[str, Any] = {name: part(**options[name]) for name, part in PARTS.items()}
-    plain = {name: options[name] for name in ("features", "iterations", "tolerance")}
+    plain = {name: options[name] for name in PLAIN}
     return Problem(model=model_from(options["model"]), **parts, **plain)
 
 
