@@ -82,7 +82,7 @@ def refuse_fractions(labels: Labels) -> None:
         )
 
 
-def check_width(features: int, expected: int, estimator: object) -> None:
+def refuse_other_width(features: int, expected: int, estimator: object) -> None:
     """Raise ArgumentError if the rows are not as wide as those that were fitted."""
     if features != expected:
         raise ArgumentError(

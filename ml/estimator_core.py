@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeGuard
 
 import numpy as np
 
-from ml.array_inputs import check_width, features_of
+from ml.array_inputs import features_of, refuse_other_width
 from ml.comparison import alone
 from ml.descent import Descent, OnStep, Trace
 from ml.easy_step import easy_step
@@ -210,7 +210,7 @@ def _last_end(estimator: Estimator, model: Model, data: LabeledData) -> Vector |
     """
     if not hasattr(estimator, "trained_"):
         return None
-    check_width(data.features, estimator.n_features_in_, estimator)
+    refuse_other_width(data.features, estimator.n_features_in_, estimator)
     if estimator.trained_.model != model:
         raise ArgumentError(
             f"the last training was of {estimator.trained_.model}, this one is of {model}: it "
@@ -227,7 +227,7 @@ def predicted(estimator: Estimator, X: Any, scores: bool = False) -> Vector:
         with opened(estimator, X) as data:
             return np.asarray(of(data))
     rows = features_of(X)
-    check_width(rows.shape[1], estimator.n_features_in_, estimator)
+    refuse_other_width(rows.shape[1], estimator.n_features_in_, estimator)
     return np.asarray(of(rows))
 
 
