@@ -1,4 +1,4 @@
-"""A gang of threads in one process: for the serial runner, for tests and for lessons.
+"""A gang of threads in one process: for tests and for lessons.
 
     gang = InProcessGang(4)
     results = gang.run(program)            # program(members) runs in four threads
@@ -143,7 +143,7 @@ class InProcessGang:
     def run(self, program: Callable[[Members], Result]) -> list[Result]:
         """Run the program in every member. Returns the results by rank.
 
-        Raises the first error of a member's program; the lowest rank's if several fail.
+        Raises the first error of a member's program.
         """
         self._start_all(program)
         while not self._is_done():
