@@ -102,6 +102,14 @@ def test_up_to_256_columns_the_curvature_is_exact(columns):
     assert (curvature.exact, curvature.largest) == ((True, 0.5) if columns == 256 else (False, 1.0))
 
 
+@pytest.mark.parametrize("label", [0.0, 1.0])
+def test_only_a_loss_that_rose_far_is_looked_at_again(label):
+    """Also where it is zero from the beginning on."""
+    data = labeled_data((np.ones((2, 1)), [label] * 2))
+    fit(Linear(), data, step=0.1, iterations=4)
+    assert data.dataset.rounds == 1 + 5  # the summary, and one for each loss
+
+
 def test_bad_rows_are_the_cause_if_nobody_validated():
     data = labeled_data(([[1.0], [float("nan")]], [1.0, 1.0]))
     message = message_of(data, validateData=False)
