@@ -3,7 +3,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from ml import Diverged, Linear, train
+import minimr as mr
+from ml import Diverged, Linear, Problem, train
 from ml.comparison import Compared, alone, compare, verdict
 from ml.delays import Delays, slow_member
 from ml.divergence import curvature_of
@@ -43,6 +44,7 @@ def test_when_the_losses_were_known_and_what_was_sent(strategy):
     trained = train(Linear(), partitioned(), strategy, **SETTINGS)
     assert len(trained.seconds) == len(trained.loss_history)
     assert trained.seconds == sorted(trained.seconds)
+    assert trained.seconds[-1] > 0.0
     assert trained.sent_bytes > 0
 
 
@@ -87,6 +89,15 @@ def test_a_delay_strikes_its_own_partitions_in_its_share_of_the_steps(monkeypatc
     for iteration in range(1000):
         Delays(0, 1, factor=2.0, share=0.25).wait(1.0, iteration, 0)
     assert 200 < len(slept) < 300
+
+
+def test_the_sums_of_a_slow_partition_take_so_many_times_as_long(monkeypatch):
+    slept, times = [], iter([10.0, 10.5])
+    monkeypatch.setattr("ml.delays.time.sleep", slept.append)
+    monkeypatch.setattr("ml.delays.time.perf_counter", lambda: next(times))
+    problem = Problem(Linear(), 3, delays=Delays(2, 3, factor=4.0))
+    problem.sums(np.zeros(3), mr.Block({"X": X, "y": Y}), iteration=7, partition_index=2)
+    assert slept == [1.5]
 
 
 def test_alone_nobody_straggles(monkeypatch):

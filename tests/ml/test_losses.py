@@ -93,6 +93,17 @@ def test_the_checker_finds_a_wrong_gradient():
     assert check_gradient(Wrong(), np.ones(3), X, y) > 1e-5
 
 
+@pytest.mark.parametrize(("told", "expected"), [(0.0, 0.25), (0.5, 0.25), (4.0, 3.75 / 4.0)])
+def test_the_checker_s_difference_is_relative_to_slopes_above_one(told, expected):
+    class Tilted:
+        """Its slope is 0.25, whatever it says."""
+
+        def sums(self, parameters, X, y):
+            return np.array([told, 0.25 * parameters[0], len(y)])
+
+    assert check_gradient(Tilted(), [0.0], [[1.0]], [1.0]) == pytest.approx(expected)
+
+
 @pytest.mark.parametrize("name", [n for n in LOSSES if n not in ("softmax", "poisson")])
 def test_no_slope_rises_faster_than_the_curvature_says(name):
     loss, step = LOSSES[name], 1e-3

@@ -30,6 +30,13 @@ def descend(kind, penalty=None, steps=STEPS, **constants):
     return weights
 
 
+@pytest.mark.parametrize("kind", RULES)
+def test_what_is_remembered_keeps_its_shape(kind):
+    optimizer = Optimizer(kind)
+    at = Point(np.ones(3), np.ones(3), optimizer.memory(3), ETA, 1, Penalty())
+    assert optimizer.move(at)[1].shape == optimizer.memory(3).shape
+
+
 def by_hand(step, l2=0.0):
     weights, memory = list(START), [[0.0, 0.0] for _ in START]
     for count in range(1, STEPS + 1):

@@ -195,14 +195,6 @@ def test_a_member_alone_is_sync(strategy):
     np.testing.assert_allclose(found.loss_history, expected.loss_history, rtol=TOLERANCE)
 
 
-@pytest.mark.parametrize("strategy", EVERY)
-def test_losses_are_known_one_after_another(strategy):
-    found = trained(strategy, model_for(strategy))
-    assert len(found.seconds) == len(found.loss_history)
-    assert found.seconds == sorted(found.seconds)
-    assert found.seconds[-1] > 0.0
-
-
 def test_replicas_of_an_allreduce_send_no_more_than_they_must():
     data = partitioned()
     trained("allreduce", data=data)
