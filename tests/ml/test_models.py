@@ -40,6 +40,14 @@ def test_the_size_of_the_pieces_is_only_a_matter_of_speed(monkeypatch, model, pi
         np.testing.assert_allclose(model.sums(parameters, rows, y), whole, rtol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("columns", "order", "rows"), [(0, "C", 65_536), (40, "C", 1_638), (40, "F", 2_048)]
+)
+def test_a_piece_is_so_many_numbers_or_so_much_of_a_column(columns, order, rows):
+    X = np.zeros((70_000, columns), order=order)
+    assert models._pieces(X)[:2] == [slice(0, rows), slice(rows, 2 * rows)]
+
+
 @pytest.mark.parametrize("model", ALL)
 @pytest.mark.parametrize("columns", [0, 2])
 def test_a_narrow_partition_counts_as_having_zero_columns(model, columns):
