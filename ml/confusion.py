@@ -13,7 +13,6 @@ called has precision 0, what never occurs recall 0.
 # ruff: noqa: N802 - the methods have Spark's names
 
 from collections.abc import Iterable, Iterator
-from math import inf, log
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,7 @@ from ml.checks import check_labels
 from ml.classification import ClassificationModel
 from ml.errors import ArgumentError
 from ml.labeled_data import LabeledData
+from ml.losses import sigmoid
 from ml.models import model_from
 from ml.prediction import Predictor, check_width
 from ml.vectors import Vector
@@ -129,7 +129,11 @@ class MulticlassMetrics:
 
 
 class ConfusionRound(mr.Job):
-    """The confusion matrix (k, k) of a model. State: {"parameters": (size,), "border": float}."""
+    """The confusion matrix (k, k) of a model.
+
+    State: {"parameters": (size,), "border": float, "chances": bool}. Of two classes, a row is of
+    class 1 if its score, or if asked the chance that follows from it, is above the border.
+    """
 
     model: dict[str, Any]
 
@@ -138,7 +142,8 @@ class ConfusionRound(mr.Job):
         if model.objective.per_class:
             called = model.predict(parameters, block["X"])
         else:
-            called = model.scores(parameters, block["X"]) > self.state["border"]
+            scores = model.scores(parameters, block["X"])
+            called = (sigmoid(scores) if self.state["chances"] else scores) > self.state["border"]
         yield 0, count_pairs(block["y"].astype(np.intp), called.astype(np.intp), model.classes)
 
     reduce = mr.Sum()
@@ -154,7 +159,8 @@ def evaluate_classes(model: Predictor, data: LabeledData) -> MulticlassMetrics:
         raise ArgumentError(f"the {model.model.objective.name} loss predicts numbers, not classes")
     check_width(model, data)
     check_labels(model.model, data)
-    state = {"parameters": model.parameters, "border": _border(model)}
+    border, chances = _border(model)
+    state = {"parameters": model.parameters, "border": border, "chances": chances}
     [(_, counts)] = data.dataset.round(ConfusionRound(model=model.model.options()), state=state)
     return MulticlassMetrics.from_counts(counts)
 
@@ -165,15 +171,11 @@ def count_pairs(labels: npt.NDArray[np.intp], called: npt.NDArray[np.intp], size
     return counts.astype(np.int64).reshape(size, size)
 
 
-def _border(model: Predictor) -> float:
-    """The score above which a row is of class 1, which only MLlib's models let one move."""
+def _border(model: Predictor) -> tuple[float, bool]:
+    """Above what a row is of class 1, and whether that is a chance. Only MLlib's models move it."""
     if not isinstance(model, ClassificationModel) or model.threshold is None:
-        return 0.0
-    if model.loss != "logistic":
-        return model.threshold
-    if not 0 < model.threshold < 1:
-        return inf if model.threshold > 0 else -inf
-    return log(model.threshold / (1 - model.threshold))
+        return 0.0, False
+    return model.threshold, model.loss == "logistic"
 
 
 def _share(part: npt.NDArray[Any], whole: npt.NDArray[Any]) -> Vector:

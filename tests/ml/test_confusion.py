@@ -61,6 +61,16 @@ def test_mllib_s_threshold_counts(loss, threshold):
     assert metrics.accuracy == (called == y).mean()
 
 
+@pytest.mark.parametrize("threshold", [0.5, 0.0])
+@pytest.mark.parametrize("score", [0.1 + 0.2 - 0.3, -800.0])
+def test_the_classes_are_those_that_the_model_predicts(score, threshold):
+    """A chance may be rounded to the threshold itself; its score is then on one side of it."""
+    model = ClassificationModel("logistic", np.array([1.0]), 0.0, threshold=threshold)
+    called = int(model.predict([score]))
+    counts = evaluate_classes(model, labeled_data(([[score]], [0.0]))).confusionMatrix()
+    assert counts[0, called] == 1
+
+
 @pytest.mark.parametrize(
     ("model", "X", "y", "said"),
     [
