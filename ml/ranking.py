@@ -166,7 +166,14 @@ def evaluate_ranking(model: Predictor, data: LabeledData) -> BinaryClassificatio
     """Measure the scores of `model` on `data` in one round.
 
     Scores are those that the loss sees, weights . x + intercept: they rank as probabilities do.
+    Raises ArgumentError for a model with one score for each class, and for data that is wider than
+    it or lacks one of two classes.
     """
+    if model.model.objective.per_class:
+        raise ArgumentError(
+            f"the {model.model.objective.name} loss has one score for each class, none that ranks "
+            "two: measure it by evaluate_classes"
+        )
     check_width(model, data)
     job = TallyRound(model=model.model.options())
     [(_, parts)] = data.dataset.round(job, state={"parameters": model.parameters})

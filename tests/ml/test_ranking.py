@@ -7,6 +7,8 @@ from ml import (
     ArgumentError,
     BinaryClassificationMetrics,
     ClassificationModel,
+    Linear,
+    Trained,
     evaluate_ranking,
 )
 from tests.ml.fakes import labeled_data
@@ -95,3 +97,9 @@ def test_resident_data_is_measured_in_one_round():
 def test_what_cannot_be_measured(pairs, message):
     with pytest.raises(ArgumentError, match=message):
         BinaryClassificationMetrics(pairs)
+
+
+def test_one_score_for_each_class_ranks_nothing():
+    model = Trained(Linear("softmax"), 1, np.ones(2))
+    with pytest.raises(ArgumentError, match="the softmax loss has one score for each class"):
+        evaluate_ranking(model, labeled_data(([[1.0], [2.0]], [0.0, 1.0])))
