@@ -79,8 +79,8 @@ def as_rows(x: npt.ArrayLike) -> Matrix:
     if hasattr(x, "toarray"):
         raise ArgumentError("sparse matrices are not taken: pass x.toarray(), or LabeledData")
     try:
-        rows = np.asarray(x, dtype=np.float64)
-    except (TypeError, ValueError):
+        rows = np.zeros(()) if np.iscomplexobj(x) else np.asarray(x, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
         rows = np.zeros(())
     if rows.ndim not in (1, 2):
         raise ArgumentError("predict takes one row (d,), rows (n, d) or LabeledData")

@@ -210,7 +210,10 @@ def test_a_wrong_width_is_refused(x):
         MODEL.predict(x)
 
 
-@pytest.mark.parametrize("x", [3.0, "ab", np.zeros((1, 1, 2)), [[1.0], [1.0, 2.0]]])
+@pytest.mark.parametrize(
+    "x",
+    [3.0, "ab", np.zeros((1, 1, 2)), [[1.0], [1.0, 2.0]], [1j, 2], np.array([1j, 2]), [10**400, 1]],
+)
 def test_what_is_no_row_is_refused(x):
     with pytest.raises(ArgumentError, match="predict takes one row"):
         MODEL.predict(x)
