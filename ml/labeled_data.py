@@ -360,10 +360,10 @@ class LabeledData:
         """
         if seed is None:
             seed = random.randint(0, 2**32 - 1)
-        elif isinstance(seed, bool) or not isinstance(seed, int):
+        elif isinstance(seed, bool) or not isinstance(seed, Integral):
             raise ArgumentError(f"seed must be a whole number or None, but is {seed!r}")
         borders = pairwise(split_borders(weights))
-        jobs = [SplitJob(seed=seed, low=low, high=high) for low, high in borders]
+        jobs = [SplitJob(seed=int(seed), low=low, high=high) for low, high in borders]
         return [LabeledData(self.dataset.transform(job)) for job in jobs]
 
 

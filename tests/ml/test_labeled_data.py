@@ -8,7 +8,7 @@ import pytest
 import minimr as mr
 from ml import DIABETES, DIABETES_RAW, ArgumentError, load_libsvm
 from ml.labeled_data import SplitJob, split_borders, uniform_draws
-from tests.ml.fakes import labeled_data
+from tests.ml.fakes import FakeCluster, labeled_data
 
 
 def test_the_bundled_data(cluster):
@@ -37,6 +37,13 @@ def test_a_fault_in_the_file_is_named(cluster, tmp_path):
     path.write_text("1 1:1\n" * 20 + "1 0:1\n" + "1 1:1\n" * 20)
     with pytest.raises(mr.MinimrError, match=r"data.libsvm, line 21: the index 0"):
         load_libsvm(path, partitions=3, cluster=cluster).count()
+
+
+def test_numpys_whole_numbers_are_whole_numbers():
+    data = load_libsvm(DIABETES, partitions=np.int64(3), cluster=FakeCluster())
+    assert data.dataset.partitions == 3
+    [found] = data.random_split([1.0], seed=np.int64(3))
+    assert found.count() == data.count()
 
 
 @pytest.mark.parametrize("partitions", [0, -1, 2.0, True, "8"])
