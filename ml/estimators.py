@@ -23,9 +23,10 @@ The others, and what they raise, are those of `train`.
 
 `partial_fit` makes one step on the rows it is given, and remembers what its optimizer does: k of
 them on the same rows end where `fit` with k iterations does. With another optimizer, schedule or
-step it goes on from the parameters alone. After fitting there are `trained_`, a Trained that can be
-saved, `history_`, its losses, `n_features_in_`, the `coef_` and `intercept_` of a linear model, and
-the `classes_` of a classification, rising.
+step it goes on from the parameters alone. If no step is named it is one for the rows of the first
+call: for a stream of a few rows at a time, name one. After fitting there are `trained_`, a Trained
+that can be saved, `history_`, its losses, `n_features_in_`, the `coef_` and `intercept_` of a
+linear model, and the `classes_` of a classification, rising.
 """
 
 from collections.abc import Iterator
