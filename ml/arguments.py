@@ -60,12 +60,14 @@ def refuse_sparse(name: str, value: object) -> None:
         )
 
 
-def start_vector(name: str, value: object, size: int, of: str) -> Vector:
+def start_vector(name: str, value: Any, size: int, of: str) -> Vector:
     """Return a checked copy (size,) of `value`, one number for each of the `of`."""
     try:
-        vector = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ArgumentError("must be a list or array of numbers", name) from None
+        vector = None if np.iscomplexobj(value) else np.array(value, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        vector = None
+    if vector is None:
+        raise ArgumentError("must be a list or array of numbers", name)
     if vector.shape != (size,):
         raise ArgumentError(
             f"must hold one number for each of the {size} {of}, but its shape is {vector.shape}",

@@ -55,6 +55,8 @@ NUMBER_FAULTS = [
     ({"initialWeights": [[1.0, 2.0, 3.0]]}, r"its shape is \(1, 3\)"),
     ({"initialWeights": [1.0, 2.0, float("nan")]}, "initialWeights must hold finite numbers"),
     ({"initialWeights": "abc"}, "initialWeights must be a list or array of numbers"),
+    ({"initialWeights": np.full(3, 1j)}, "initialWeights must be a list or array of numbers"),
+    ({"initialWeights": [1, 2, 10**400]}, "initialWeights must be a list or array of numbers"),
 ]
 
 
