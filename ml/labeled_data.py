@@ -7,16 +7,18 @@ one libsvm file may be narrower than the whole, since each knows only its own hi
 `random_split` draws exactly as PySpark does, so the same seed and partitions give the same rows.
 """
 
+import math
 import os
 import random
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache, cached_property
 from functools import reduce as fold
 from glob import glob, has_magic
 from itertools import accumulate, count, pairwise
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -32,8 +34,8 @@ from ml.vectors import Matrix, Vector
 
 @dataclass(frozen=True)
 class Summary:
-    """What one round finds out about the rows. Of none, the mean label is NaN, the least infinity
-    and the greatest minus infinity."""
+    """What one round finds out about the rows. Mean, least and greatest label: NaN of no rows, or
+    if one is NaN."""
 
     rows: int
     features: int
@@ -58,8 +60,8 @@ class Summary:
             min((each.narrowest for each in (self, other) if each.rows), default=0),
             self.bad_rows + other.bad_rows,
             self.label_sum + other.label_sum,
-            min(self.label_min, other.label_min),
-            max(self.label_max, other.label_max),
+            float(np.minimum(self.label_min, other.label_min)),  # NaN if one of them is
+            float(np.maximum(self.label_max, other.label_max)),
         )
 
 
@@ -310,7 +312,8 @@ class LabeledData:
     @cached_property
     def _summary(self) -> Summary:
         [(_, parts)] = self.dataset.round(SummaryRound())
-        return Summary(**parts)
+        found = Summary(**parts)
+        return found if found.rows else replace(found, label_min=math.nan, label_max=math.nan)
 
     def summary(self) -> Summary:
         """Rows, features and the range of the labels; one round, then remembered."""

@@ -62,6 +62,13 @@ def test_summary_of_partitions_of_unequal_width():
     assert data.to_arrays()[0].tolist() == [[1.0, 0.0], [2.0, 0.0], [1.0, 2.0]]
 
 
+@pytest.mark.parametrize("parts", [[], [[1.0, np.nan], [0.0]], [[0.0], [1.0, np.nan]]])
+def test_the_range_of_labels_is_nan_of_no_rows_or_with_one(parts):
+    rows = [(np.ones((len(labels), 1)), labels) for labels in parts]
+    summary = labeled_data((np.zeros((0, 1)), []), *rows).summary()
+    assert np.isnan([summary.label_min, summary.label_mean, summary.label_max]).all()
+
+
 def test_the_summary_costs_one_round():
     data = labeled_data(([[1.0]], [1.0]))
     for _ in range(3):
