@@ -21,7 +21,8 @@ have it. A member that is started again (restart="one") gets its range back from
 its replica from the one before; its trainer goes on at `server.clock`, so what it had not pushed is
 computed again and nothing else is lost. The others notice nothing but a pause: what was not
 acknowledged or answered they send again, and a range takes each push of a clock once. Only if a
-member is lost together with the one that holds its replica, the range is gone.
+member is lost together with the one that holds its replica, the range is gone, and all members end
+with MemberLost.
 
 With a compression a member pushes one gradient, the sum over its partitions, in few bytes, and the
 replicas are told the same bytes; the parameters always travel whole.
@@ -83,7 +84,7 @@ class ParameterServer:
         self._waiting: dict[int, tuple[int, int | None]] = {}
         self._unconfirmed: list[tuple[int, int, int]] = []
         self._confirmed = 0
-        self._returned: set[int] = set()
+        self._joining: set[int] = set()
         self._early: list[tuple[int, list[Any]]] = []
         # As a client: what was asked and not answered, by rank.
         self._joined: dict[int, list[Any]] = {}
@@ -94,8 +95,6 @@ class ParameterServer:
         self._done: set[int] = set()
         self.clock = 0
         """The first clock that this member has to train; not 0 if it was started again."""
-        for other in self._others:
-            threading.Thread(target=self._listen, args=(other,), daemon=True).start()
         self._join()
 
     # The trainer's calls
@@ -184,6 +183,9 @@ class ParameterServer:
         with self._changed:
             for other in self._others:
                 self._tell(other, ["join"])
+        # Only now: whoever has our answer has our question as well, and answers it first of all.
+        for other in self._others:
+            threading.Thread(target=self._listen, args=(other,), daemon=True).start()
         self._wait(lambda: len(self._joined) == len(self._others))
         with self._changed:
             self._take_over()
@@ -198,21 +200,26 @@ class ParameterServer:
         )
 
     def _take_over(self) -> None:
-        """Make the two ranges: as the others know them, or new if this is the first start."""
+        """Make the two ranges: as the others know them, or new if this is the first start.
+
+        Where others hold something it is not. A neighbour that was started again, too, and holds
+        nothing had it before.
+        """
         if not self._others:
             self._mine = self._new_range(self._members.rank)
             return
-        _, _, _, mine = self._joined[self._next]
-        _, _, replica, _ = self._joined[self._previous]
-        returned = {rank for ranks, *_ in self._joined.values() for rank in ranks}
-        if mine is None and returned >= {self._members.rank, self._next}:
-            raise MemberLost(self._next, "it held the only replica of a range that was lost too")
+        next_epoch, _, _, mine = self._joined[self._next]
+        previous_epoch, _, replica, _ = self._joined[self._previous]
+        finished = [each for _, each, *_ in self._joined.values() if each is not None]
+        if finished and mine is None and next_epoch > 1:
+            raise _lost_with_its_replica(self._next)
+        if finished and replica is None and previous_epoch > 1:
+            raise _lost_with_its_replica(self._previous)
         self._mine = _range_from(mine) or self._new_range(self._members.rank)
         self._replica = _range_from(replica) or self._new_range(self._previous)
         self._confirmed = self._mine.accepted
         self._tell(self._previous, ["copied", self._replica.accepted])
-        pushed = [finished for _, finished, _, _ in self._joined.values()]
-        self.clock = min([*pushed, self._mine.finished[self._members.rank]])
+        self.clock = min([*finished, self._mine.finished[self._members.rank]])
 
     def _new_range(self, rank: int) -> KeyRange:
         start, end = self._bounds[rank]
@@ -243,6 +250,8 @@ class ParameterServer:
                 self._welcome_back(other)
                 continue
             with self._changed:
+                if message[0] not in ("join", "joined"):  # So it has its ranges again.
+                    self._joining.discard(other)
                 self._handle(other, message)
 
     def _give_up(self, other: int, lost: MemberLost) -> None:
@@ -254,7 +263,6 @@ class ParameterServer:
     def _welcome_back(self, other: int) -> None:
         """It knows nothing of what was asked or told before: say it again."""
         with self._changed:
-            self._returned.add(other)
             self._waiting.pop(other, None)
             self._early = [each for each in self._early if each[0] != other]
             if other not in self._joined:
@@ -271,6 +279,8 @@ class ParameterServer:
         match message:
             case ["join"]:
                 self._tell(source, self._answer_join(source))
+                if self._mine is not None:
+                    self._see_what_is_left(source)
             case ["joined", *fields]:
                 self._joined[source] = fields
             case ["pushed", clock]:
@@ -286,15 +296,28 @@ class ParameterServer:
         self._changed.notify_all()
 
     def _answer_join(self, source: int) -> list[Any]:
-        """Who was started again; its clocks at our range; our range and the replica, if due."""
+        """Our epoch; its clocks, as far as all that we hold has them, or None if we hold nothing;
+        our range and the replica, if due."""
         mine, replica = self._mine, self._replica
+        finished = [held.finished[source] for held in (mine, replica) if held]
         return [
             "joined",
-            sorted(self._returned),
-            mine.finished[source] if mine else 0,
+            self._members.epoch,
+            min(finished, default=None),
             mine.to_dict() if mine and source == self._next else None,
             replica.to_dict() if replica and source == self._previous else None,
         ]
+
+    def _see_what_is_left(self, source: int) -> None:
+        """Under the lock: `source` comes for its ranges, and its neighbours have the only others.
+
+        If one of those comes for its own as well, neither gets them and both end. So do all who
+        still hold something, lest they wait for ever: then the gang begins anew.
+        """
+        self._joining.add(source)
+        for neighbour in ((source + 1) % self._members.size, (source - 1) % self._members.size):
+            if neighbour in self._joining - {source}:
+                self._failure = self._failure or _lost_with_its_replica(neighbour)
 
     def _serve(self, source: int, message: list[Any]) -> None:
         """Under the lock: what concerns our range or the replica, once we have them."""
@@ -348,6 +371,10 @@ def _added(gradients: Mapping[int, Vector]) -> Vector:
 def range_of(length: int, size: int, rank: int) -> tuple[int, int]:
     """The key range of a member: [rank n // K, (rank + 1) n // K)."""
     return rank * length // size, (rank + 1) * length // size
+
+
+def _lost_with_its_replica(rank: int) -> MemberLost:
+    return MemberLost(rank, "it held the only replica of a range that was lost too")
 
 
 def _range_from(fields: dict[str, Any] | None) -> KeyRange | None:

@@ -16,16 +16,17 @@ WORKERS, STEPS = 3, 20
 
 
 class Killer:
-    """Follows the events: with the next `after` steps the first worker dies."""
+    """Follows the events: with the next `after` steps the first worker dies, or as many at once."""
 
     def __init__(self):
-        self.after, self.cluster = 0, None
+        self.after, self.victims, self.cluster = 0, 1, None
 
     def __call__(self, event):
         if self.after and event["event"] in ("member_note", "round_done"):
             self.after -= 1
             if self.after == 0:
-                os.kill(self.cluster.worker_pids[0], signal.SIGKILL)
+                for victim in self.cluster.worker_pids[: self.victims]:
+                    os.kill(victim, signal.SIGKILL)
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +68,14 @@ def test_nor_where_members_share_memory(another_killer, tmp_path, strategy):
     path = tmp_path / "wide.libsvm"
     path.write_text("".join(f"{row} {row + 1}:0.5 {columns}:1\n" for row in range(12)))
     data = load_libsvm(path, partitions=6, cluster=another_killer.cluster)
+    assert_a_kill_changes_nothing(Linear(), data, strategy, another_killer)
+
+
+@pytest.mark.parametrize("strategy", ["ssp:0", "async", "allreduce"])
+def test_two_at_once_change_nothing(another_killer, monkeypatch, strategy):
+    """Of three members two are neighbours always: one of them has the other's only replica."""
+    monkeypatch.setattr(another_killer, "victims", 2)
+    data = load_libsvm(DIABETES, partitions=6, cluster=another_killer.cluster)
     assert_a_kill_changes_nothing(Linear(), data, strategy, another_killer)
 
 
