@@ -91,6 +91,7 @@ class Seat:
         with self.changed:
             early = min(len(arrivals), len(self._inbox[tag]))
             self._expected[tag].extend(arrivals[early:])
+            self.changed.notify_all()  # The reader may have one in hand, and wait for space.
         try:
             for arrival in arrivals[:early]:
                 arrival.give(self.take(tag))

@@ -230,3 +230,21 @@ def test_what_is_half_written_when_the_other_dies(seat):
         seat.expect("x", [Target(np.zeros(3))]) as arrivals,
     ):
         next(arrivals)
+
+
+def test_what_waits_for_space_in_the_inbox_is_taken_when_it_is_expected(seat):
+    seat, theirs, message = seat
+    asked, mine = threading.Event(), np.zeros(1000)
+    seat._has_space = asked.set  # Which is as good as no.
+    theirs.sendall(message)
+    assert asked.wait(10)
+
+    def program():
+        with seat.expect("x", [Target(mine)]) as arrivals:
+            next(arrivals)
+
+    thread = threading.Thread(target=program, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert (mine == 7).all()
