@@ -76,16 +76,20 @@ def exchanged(
     partitions: int,
     part: Callable[[mr.Block, int], list[npt.NDArray[Any]]],
 ) -> list[mr.Block]:
-    """What is ours of all partitions, in their order: X and y as `part(block, rank)` cuts them."""
+    """What is ours of all partitions, in their order: X and y as `part(block, rank)` cuts them.
+
+    By turns, one partition to somebody and one from somebody: the rows may be many, and two members
+    that only send to each other come to a stop as soon as neither takes any more unread.
+    """
     rank, size = members.rank, members.size
-    for to in (each for each in range(size) if each != rank):
-        for _, block in blocks:
-            members.send(to, "rows", part(block, to))
-    found: list[Any] = []
-    for source in range(size):
-        if source == rank:
-            found += [part(block, rank) for _, block in blocks]
-        else:
-            theirs = range(partitions)[share_of(partitions, size, source)]
-            found += [members.receive(source, "rows") for _ in theirs]
-    return [mr.Block({"X": X, "y": y}) for X, y in found]
+    found: dict[int, list[Any]] = {rank: [part(block, rank) for _, block in blocks]}
+    for distance in range(1, size):
+        to, source = (rank + distance) % size, (rank - distance) % size
+        ours, theirs = len(blocks), len(range(partitions)[share_of(partitions, size, source)])
+        found[source] = []
+        for turn in range(max(ours, theirs)):
+            if turn < ours:
+                members.send(to, "rows", part(blocks[turn][1], to))
+            if turn < theirs:
+                found[source].append(members.receive(source, "rows"))
+    return [mr.Block({"X": X, "y": y}) for each in range(size) for X, y in found[each]]
