@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from cli.address import refuse_own_workers
+from cli.address import given, refuse_own_workers
 from cli.model_report import as_plain, loss_curves, report
 from cli.option_names import options_named
 from cli.output import print_json, print_lines, say, write_text
@@ -60,6 +60,9 @@ def carry_out(
     from ml.labeled_data import load_file
 
     strategy = None if model_of is None else _checked(settings, split)
+    if settings["reg_type"] != NO_PENALTY and not given("reg_param"):
+        told = f"--reg-type {settings['reg_type']} has no effect without --reg-param"
+        say(f"minimr: warning: {told}: add --reg-param 0.1, or another strength")
     place = log or (f"{model_path}.log" if model_path else None)
     with (
         progress() as shown,

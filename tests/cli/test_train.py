@@ -161,6 +161,18 @@ def test_a_penalty_of_no_kind_is_warned_of_by_the_options_names(minimr: Minimr, 
     assert warning.startswith("minimr: warning: --reg-param 0.3 has no effect without --reg-type")
 
 
+@pytest.mark.parametrize("strategy", [[], ["--strategy", "gram"]])
+def test_a_penalty_of_no_strength_is_warned_of(
+    minimr: Minimr, data: str, strategy: list[str]
+) -> None:
+    asked = ["train", "linear", data, *strategy, "--reg-type", "l1"]
+    assert (
+        "minimr: warning: --reg-type l1 has no effect without --reg-param: add --reg-param 0.1, or "
+        "another strength\n"
+    ) in minimr(*asked).stderr
+    assert "warning" not in minimr(*asked, "--reg-param", "0").stderr
+
+
 def test_a_saved_model_predicts(minimr: Minimr, data: str, tmp_path: Path) -> None:
     model = str(tmp_path / "model.json")
     minimr("train", "linear", data, "--intercept", "--iterations", "300", "--model", model)
