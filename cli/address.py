@@ -12,6 +12,8 @@ from minimr.errors import UsageError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 PORT_MAX = 65_535
+READ = "The cluster's connection file.  [default: $MINIMR_ADDRESS, ~/.minimr/cluster.json]"
+"""The help of an `--address` that may be left out."""
 
 
 def address_option(help_text: str) -> Callable[[Command], Command]:

@@ -20,8 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.address import PORT_MAX, address_option, connect, given, host_port, standing_address
-from cli.cluster import READ
+from cli.address import PORT_MAX, READ, address_option, connect, given, host_port, standing_address
 from cli.output import print_lines, say
 from minimr.errors import MinimrError, UsageError
 from minimr.observe.sentences import count

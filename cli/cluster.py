@@ -10,12 +10,11 @@ from typing import Any
 
 import click
 
-from cli.address import PORT_MAX, address_option, connect, host_port, standing_address
+from cli.address import PORT_MAX, READ, address_option, connect, host_port, standing_address
 from cli.output import print_json, print_lines, say
 from minimr.observe.sentences import count, duration
 
 WRITTEN = "Where to write the connection file.  [default: $MINIMR_ADDRESS, ~/.minimr/cluster.json]"
-READ = "The cluster's connection file.  [default: $MINIMR_ADDRESS, ~/.minimr/cluster.json]"
 slots_option = click.option(
     "--slots",
     type=click.IntRange(min=1),

@@ -14,7 +14,19 @@ from cli.option_names import options_named
 from cli.output import print_json, print_lines, say, write_text
 from cli.progress import progress
 from cli.train import classes_of
-from cli.train_options import COUNT, address_here, layer_sizes, svg_path
+from cli.train_options import (
+    COUNT,
+    NUMBER,
+    SIZE,
+    address_here,
+    data_argument,
+    layer_sizes,
+    loss_option,
+    optimizer_option,
+    schedule_option,
+    svg_path,
+    workers_option,
+)
 from minimr.errors import UsageError
 from minimr.observe.sentences import size
 
@@ -45,29 +57,36 @@ def _slow(_ctx: click.Context, _option: click.Parameter, text: str | None) -> An
 
 
 @click.command()
-@click.argument("data", metavar="DATA")
+@data_argument
 @click.option(
     "--strategies",
     default="sync,ssp:4,async,allreduce,local:8",
     show_default=True,
-    help="Names with commas between them; also average, model_parallel, pipeline. Gradients may "
-    "travel compressed: ssp:4:half, async:top-k, allreduce:sign.",
+    metavar="NAME,...",
+    help="Also gram, average, model_parallel, pipeline. Gradients may travel compressed: "
+    "ssp:4:half, async:top-k, allreduce:sign.",
 )
-@click.option("--loss", default="squared", show_default=True, help="What is minimised.")
+@loss_option("squared")
 @click.option(
     "--hidden",
     callback=layer_sizes,
     metavar="N,...",
     help="Hidden layers: a network, not a linear model.",
 )
-@click.option("--iterations", type=COUNT, default=50, show_default=True)
-@click.option("--step", type=float, default=0.1, show_default=True)
-@click.option("--optimizer", default="sgd", show_default=True)
-@click.option("--schedule", default="constant", show_default=True)
-@click.option("--fraction", type=float, default=1.0, show_default=True, help="Of rows per step.")
-@click.option("--slow", callback=_slow, metavar="worker=R,factor=F", help="Make one straggle.")
-@click.option("--workers", type=COUNT, default=2, show_default=True)
-@click.option("--partitions", type=COUNT, default=8, show_default=True)
+@click.option("--iterations", type=COUNT, default=50, help="Steps to make.", **NUMBER)
+@click.option("--step", type=float, default=0.1, help="The first step's length.", **SIZE)
+@optimizer_option
+@schedule_option("constant")
+@click.option("--fraction", type=float, default=1.0, help="Share of rows per step.", **SIZE)
+@click.option(
+    "--slow",
+    callback=_slow,
+    metavar="SPEC",
+    help="worker=R,factor=F: make member R, from 0, F times as slow; with ,share=S behind it in "
+    "that share of its steps.",
+)
+@workers_option
+@click.option("--partitions", type=COUNT, default=8, help="Pieces of the data.", **NUMBER)
 @click.option(
     "--plot",
     type=click.Path(path_type=Path),
@@ -75,7 +94,12 @@ def _slow(_ctx: click.Context, _option: click.Parameter, text: str | None) -> An
     metavar="FILE.svg",
     help="Where to draw the losses.",
 )
-@click.option("--log", type=click.Path(path_type=Path), help="Write the event log of it all there.")
+@click.option(
+    "--log",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Where to write the event log of it all.  [default: one of ~/.minimr/logs]",
+)
 @address_here
 @click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON.")
 @options_named(strategy="--strategies")
@@ -95,8 +119,9 @@ def compare(
 ) -> None:
     """Train one model in several ways, and tell what each costs.
 
-    DATA is what `minimr train` takes. --slow makes one member straggle: in every step, or with
-    share=S in that share of them at random. It ends with what one process of plain numpy takes.
+    DATA is what `minimr train` takes. The table has seconds, updates of the parameters, bytes sent,
+    the last loss, and how far the parameters are from those of one process of plain numpy, the row
+    (alone). It ends with what that costs beside the fastest.
 
     \b
     Examples:

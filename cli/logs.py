@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from cli.address import address_option, connect
+from cli.address import READ, address_option, connect
 from cli.output import print_lines
 from minimr.observe.log import read_log
 from minimr.observe.sentences import sentence
@@ -15,7 +15,7 @@ from minimr.observe.sentences import sentence
 
 @click.command()
 @click.argument("job")
-@address_option("The cluster's connection file.")
+@address_option(READ)
 @click.option("--json", "as_json", is_flag=True, help="Print the events as JSON lines.")
 def logs(job: str, address: Path | None, as_json: bool) -> None:
     """Tell what happened in a job, one line an event.

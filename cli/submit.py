@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from cli.address import address_option, connect
+from cli.address import READ, address_option, connect
 from cli.job_arguments import JobCommand
 from cli.output import print_lines, say
 from cli.request import job_request, read_job
@@ -14,7 +14,7 @@ from minimr.errors import UsageError
 
 @click.command(cls=JobCommand)
 @job_request
-@address_option("The cluster's connection file.")
+@address_option(READ)
 def submit(job: str, inputs: tuple[str, ...], address: Path | None, **request: Any) -> None:
     """Hand a job to a standing cluster and do not wait.
 
@@ -34,7 +34,7 @@ def submit(job: str, inputs: tuple[str, ...], address: Path | None, **request: A
 
 @click.command()
 @click.argument("job")
-@address_option("The cluster's connection file.")
+@address_option(READ)
 def cancel(job: str, address: Path | None) -> None:
     """Stop a job of a standing cluster.
 

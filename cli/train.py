@@ -31,8 +31,8 @@ ANY_STRATEGY = ("optimizer", "schedule", "loss", "patience", "checkpoint")
 def train() -> None:
     """Train a model on data that stays parsed at the workers.
 
-    DATA is libsvm text: a file, a directory or a glob. Names in .csv or .npy are read as such, with
-    the labels in the last column.
+    DATA is libsvm text, or a table in .csv or .npy with the labels in the last column: a file, a
+    directory or a glob.
     """
 
 
@@ -53,8 +53,9 @@ def train() -> None:
 def linear(strategy: str | None, tolerance: float | None, **asked: Any) -> None:
     """Linear regression by gradient descent, as Spark's MLlib does it.
 
-    DATA is libsvm text: a file, a directory or a glob. Every iteration is one MapReduce round.
-    Nothing scales the features: where they are large the step must be small.
+    DATA is libsvm text, or a table in .csv or .npy with the labels in the last column: a file, a
+    directory or a glob. Every iteration is one MapReduce round. Nothing scales the features: where
+    they are large the step must be small.
 
     With --strategy it is the descent that the other models have, and any of its strategies.
 
@@ -80,6 +81,9 @@ def linear(strategy: str | None, tolerance: float | None, **asked: Any) -> None:
 def logistic(**asked: Any) -> None:
     """Logistic regression: the probability of label 1 against 0.
 
+    DATA is libsvm text, or a table in .csv or .npy with the labels in the last column: a file, a
+    directory or a glob.
+
     \b
     Example:
       minimr train logistic data.libsvm --strategy allreduce --model model.json
@@ -98,6 +102,9 @@ def logistic(**asked: Any) -> None:
 def svm(**asked: Any) -> None:
     """Support vector machine: a margin between labels 0 and 1.
 
+    DATA is libsvm text, or a table in .csv or .npy with the labels in the last column: a file, a
+    directory or a glob.
+
     \b
     Example:
       minimr train svm data.libsvm --strategy ssp:4 --reg-type l2 --reg-param 0.01
@@ -115,6 +122,9 @@ def svm(**asked: Any) -> None:
 @place_options
 def softmax(**asked: Any) -> None:
     """Softmax regression: one of several classes, labels from 0 on.
+
+    DATA is libsvm text, or a table in .csv or .npy with the labels in the last column: a file, a
+    directory or a glob.
 
     \b
     Example:
@@ -135,6 +145,9 @@ def softmax(**asked: Any) -> None:
 @place_options
 def mlp(**asked: Any) -> None:
     """A multilayer perceptron, for any loss.
+
+    DATA is libsvm text, or a table in .csv or .npy with the labels in the last column: a file, a
+    directory or a glob.
 
     \b
     Example:

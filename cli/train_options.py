@@ -86,6 +86,26 @@ descent_options = together(
 )
 
 
+optimizer_option = click.option(
+    "--optimizer",
+    default="sgd",
+    show_default=True,
+    metavar="NAME",
+    help="sgd, momentum, nesterov, adagrad or adam.",
+)
+
+
+def schedule_option(default: str) -> Callable[[Command], Command]:
+    """How long the steps are after the first."""
+    return click.option(
+        "--schedule",
+        default=default,
+        show_default=True,
+        metavar="NAME",
+        help="Of the steps: mllib (X / sqrt(i)), constant, inverse or adaptive.",
+    )
+
+
 def strategy_options(default: str | None) -> Callable[[Command], Command]:
     """How the descent is distributed, and by which rule it steps."""
     return together(
@@ -97,32 +117,21 @@ def strategy_options(default: str | None) -> Callable[[Command], Command]:
             help="sync, gram, ssp:N, async, allreduce, local:N, average, model_parallel or "
             "pipeline. Gradients may travel compressed: ssp:4:half, async:top-k, allreduce:sign.",
         ),
-        click.option(
-            "--optimizer",
-            default="sgd",
-            show_default=True,
-            metavar="NAME",
-            help="sgd, momentum, nesterov, adagrad or adam.",
-        ),
-        click.option(
-            "--schedule",
-            default="mllib",
-            show_default=True,
-            metavar="NAME",
-            help="Of the steps: mllib (X / sqrt(i)), constant, inverse or adaptive.",
-        ),
+        optimizer_option,
+        schedule_option("mllib"),
         click.option(
             "--patience",
             "--early-stopping",
             type=COUNT,
             metavar="N",
-            help="Stop after N steps in a row that did not predict the second part of --split "
-            "better, and keep the best model.",
+            help="With --strategy sync or gram: stop after N steps in a row that did not predict "
+            "the second part of --split better, and keep the best model.",
         ),
         click.option(
             "--checkpoint",
             metavar="FILE",
-            help="Keep the state of the descent there; the same command goes on from it.",
+            help="With --strategy sync: keep the state of the descent there; the same command goes "
+            "on from it.",
         ),
     )
 
@@ -132,7 +141,7 @@ def intercept_option(default: bool) -> Callable[[Command], Command]:
     return click.option(
         "--intercept/--no-intercept",
         default=default,
-        show_default=default,
+        show_default=True,
         help="Fit a constant term, too.",
     )
 
