@@ -13,6 +13,7 @@ from cli.fitting import refuse_nowhere
 from cli.option_names import options_named
 from cli.output import print_json, print_lines, say, write_text
 from cli.progress import progress
+from cli.run import say_log
 from cli.train import classes_of
 from cli.train_options import (
     COUNT,
@@ -156,6 +157,8 @@ def compare(
     if plot is not None:
         write_text(plot, draw(_panels(found), "loss"))
         say(f"the losses are drawn in {plot}")
+    if log is None:
+        say_log(cluster.log)
 
 
 def _names(strategies: str) -> list[str]:

@@ -31,6 +31,8 @@ def test_a_table_a_drawing_and_what_it_cost(tmp_path):
     rows = done.stdout.splitlines()
     assert [row.split()[0] for row in rows[:4]] == ["strategy", "sync", "allreduce", "(alone)"]
     assert rows[-1].startswith("COST: one process of plain numpy takes")
+    *_, last = done.stderr.splitlines()
+    assert check_log(last.removeprefix("event log: ")).exit_code == 0
     assert len(ElementTree.fromstring(plot.read_text()).findall(LINE)) == 2 * 3
 
 
@@ -49,7 +51,9 @@ def test_the_log_of_a_parameter_server_shows_that_it_kept_its_bound(tmp_path):
     """And a log in which one reads too early is found out."""
     log = tmp_path / "a.log"
     strategies = ("--strategies", "ssp:0", "--iterations", "5")
-    plain = json.loads(run(*strategies, "--log", str(log), "--json").stdout)
+    done = run(*strategies, "--log", str(log), "--json")
+    plain = json.loads(done.stdout)
+    assert "event log" not in done.stderr
     [found] = plain["strategies"]
     assert (found["strategy"], found["updates"], len(found["loss_history"])) == ("ssp:0", 5, 6)
     assert found["from_alone"] < 1e-12
