@@ -24,10 +24,11 @@ from minimr.cluster.listener import check_loopback
 from minimr.cluster.nursery import PRELOAD
 from minimr.cluster.process_name import name_process
 from minimr.cluster.worker import Worker
-from minimr.errors import MinimrError
+from minimr.errors import MinimrError, NoCoordinator
 from minimr.scheduler.policy import PROGRESS_TIMEOUT_S
 
 STDIN = 0
+LET_GO_S = 1.0
 
 
 def make_directory(base: Path | None) -> Path:
@@ -123,13 +124,19 @@ def _work(options: argparse.Namespace, lifeline: int) -> None:
             progress_timeout_s=options.progress_timeout,
         )
     except (MinimrError, OSError) as error:
-        if not select.select([lifeline], [], [], 0)[0]:
+        if not _is_over(lifeline, error):
             if isinstance(error, OSError):
                 raise
             print(f"worker: {error}", file=sys.stderr)
             status = error.exit_code
         # Else the launcher let go of us first; what failed then is no news.
     _leave(status)
+
+
+def _is_over(lifeline: int, error: Exception) -> bool:
+    """Whether the launcher has let go of us. Its coordinator may be gone a moment before that."""
+    patience_s = LET_GO_S if isinstance(error, NoCoordinator) else 0.0
+    return bool(select.select([lifeline], [], [], patience_s)[0])
 
 
 def _leave(status: int) -> NoReturn:

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,10 +13,12 @@ import pytest
 
 import minimr as mr
 from minimr.cluster import messages as m
+from minimr.cluster import worker_process
 from minimr.cluster.address import write_address
 from minimr.cluster.coordinator import Coordinator
 from minimr.cluster.fork_server import Born, Died, Forks
 from minimr.cluster.launcher import environment
+from minimr.errors import MinimrError, NoCoordinator
 from tests.cluster.processes import PATIENCE_S, wait_for
 
 pytestmark = pytest.mark.slow
@@ -160,6 +163,24 @@ def test_what_fails_when_the_launcher_is_gone_is_no_news(machine, address):
     with ThreadPoolExecutor(1) as pool:
         pool.submit(address.write_text, "no connection file").result(PATIENCE_S)
     assert machine.end() == (-signal.SIGKILL, "")
+
+
+def test_a_coordinator_may_be_gone_before_the_launcher_lets_go(monkeypatch):
+    """As when a command ends while its workers are being born."""
+    lifeline, held = os.pipe()
+    threading.Timer(0.01, os.close, [held]).start()
+    monkeypatch.setattr(worker_process, "LET_GO_S", PATIENCE_S)
+    assert worker_process._is_over(lifeline, NoCoordinator("no coordinator answers"))
+    os.close(lifeline)
+
+
+def test_other_errors_are_told_at_once(monkeypatch):
+    lifeline, held = os.pipe()
+    monkeypatch.setattr(worker_process, "LET_GO_S", PATIENCE_S)
+    assert not worker_process._is_over(lifeline, MinimrError("no room"))
+    os.close(held)
+    assert worker_process._is_over(lifeline, MinimrError("no room"))
+    os.close(lifeline)
 
 
 def test_what_a_worker_did_not_expect_is_told(machine, cluster, base):
