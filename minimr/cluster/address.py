@@ -58,8 +58,16 @@ def read_address(path: Path) -> Address:
         raise NoCoordinator(
             f"no cluster is running: {path} does not exist; start one with 'minimr up'"
         ) from None
-    except (ValueError, TypeError, OSError, RecursionError) as error:
-        raise NoCoordinator(f"{path} is no connection file: {error}") from None
+    except OSError as error:
+        raise NoCoordinator(
+            f"the connection file {path} cannot be read: {error.strerror}; name one of your own "
+            "with --address, or start a cluster with 'minimr up'"
+        ) from None
+    except (ValueError, TypeError, RecursionError) as error:
+        raise NoCoordinator(
+            f"{path} is no connection file: {error}; give the one that 'minimr up' or 'minimr "
+            "coordinator' wrote"
+        ) from None
     if address.version != FILE_VERSION:
         raise NoCoordinator(
             f"{path} has version {address.version}, this minimr reads {FILE_VERSION}; "

@@ -27,6 +27,7 @@ Lines = deque[dict[str, Any]]
 Answer = m.Reply | m.Events | m.Ended
 SILENCE = struct.pack("ll", 1, 0)  # One second, as the kernel's timeout for receiving.
 SILENCES_MAX = 10
+NEXT = "start it again, as with 'minimr up', and repeat this"
 
 
 class Client:
@@ -96,7 +97,7 @@ class Client:
     def _next(self, answers: "_Answers") -> Answer:
         answer = answers.next()
         if answer is None:
-            raise NoCoordinator(self._lost or "the coordinator is gone")
+            raise NoCoordinator(self._lost or f"the coordinator is gone; {NEXT}")
         return answer
 
     def _read(self) -> None:
@@ -107,7 +108,7 @@ class Client:
                     self._sort(decode_messages(frame))
         except (EOFError, OSError, ProtocolError) as error:
             with self._lock:
-                self._lost = f"the coordinator is gone ({error})"
+                self._lost = f"the coordinator is gone ({error}); {NEXT}"
                 all_answers = [*self._waiting.values(), *self._watching.values()]
             for answers in all_answers:
                 answers.end()

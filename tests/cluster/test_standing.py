@@ -220,8 +220,12 @@ def test_a_wrong_token(cluster, address, tmp_path):
 def test_a_file_that_is_no_connection_file(tmp_path):
     path = tmp_path / "x.json"
     path.write_text("{}")
-    with pytest.raises(NoCoordinator, match="no connection file"):
+    with pytest.raises(NoCoordinator, match=r"no connection file: .*; give the one that"):
         mr.Cluster(address=path)
+    with pytest.raises(
+        NoCoordinator, match=r"cannot be read: Is a directory; name one of your own"
+    ):
+        mr.Cluster(address=tmp_path)
 
 
 def test_a_client_that_is_killed_leaves_nothing_behind(tmp_path):
