@@ -10,6 +10,7 @@ from cli.address import refuse_own_workers
 from cli.charts import sparkline
 from cli.curves import Curve, Panel, draw
 from cli.fitting import refuse_nowhere
+from cli.model_report import steps
 from cli.option_names import options_named
 from cli.output import print_json, print_lines, say, write_text
 from cli.progress import progress
@@ -222,7 +223,7 @@ def _panels(found: "list[Compared]") -> list[Panel]:
         trained = each.trained
         losses, count = trained.loss_history, max(len(trained.loss_history) - 1, 1)
         sent = trained.sent_bytes / 1e6
-        axes = (range(len(losses)), trained.seconds, [sent * i / count for i in range(len(losses))])
+        axes = (steps(trained), trained.seconds, [sent * i / count for i in range(len(losses))])
         for curves, xs in zip(panels.values(), axes, strict=True):
             curves.append(Curve(each.strategy, list(zip(xs, losses, strict=False))))
     return [Panel(title, curves) for title, curves in panels.items()]

@@ -76,11 +76,18 @@ def as_plain(
 
 def loss_curves(model: "AnyModel", stopping: "EarlyStopping | None" = None) -> str:
     """An SVG document of the loss of the training, and that of the held-out rows, by steps."""
-    losses = {"training": model.loss_history}
+    curves = [Curve("training", list(zip(steps(model), model.loss_history, strict=True)))]
     if stopping is not None:
-        losses["held out"] = stopping.losses
-    curves = [Curve(name, list(enumerate(values))) for name, values in losses.items()]
+        curves.append(Curve("held out", list(enumerate(stopping.losses))))
     return draw([Panel("steps", curves)], "loss")
+
+
+def steps(model: "AnyModel") -> list[float]:
+    """How many steps came before each entry of the loss history. `local` and `average` look at the
+    loss now and then only: at even distances, or nearly so."""
+    entries = len(model.loss_history)
+    made = getattr(model, "updates", entries - 1)  # MLlib's models do not count them.
+    return [made * entry / max(entries - 1, 1) for entry in range(entries)]
 
 
 def figures_table(columns: Mapping[str, Figures]) -> Iterator[str]:

@@ -113,10 +113,11 @@ def test_batches_without_a_row_are_told():
 
 
 def test_losses_are_drawn_against_what_was_sent_until_then():
-    trained = Trained(Linear(), 1, np.zeros(1), [3.0, 2.0, 1.0], seconds=[0.0, 0.5, 2.0])
+    """Of 16 steps, after which `local:8` looks at the loss twice."""
+    trained = Trained(Linear(), 1, np.zeros(1), [3.0, 2.0, 1.0], 16, seconds=[0.0, 0.5, 2.0])
     trained.sent_bytes = 4_000_000
     steps, seconds, sent = panels([Compared("sync", trained, 2.0, 0.0)])
-    assert steps.curves[0].points == [(0, 3.0), (1, 2.0), (2, 1.0)]
+    assert steps.curves[0].points == [(0, 3.0), (8, 2.0), (16, 1.0)]
     assert seconds.curves[0].points == [(0.0, 3.0), (0.5, 2.0), (2.0, 1.0)]
     assert sent.curves[0].points == [(0.0, 3.0), (2.0, 2.0), (4.0, 1.0)]
 

@@ -197,6 +197,15 @@ def test_the_loss_is_drawn(minimr: Minimr, halves: str, tmp_path: Path) -> None:
     ElementTree.fromstring(drawn)
 
 
+def test_a_drawing_counts_steps_though_the_loss_is_looked_at_now_and_then(
+    minimr: Minimr, halves: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "loss.svg"
+    asked = ("--strategy", "average", "--iterations", "6", "--plot", str(path))
+    assert minimr("train", "logistic", halves, *asked).exit_code == 0
+    assert '<text x="324.0" y="230.0" text-anchor="end">6</text>' in path.read_text()
+
+
 def test_a_drawing_on_a_full_disk_costs_no_report(
     minimr: Minimr, halves: str, tmp_path: Path
 ) -> None:
