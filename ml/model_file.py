@@ -40,10 +40,13 @@ def write_model(path: str | os.PathLike[str], fields: dict[str, Any], format: st
         if target.exists() and not target.is_file():
             target.write_bytes(content)
             return
-        unfinished.write_bytes(content)
-        unfinished.replace(target)
+        try:
+            unfinished.write_bytes(content)
+            unfinished.replace(target)
+        except BaseException:  # Ctrl-C, too, leaves no half of a file behind.
+            unfinished.unlink(missing_ok=True)
+            raise
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
         raise mr.UsageError(f"Cannot write the {kind} to {path}: {error.strerror}.") from error
 
 

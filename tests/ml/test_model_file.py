@@ -1,6 +1,7 @@
 """Model files that cannot be read or written: one clear line each."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -158,3 +159,17 @@ def test_a_device_is_written_to_and_not_replaced(tmp_path, name):
     path.symlink_to("/dev/null")
     write_model(path, {})
     assert path.is_symlink()
+
+
+@pytest.mark.parametrize("step", ["write_bytes", "replace"])
+def test_ctrl_c_leaves_no_half_of_a_file(tmp_path, monkeypatch, step):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    if step == "replace":
+        monkeypatch.setattr(Path, "replace", interrupted)
+    else:
+        monkeypatch.setattr(Path, "write_bytes", lambda path, _: interrupted(path.touch()))
+    with pytest.raises(KeyboardInterrupt):
+        write_model(tmp_path / "model.json", {})
+    assert list(tmp_path.iterdir()) == []
