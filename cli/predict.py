@@ -82,6 +82,8 @@ def opened(
         Cluster(workers, address=address, on_event=shown.on_event) as cluster,
     ):
         rows = load_file(data, cluster=cluster)
+        if not rows.count():
+            raise UsageError(f"{data} is empty: there is no row in it")
         if rows.features < loaded.features:
             _lacks_features(data, rows.features, loaded.features)
         yield loaded, rows

@@ -130,6 +130,18 @@ def test_a_table_without_labels(minimr: Minimr, model: str, tmp_path: Path, comm
     assert "any numbers behind them" in result.stderr
 
 
+@pytest.mark.parametrize("command", ["predict", "evaluate"])
+@pytest.mark.parametrize("name", ["empty.csv", "empty.libsvm"])
+def test_data_without_a_row(
+    minimr: Minimr, model: str, tmp_path: Path, command: str, name: str
+) -> None:
+    """It is not said to lack features."""
+    (tmp_path / name).touch()
+    result = minimr(command, model, str(tmp_path / name))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == f"minimr: {tmp_path / name} is empty: there is no row in it\n"
+
+
 def test_an_npz_that_is_none(minimr: Minimr, data: str, tmp_path: Path) -> None:
     path = tmp_path / "model.npz"
     path.write_text("not one")
