@@ -105,7 +105,8 @@ def _check_outgoing(head: bytes, blobs: list[Buffer]) -> None:
     if total > BLOB_BYTES_MAX:
         raise FrameTooLarge(
             f"{total} bytes in one message; at most {BLOB_BYTES_MAX} can travel. "
-            "Write large results to files with output=..."
+            "Large results go to files with output=...; what is sent to every task, as a model's "
+            "parameters are, must be smaller"
         )
 
 
