@@ -123,13 +123,16 @@ class DescentRegressor:
         return predicted(self, X)
 
     def score(self, X: Any, y: Any = None) -> float:
-        """r2 of the predictions: 1 if all are right, 0 for those of the mean."""
+        """r2 of the predictions: 1 if all are right, 0 for those of the mean.
+
+        Labels that are all the same have no r2: 0 as well unless all are right, as in scikit-learn.
+        """
         if is_resident(X):
             refuse_labels(y)
             with opened(self, X) as data:
-                return RegressionMetrics(self.predict(data), all_labels(data)).r2
+                return _r2(self.predict(data), all_labels(data))
         predictions = self.predict(X)
-        return RegressionMetrics(predictions, targets_of(y, len(predictions))).r2
+        return _r2(predictions, targets_of(y, len(predictions)))
 
     @property
     def coef_(self) -> Vector:
@@ -292,3 +295,9 @@ class DescentClassifier:
         codes = np.searchsorted(found, labels).astype(np.float64)
         with brought(self, features, codes) as data:
             yield data, found
+
+
+def _r2(predictions: Vector, labels: Vector) -> float:
+    if len(labels) and (labels == labels[0]).all():
+        return float(np.array_equal(predictions, labels))
+    return RegressionMetrics(predictions, labels).r2

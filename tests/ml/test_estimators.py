@@ -113,6 +113,14 @@ def test_steps_one_by_one_end_where_a_training_does(optimizer):
     assert steps.history_ == whole.history_[:9]
 
 
+@pytest.mark.parametrize("label", [0.1, -3.0])
+def test_the_score_of_equal_labels_is_a_number(label):
+    flat = np.full(len(X), label)
+    regressor = DescentRegressor(iterations=0).fit(X, flat)
+    assert regressor.score(X, flat) == 0.0
+    assert regressor.score(X, np.zeros(len(X))) == 1.0
+
+
 def test_steps_on_rows_that_come_one_after_the_other():
     stream = DescentClassifier(step=0.5)
     for first in range(0, 60, 10):
