@@ -127,7 +127,7 @@ class EarlyStopping:
 
     @property
     def _rule(self) -> str:
-        return f"patience={self.patience}, tolerance={self.tolerance:g}, every={self.every}"
+        return f"patience={self.patience}, tolerance={self.tolerance!r}, every={self.every}"
 
     @cached_property
     def _checksums(self) -> list[int]:

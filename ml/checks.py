@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 import minimr as mr
 from ml.batches import offsets_of
 from ml.errors import ArgumentError
@@ -73,11 +75,26 @@ def check_labels(model: Model, data: LabeledData) -> None:
 def fitted_to(problem: Problem, data: LabeledData) -> Problem:
     """The problem for this data: its width, and where each partition's rows begin.
 
-    Raises ArgumentError for rows or labels that cannot be trained on.
+    Raises ArgumentError for rows or labels that cannot be trained on, and for strengths of a
+    penalty that are not the parameters'.
     """
     check_rows(data)
     check_labels(problem.model, data)
-    return with_shape_of(data, problem)
+    fitted = with_shape_of(data, problem)
+    check_penalty(fitted)
+    return fitted
+
+
+def check_penalty(problem: Problem) -> None:
+    """Raise ArgumentError unless strengths are numbers >= 0, one or as many as parameters."""
+    for name in ("l1", "l2"):
+        given = np.asarray(getattr(problem.penalty, name))
+        numbers = given.dtype.kind in "biuf" and given.shape in ((), (problem.size,))
+        if not (numbers and np.isfinite(given).all() and (given >= 0).all()):
+            raise ArgumentError(
+                f"the strengths {name} of a penalty must be a number >= 0, or one for each of the "
+                f"{problem.size} parameters"
+            )
 
 
 def with_shape_of(data: LabeledData, problem: Problem) -> Problem:

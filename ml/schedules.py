@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from ml.arguments import choice, number, whole_number
 
 KINDS = ("mllib", "constant", "inverse", "adaptive")
+POWER_MAX = 10
+"""With it the second step is a thousandth of the first; far beyond it there is no float."""
 SLOWER = 5.0  # scikit-learn's divisor
 SHORTEST = 1e-6  # and the step at which it divides no further
 
@@ -33,7 +35,7 @@ class Schedule:
     def __post_init__(self) -> None:
         choice("schedule", self.kind, KINDS)
         number("step", self.step, lambda v: v > 0, "> 0")
-        number("power", self.power, lambda v: v >= 0, ">= 0")
+        number("power", self.power, lambda v: 0 <= v <= POWER_MAX, f"in [0, {POWER_MAX}]")
         number("tolerance", self.tolerance, lambda v: v >= 0, ">= 0")
         whole_number("patience", self.patience, 1)
 

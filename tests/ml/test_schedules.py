@@ -47,7 +47,8 @@ def test_adaptive_steps_do_not_vanish():
     [
         ({"kind": "cosine"}, "schedule must be one of 'mllib', 'constant'"),
         ({"step": 0.0}, "step must be a number > 0, but is 0.0"),
-        ({"power": -1}, "power must be a number >= 0"),
+        ({"power": -1}, r"power must be a number in \[0, 10\]"),
+        ({"power": 2000}, r"power must be a number in \[0, 10\]"),
         ({"patience": 0}, "patience must be a whole number >= 1, but is 0"),
         ({"tolerance": -1}, "tolerance must be a number >= 0"),
     ],

@@ -166,6 +166,16 @@ def test_problems_with_a_penalty_for_each_weight_are_told_apart():
         assert problem_from(each).penalty.l2.tolist() == penalty.l2.tolist()
 
 
+@pytest.mark.parametrize("l2", [np.ones(7), "0.1", -1.0, [0.1, np.nan, 0.1], np.ones((3, 1))])
+def test_a_penalty_whose_strengths_are_not_the_parameters_is_refused(l2):
+    data = labeled_data((np.ones((4, 3)), np.ones(4)))
+    message = "the strengths l2 of a penalty must be a number >= 0, or one for each of the 3 param"
+    with pytest.raises(ArgumentError, match=message):
+        train(Linear(), data, penalty=Penalty(l2=l2))
+    fits = train(Linear(), data, penalty=Penalty(l2=np.array([0.1, 0.0, 0.3])), iterations=1)
+    assert len(set(fits.parameters)) == 1, "the first step is from zero, where a penalty is flat"
+
+
 def test_a_strategy_is_a_name_or_a_function():
     X, y = rows_of("squared")
     seen = []
