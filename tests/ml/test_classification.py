@@ -160,6 +160,7 @@ def test_scores_and_thresholds():
     assert LOGISTIC.scores(row) == pytest.approx(1 / (1 + np.exp(0.5)), rel=1e-15)
     assert [model.predict(row) for model in (LOGISTIC, SVM)] == [0.0, 0.0]
     assert LOGISTIC.predict([row, [1.0, 0.0]]).tolist() == [0.0, 1.0]
+    assert LOGISTIC.predict([row]).dtype == np.float64
     changed = ClassificationModel("hinge", SVM.weights, SVM.intercept, [], 0.0)
     changed.setThreshold(-0.6)
     assert changed.predict(row) == 1.0

@@ -45,6 +45,13 @@ def test_the_areas_of_sparks_example():
     assert "areaUnderROC=0.708333" in repr(metrics)
 
 
+def test_a_label_is_positive_above_a_half():
+    halves = [(0.9, 0.6), (0.5, 0.5), (0.1, 0.4)]
+    whole = [(0.9, 1.0), (0.5, 0.0), (0.1, 0.0)]
+    found, expected = (BinaryClassificationMetrics(pairs).roc() for pairs in (halves, whole))
+    assert found.tolist() == expected.tolist()
+
+
 def test_the_curve_of_precision_starts_at_its_first_precision():
     metrics = BinaryClassificationMetrics([(0.9, 0.0), (0.9, 1.0), (0.1, 1.0)])
     assert metrics.pr().tolist() == [[0.0, 0.5], [0.5, 0.5], [1.0, 2 / 3]]
