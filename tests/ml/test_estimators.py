@@ -282,6 +282,7 @@ def test_sparse_matrices_are_refused_and_lists_are_not():
         (DescentRegressor(), None, "requires y to be passed, but the target y is None"),
         (DescentRegressor(), Y[:5], "one label for each of the 60 rows"),
         (DescentRegressor(), ["1.5", "nan"] * 30, "y contains NaN or infinity"),
+        (DescentRegressor(), Y + 1j, "Complex data not supported"),
         (DescentRegressor(), np.where(Y > 3, np.nan, Y), "y contains NaN"),
         (DescentRegressor("poisson"), Y - 10, "labels of the poisson loss must be counts"),
         (DescentRegressor("logistic"), Y, "loss must be one of 'squared'"),

@@ -1,6 +1,7 @@
 """Data from tables and from arrays gives the rows that are in them."""
 
 import gzip
+import inspect
 import os
 from types import SimpleNamespace
 
@@ -9,7 +10,7 @@ import pytest
 
 import minimr as mr
 from minimr.errors import BadRecord
-from ml import labeled_data, load_arrays, load_csv, load_file, load_npy
+from ml import labeled_data, load_arrays, load_csv, load_file, load_libsvm, load_npy
 from ml.errors import ArgumentError
 from ml.labeled_data import suffix_of
 from tests.ml.fakes import FakeCluster
@@ -36,6 +37,11 @@ def test_csv(tmp_path, label):
 def test_npy(tmp_path):
     np.save(tmp_path / "a.npy", np.column_stack([Y, X]))
     assert_loaded(load_npy(tmp_path / "a.npy", label=0, partitions=3, cluster=FakeCluster()))
+
+
+@pytest.mark.parametrize("load", [load_libsvm, load_csv, load_npy, load_file, load_arrays])
+def test_rows_are_cut_into_eight_partitions_as_a_seed_supposes(load):
+    assert inspect.signature(load).parameters["partitions"].default == 8
 
 
 def test_a_directory_is_what_all_its_files_are(tmp_path):
