@@ -116,6 +116,7 @@ def test_it_learns_to_tell_the_classes_apart(loss):
     model = TRAIN[loss](data, intercept=True, iterations=200)
     assert (model.predict(X) == y).mean() > 0.8
     assert model.predict(data).tolist() == model.predict(X).tolist()
+    np.testing.assert_allclose(model.scores(data), model.scores(X), rtol=1e-12)
 
 
 @pytest.mark.parametrize("loss", TRAIN)

@@ -20,7 +20,7 @@ from ml import (
 from ml import train as fit
 from ml.batches import Batches
 from ml.descent import NotFinite
-from ml.divergence import advice, curvature_of
+from ml.divergence import advice, curvature_of, steepest
 from ml.problem import Problem
 from ml.schedules import Schedule
 from ml.strategies import Strain
@@ -93,6 +93,11 @@ def test_a_curvature_below_one_is_no_one():
     curvature = curvature_of(data, intercept=False)
     assert curvature.largest == pytest.approx(0.05)
     assert curvature.root_mean_square == pytest.approx(0.05**0.5)
+
+
+def test_a_partition_of_one_row_may_be_the_steepest():
+    data = labeled_data(([[3.0]], [0]), ([[1.0], [2.0]], [0, 0]), (np.zeros((0, 0)), []))
+    assert steepest(data, intercept=False) == 9.0
 
 
 @pytest.mark.parametrize("columns", [256, 257])

@@ -13,7 +13,7 @@ from minimr.errors import BadRecord
 from ml import labeled_data, load_arrays, load_csv, load_file, load_libsvm, load_npy
 from ml.errors import ArgumentError
 from ml.labeled_data import suffix_of
-from tests.ml.fakes import FakeCluster
+from tests.ml.fakes import FakeCluster, FakeDataset
 
 X = np.arange(30.0).reshape(10, 3)
 Y = np.arange(10.0) / 7
@@ -119,12 +119,21 @@ def test_arrays_that_are_no_numbers(features, labels, said):
         load_arrays(features, labels, cluster=FakeCluster())
 
 
-def test_tables_of_different_widths(tmp_path):
+def test_sparse_matrices_do_not_travel():
+    sparse = SimpleNamespace(toarray=lambda: X)
+    with pytest.raises(ArgumentError, match=r"sparse matrices are not taken: pass X.toarray\(\)"):
+        load_arrays(sparse, Y, cluster=FakeCluster())
+
+
+def test_tables_of_different_widths(tmp_path, monkeypatch):
     """In libsvm the columns that a file lacks are zeros; a table that lacks some is another one."""
+    closed = []
+    monkeypatch.setattr(FakeDataset, "close", lambda self: closed.append(self))
     (tmp_path / "1.csv").write_text("a,b,y\n1,2,3\n")
     (tmp_path / "2.csv").write_text("a,y\n4,5\n")
     both = tmp_path / "*.csv"
     with pytest.raises(mr.UsageError, match="different numbers of columns, 1 to 2 beside"):
         load_csv(both, cluster=FakeCluster())
+    assert closed, "nobody can use what is refused"
     (tmp_path / "2.csv").write_text("a,y\n")
     assert load_csv(both, cluster=FakeCluster()).count() == 1

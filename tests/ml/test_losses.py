@@ -76,10 +76,12 @@ def test_the_gradient_of_a_linear_model_is_the_slope_of_its_loss(name, intercept
 
 @pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("hidden", [(4,), (3, 2)])
-def test_the_gradient_of_a_network_is_the_slope_of_its_loss(name, hidden):
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_the_gradient_of_a_network_is_the_slope_of_its_loss(name, hidden, activation):
     X, y = rows_for(name)
-    model = MultilayerPerceptron(hidden, name, classes=3)
-    assert check_gradient(model, model.start(3, seed=5), X, y) < 1e-8
+    model = MultilayerPerceptron(hidden, name, activation, classes=3)
+    parameters = np.random.default_rng(5).normal(size=model.size(3))
+    assert check_gradient(model, parameters, X, y) < 1e-8
 
 
 def test_the_checker_finds_a_wrong_gradient():

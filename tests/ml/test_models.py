@@ -103,11 +103,12 @@ def test_a_model_travels_as_plain_values(model):
     assert len(model.start(4, seed=1)) == model.size(4) == len(model.penalised(4))
 
 
-def test_a_network_by_hand():
-    model = MultilayerPerceptron((2,), activation="tanh")
+@pytest.mark.parametrize(("activation", "of"), [("tanh", np.tanh), ("relu", lambda sums: [0.2, 0])])
+def test_a_network_by_hand(activation, of):
+    model = MultilayerPerceptron((2,), activation=activation)
     parameters = np.array([1.0, -1.0, 0.5, 2.0, 0.1, 0.2, 3.0, -2.0, 0.25])
     x = np.array([0.3, -0.4])
-    inner = np.tanh([1.0 * 0.3 - 0.5 * 0.4 + 0.1, -1.0 * 0.3 - 2.0 * 0.4 + 0.2])
+    inner = of([1.0 * 0.3 - 0.5 * 0.4 + 0.1, -1.0 * 0.3 - 2.0 * 0.4 + 0.2])
     expected = 3.0 * inner[0] - 2.0 * inner[1] + 0.25
     assert model.predict(parameters, x[None]) == pytest.approx([expected], rel=1e-14)
 
