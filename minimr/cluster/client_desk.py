@@ -93,7 +93,11 @@ class ClientDesk:
     def _watch(self, peer: Peer, message: m.Watch) -> None:
         entry = self._office.book.entries.get(message.job)
         if entry is None:
-            self._reply(peer, message.request, None, f"there is no job {message.job}")
+            error = (
+                f"there is no job {message.job}; 'minimr status' lists them. Datasets, rounds and "
+                "gangs do not outlive their coordinator; load them again and run them again"
+            )
+            self._reply(peer, message.request, None, error)
             return
         self._reply(peer, message.request, message.job)
         self._watch_entry(peer, entry, True)

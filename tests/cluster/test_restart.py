@@ -12,6 +12,7 @@ import pytest
 import minimr as mr
 from minimr.cluster.address import read_address
 from minimr.cluster.launcher import environment
+from tests.cluster.gang_jobs import Adds
 from tests.cluster.gated import Gate, GatedCount
 from tests.cluster.running import digests
 from tests.cluster.shells import PATIENCE_S, parts, shells_in
@@ -74,6 +75,25 @@ def test_a_killed_coordinator_is_resumed_and_the_client_gets_its_result(
     if at == "reduce":
         done = [e["task"] for e in seen if e["event"] == "attempt_done" and e["stage"] == "map"]
         assert sorted(done) == [f"map-{n}" for n in range(4)], "finished maps were done again"
+
+
+def test_a_gang_ends_with_its_coordinator_and_its_client_is_told_why(shells, tmp_path):
+    first = shells.coordinator()
+    shells.worker()
+    rows = tmp_path / "rows.libsvm"
+    rows.write_text("1 1:1\n")
+
+    def strike(event):
+        if event["event"] == "gang_started":
+            shells.kill(first)
+            shells.coordinator()
+
+    with mr.Cluster(address=shells.address, on_event=strike) as cluster:
+        data = cluster.load(rows, "libsvm", 1)
+        with pytest.raises(
+            mr.UsageError, match="do not outlive their coordinator; load them again"
+        ):
+            data.gang(Adds)
 
 
 def test_a_second_coordinator_on_one_journal_is_refused(shells):
