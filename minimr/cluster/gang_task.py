@@ -4,6 +4,7 @@ It brings its partitions, listens, says so, and waits until everybody does. Then
 with the other members at hand. What it yields travels with the message, like a round's result.
 """
 
+import hmac
 import json
 import queue
 from collections.abc import Callable, Iterator, Sequence
@@ -84,7 +85,7 @@ class MemberTask:
         return MemberLink(
             attempt.index,
             self.spec.members,
-            self.token,
+            _gang_token(self.token, attempt.job),
             notes=lambda lines: self.tell(MemberNotes(attempt, lines)),
             keep=checkpoints.keep,
             saved=checkpoints.newest(),
@@ -133,6 +134,11 @@ class MemberTask:
                     raise behind from None
             raise
         return b"".join(pair_blocks), sum(map(block_records, pair_blocks))
+
+
+def _gang_token(token: bytes, job: str) -> bytes:
+    """What the members of one gang know: where one died, another gang's may listen next."""
+    return hmac.digest(token, f"minimr {job}".encode(), "sha256")
 
 
 def _content(path: Path) -> Any:

@@ -2,6 +2,7 @@
 
 import queue
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,7 +15,7 @@ from minimr.cluster.checkpoints import SAVED_BYTES_MAX, Checkpoints
 from minimr.cluster.connection import Connection
 from minimr.cluster.fetch import FetchError, Source
 from minimr.cluster.gang_messages import Meet, noted
-from minimr.cluster.gang_task import WatchedMembers
+from minimr.cluster.gang_task import GangSpec, MemberTask, WatchedMembers
 from minimr.cluster.partitions import Partitions
 from minimr.cluster.places import dataset_path
 from minimr.cluster.shuffle_server import ShuffleServer
@@ -123,6 +124,30 @@ def test_partitions_that_are_gone_and_holders_that_are_silent_are_told_apart(ser
     with pytest.raises(FetchError) as silent:
         partitions.bring([Source(made(0), "there", server.address)])
     assert (silent.value.gone, silent.value.unreached) == ([], [made(0)])
+
+
+# Meeting
+
+
+def listening(tmp_path, job, rank):
+    """The link of a member of a gang of two in its first epoch."""
+    order = SimpleNamespace(attempt=AttemptId(job, "gang", rank, 0), epoch=1)
+    spec = GangSpec(members=2, partitions=2, checkpoints=str(tmp_path))
+    return MemberTask(spec, order, TOKEN, mail=None, tell=print, watcher=NOBODY)._listen()
+
+
+def test_a_member_of_another_gang_is_not_taken_for_ours(tmp_path):
+    """Where a member died one of another gang may listen next, at the port that is dialled."""
+    ours = [listening(tmp_path, "gang-2", rank) for rank in range(2)]
+    strange = listening(tmp_path, "gang-3", 1)
+    addresses = [link.address for link in ours]
+    with pytest.raises(mr.MemberLost, match="wrong token"):
+        strange.connect(addresses, 1)
+    with ThreadPoolExecutor(2) as pool:
+        for met in [pool.submit(link.connect, addresses, 1) for link in ours]:
+            met.result(30)
+        for left in [pool.submit(link.close) for link in (*ours, strange)]:
+            left.result(30)
 
 
 # Mail and notes
