@@ -188,7 +188,7 @@ class MemberLink:
                     answered, _, name = self._read_introduction(sock)
                     if answered != rank:
                         raise ProtocolError(f"member {answered} answers at its address")
-                    memory = offer.give(self._token, self._silence_s) if name else None
+                    memory = offer.give(self._token, self._silence_s, sock) if name else None
                 conversation = Conversation(sock, self._silence_s, memory)
                 unused.callback(conversation.close)
                 self._adopt(conversation, rank)

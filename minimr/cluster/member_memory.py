@@ -22,6 +22,7 @@ import mmap
 import os
 import re
 import secrets
+import selectors
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -123,10 +124,10 @@ class Offer:
         self.name = name
         self._server = server
 
-    def give(self, token: bytes, silence_s: float) -> SharedMemory:
-        """To the member that said that it has connected. Raises OSError."""
+    def give(self, token: bytes, silence_s: float, talk: socket.socket) -> SharedMemory:
+        """To the member that said on `talk` that it has connected. Raises OSError."""
         with ExitStack() as unused:
-            sock = unused.enter_context(self._admitted(token))
+            sock = unused.enter_context(self._admitted(token, talk))
             descriptor = os.memfd_create("minimr-member", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
             try:
                 os.ftruncate(descriptor, _memory_bytes())
@@ -138,10 +139,11 @@ class Offer:
             unused.pop_all()
             return memory
 
-    def _admitted(self, token: bytes) -> socket.socket:
-        """Whoever connects first may be a stranger, who is sent away like everywhere."""
-        self._server.settimeout(CONNECT_S)
+    def _admitted(self, token: bytes, talk: socket.socket) -> socket.socket:
+        """Whoever connects first may be a stranger, who is sent away like everywhere. The one who
+        is waited for has nothing to say on `talk` until then, so what comes there is its end."""
         while True:
+            self._await_one(talk)
             sock, _ = self._server.accept()
             try:
                 admit(sock, token, (ROLE,))
@@ -149,6 +151,16 @@ class Offer:
                 sock.close()
             else:
                 return sock
+
+    def _await_one(self, talk: socket.socket) -> None:
+        with selectors.DefaultSelector() as selector:
+            for each in (self._server, talk):
+                selector.register(each, selectors.EVENT_READ)
+            ready = [key.fileobj for key, _ in selector.select(CONNECT_S)]
+        if not ready:
+            raise TimeoutError("timed out")
+        if self._server not in ready:
+            raise ConnectionError("it has left or died")
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """A gang whose members talk over TCP, all in this process."""
 
+import socket
 from concurrent.futures import ThreadPoolExecutor
 
 from minimr.cluster import member_memory
@@ -29,6 +30,7 @@ class Gang:
 
 def shared_memory(silence_s=20.0):
     """Both ends of memory that two members share."""
-    with member_memory.offer() as offer, ThreadPoolExecutor(1) as pool:
+    talk, other = socket.socketpair()
+    with talk, other, member_memory.offer() as offer, ThreadPoolExecutor(1) as pool:
         taking = pool.submit(member_memory.take, member_memory.reach(offer.name), TOKEN, silence_s)
-        return offer.give(TOKEN, silence_s), taking.result(30)
+        return offer.give(TOKEN, silence_s, talk), taking.result(30)

@@ -6,15 +6,17 @@ import socket
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import numpy as np
 import pytest
 
 import minimr as mr
-from minimr.cluster.handshake import greet
-from minimr.cluster.member_link import HELLO_KIND, ROLE, MemberLink
-from minimr.cluster.wire import encode_frame
+from minimr.cluster import member_memory
+from minimr.cluster.handshake import HELLO_LIMITS, admit, greet
+from minimr.cluster.member_link import HELLO_KIND, ROLE, MemberLink, _read_exactly
+from minimr.cluster.wire import encode_frame, read_frame
 from minimr.errors import NoCoordinator
 from minimr.gang.in_process import InProcessGang
 from minimr.shuffle import codec
@@ -120,6 +122,26 @@ def test_nobody_answers():
         nobody = server.getsockname()[:2]
     with pytest.raises(mr.MemberLost, match="nobody answers"):
         link.connect([nobody, link.address], 1)
+    link.close()
+
+
+def test_one_that_dies_before_it_took_the_memory_is_not_waited_for(monkeypatch):
+    """It has said that it will come for it, and there may be others who wait for ours."""
+    monkeypatch.setattr(member_memory, "CONNECT_S", 1.0)
+    link = MemberLink(1, 2, TOKEN)
+
+    def promise():
+        sock, _ = server.accept()
+        with sock:
+            admit(sock, TOKEN, (ROLE,))
+            *_, name = read_frame(lambda size: _read_exactly(sock, size), HELLO_LIMITS).value
+            sock.sendall(b"".join(encode_frame(HELLO_KIND, [0, 2, 0, name])))
+
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
+        promised = pool.submit(promise)
+        with pytest.raises(mr.MemberLost, match="left or died"):
+            link.connect([server.getsockname()[:2], link.address], 1)
+        promised.result(10)
     link.close()
 
 

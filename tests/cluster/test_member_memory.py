@@ -120,11 +120,12 @@ def test_no_other_names_are_called():
 
 
 def test_a_stranger_who_comes_first_is_sent_away():
-    with offer() as offered, ThreadPoolExecutor(2) as pool:
+    talk, other = socket.socketpair()
+    with talk, other, offer() as offered, ThreadPoolExecutor(2) as pool:
         stranger = reach(offered.name)
         refused = pool.submit(greet, stranger, bytes(32), ROLE)
         taking = pool.submit(take, reach(offered.name), TOKEN, 1.0)
-        given = offered.give(TOKEN, 1.0)
+        given = offered.give(TOKEN, 1.0, talk)
         with pytest.raises(NoCoordinator, match="token"):
             refused.result(10)
         taken = taking.result(10)
@@ -174,8 +175,9 @@ def test_memory_that_could_end_the_process_is_not_taken(given):
 
 def test_whoever_offers_waits_only_so_long(monkeypatch):
     monkeypatch.setattr(member_memory, "CONNECT_S", 0.1)
-    with offer() as offered, pytest.raises(TimeoutError):
-        offered.give(TOKEN, 1.0)
+    talk, other = socket.socketpair()
+    with talk, other, offer() as offered, pytest.raises(TimeoutError):
+        offered.give(TOKEN, 1.0, talk)
 
 
 def test_nothing_stays_open():
