@@ -278,9 +278,10 @@ class Cluster:
         story, arrived = self._story, self._arrived
         watched = self._client.submit(submission, arrived)
         try:
-            # Whichever thread hears of events adds all that have arrived: they stay in order.
+            # Whichever thread hears of events adds all that have arrived: they stay in order. No
+            # coordinator that was restarted knows datasets and rounds: nobody waits for one.
             return self._cancel_if_interrupted(
-                watched, lambda: self._wait(watched, lambda *_: story.take(arrived))
+                watched, lambda: watched.wait(lambda *_: story.take(arrived))
             )
         except JobFailed as error:
             story.point_out(error)

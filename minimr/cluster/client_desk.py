@@ -93,11 +93,7 @@ class ClientDesk:
     def _watch(self, peer: Peer, message: m.Watch) -> None:
         entry = self._office.book.entries.get(message.job)
         if entry is None:
-            error = (
-                f"there is no job {message.job}; 'minimr status' lists them. Datasets, rounds and "
-                "gangs do not outlive their coordinator; load them again and run them again"
-            )
-            self._reply(peer, message.request, None, error)
+            self._reply(peer, message.request, None, _no_such_job(message.job))
             return
         self._reply(peer, message.request, message.job)
         self._watch_entry(peer, entry, True)
@@ -144,8 +140,7 @@ class ClientDesk:
     def _log(self, peer: Peer, message: m.GetLog) -> None:
         entry = self._office.book.entries.get(message.job)
         if entry is None:
-            error = f"there is no job {message.job}; 'minimr status' lists them"
-            self._reply(peer, message.request, None, error)
+            self._reply(peer, message.request, None, _no_such_job(message.job))
             return
         for line in entry.log:
             self._office.outboxes.tell_event(peer, message.job, line)
@@ -157,6 +152,10 @@ class ClientDesk:
 
     def _reply(self, peer: Peer, request: int, value: Any, error: str | None = None) -> None:
         self._office.outboxes.tell(peer, m.Reply(request, value, error))
+
+
+def _no_such_job(job: str) -> str:
+    return f"there is no job {job}; 'minimr status' lists them"
 
 
 def _check_submission(message: m.Submit) -> None:

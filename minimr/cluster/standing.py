@@ -56,13 +56,14 @@ def serve_coordinator(
         if kept is not None:
             kept.close()
         raise
-    base = Path(tempfile.mkdtemp(prefix="minimr-"))
     address = coordinator.address(os.getpid())
     own: LocalWorkers | None = None
+    base: Path | None = None
     try:
         coordinator.start()  # First, since only what was started can be stopped.
         _publish(address_file, address)
         if workers:
+            base = Path(tempfile.mkdtemp(prefix="minimr-"))
             own = LocalWorkers(address_file, base, workers, slots, progress_timeout_s)
             own.join(coordinator.expect_at_most)
             client = Client(address)
@@ -81,7 +82,8 @@ def serve_coordinator(
             own.close()
         if kept is not None:
             kept.close()
-        shutil.rmtree(base, ignore_errors=True)
+        if base:
+            shutil.rmtree(base, ignore_errors=True)
         with suppress(NoCoordinator):
             if read_address(address_file) == address:
                 address_file.unlink(missing_ok=True)

@@ -12,7 +12,6 @@ import pytest
 import minimr as mr
 from minimr.cluster.address import read_address
 from minimr.cluster.launcher import environment
-from tests.cluster.gang_jobs import Adds
 from tests.cluster.gated import Gate, GatedCount
 from tests.cluster.running import digests
 from tests.cluster.shells import PATIENCE_S, parts, shells_in
@@ -77,23 +76,33 @@ def test_a_killed_coordinator_is_resumed_and_the_client_gets_its_result(
         assert sorted(done) == [f"map-{n}" for n in range(4)], "finished maps were done again"
 
 
-def test_a_gang_ends_with_its_coordinator_and_its_client_is_told_why(shells, tmp_path):
-    first = shells.coordinator()
-    shells.worker()
-    rows = tmp_path / "rows.libsvm"
-    rows.write_text("1 1:1\n")
+def test_no_round_is_waited_for_when_its_coordinator_was_killed(shells, tmp_path):
+    """The next one does not know it. Nor does a coordinator that is killed leave a directory."""
+    (tmp_path / "rows.txt").write_text("to be\nor not\n")
+    coordinator = shells.coordinator()
+    assert list(tmp_path.glob("minimr-*")) == []
+    shells.worker("--slots", "2")
+    gate, failed = Gate(tmp_path / "gate"), []
 
-    def strike(event):
-        if event["event"] == "gang_started":
-            shells.kill(first)
-            shells.coordinator()
+    def work(cluster, data):
+        try:
+            data.round(GatedCount(gate=str(gate.path), at="map"))
+        except mr.NoCoordinator as error:
+            failed.append(str(error))
 
-    with mr.Cluster(address=shells.address, on_event=strike) as cluster:
-        data = cluster.load(rows, "libsvm", 1)
-        with pytest.raises(
-            mr.UsageError, match="do not outlive their coordinator; load them again"
-        ):
-            data.gang(Adds)
+    with mr.Cluster(address=shells.address) as cluster:
+        data = cluster.load(tmp_path / "rows.txt", partitions=2)
+        client = threading.Thread(target=work, args=(cluster, data))
+        client.start()
+        until = time.monotonic() + PATIENCE_S
+        while not gate.waiting():
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        os.kill(coordinator.pid, signal.SIGKILL)
+        client.join(PATIENCE_S)
+    gate.open()
+    assert [each.partition(" (")[0] for each in failed] == ["the coordinator is gone"]
+    assert "start it again" in failed[0]
 
 
 def test_a_second_coordinator_on_one_journal_is_refused(shells):
