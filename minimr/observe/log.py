@@ -15,6 +15,7 @@ people.
     {"t": 0.125, "event": "attempt_done", "job": "job-1", "task": "map-3", ...}
 """
 
+import errno
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -29,6 +30,8 @@ from minimr.errors import BadRecord
 Event = dict[str, Any]
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 LOG_VERSION = 1
+MARK = b'{"event":"log",'
+"""How every log begins."""
 
 
 class EventLog:
@@ -37,11 +40,14 @@ class EventLog:
     def __init__(
         self, path: str | PathLike[str], wall: str | None = None, append: bool = False
     ) -> None:
-        """Start the log at `path`, replacing a file that is there, or go on with it: `append`.
+        """Start the log at `path`, replacing one that is there, or go on with it: `append`.
 
         `wall` is the wall clock's time in ISO form, by default now; a simulated run gives its own.
+        Raises FileExistsError for a file that is no log.
         """
         self.path = Path(path)
+        if not append:
+            _spare_what_is_no_log(self.path)
         # Without a buffer, a write that failed leaves nothing behind that fails again later.
         self._file = self.path.open("ab" if append else "wb", buffering=0)
         if append:
@@ -77,6 +83,17 @@ class EventLog:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _spare_what_is_no_log(path: Path) -> None:
+    """Whoever counts the words of app.log into app has given us the name of the input."""
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        begins = file.read(len(MARK))
+    if not MARK.startswith(begins):  # A killed writer may have left less than that.
+        said = "that file holds something else, which would be lost"
+        raise FileExistsError(errno.EEXIST, said, str(path))
 
 
 class Timeline:

@@ -163,6 +163,18 @@ def test_a_request_that_cannot_be_met_is_refused(home: Path, arguments: list[str
     assert nothing_is_left(home)
 
 
+def test_an_input_is_not_replaced_by_the_log_of_its_job(home: Path) -> None:
+    (home / "app.log").write_text(TEXT)
+    result = minimr(home, "run", "wordcount", "app.log", "-o", "app")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == (
+        f"minimr: the event log {home}/app.log cannot be written: that file holds something else, "
+        "which would be lost; choose another file\n"
+    )
+    assert (home / "app.log").read_text() == TEXT
+    assert not (home / "app").exists()
+
+
 def test_a_job_that_fails_says_so_in_the_user_s_terms(home: Path) -> None:
     result = minimr(home, "run", "failing.py", "text.txt", "-o", "out")
     assert (result.returncode, result.stdout) == (1, "")

@@ -93,6 +93,21 @@ def test_what_is_no_log_is_not_mended(path: Path) -> None:
     assert path.read_bytes() == b"mine"
 
 
+@pytest.mark.parametrize("content", [b"the input of the job\n", b'{"event":"x"}\n', b"\xff"])
+def test_a_file_that_is_no_log_is_not_replaced(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    with pytest.raises(FileExistsError, match="holds something else, which would be lost"):
+        EventLog(path)
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("content", [b"", b'{"event":"lo', b'{"event":"log","version":0}\n'])
+def test_a_log_is_replaced_whoever_left_it(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    write(path)
+    assert list(read_log(path)) == EVENTS
+
+
 def test_a_log_that_cannot_even_begin_leaves_no_file_open() -> None:
     with pytest.raises(OSError, match="No space left"):
         EventLog("/dev/full")
