@@ -9,7 +9,7 @@ import click
 from cli.address import refuse_own_workers
 from cli.charts import sparkline
 from cli.curves import Curve, Panel, draw
-from cli.fitting import refuse_nowhere
+from cli.fitting import refuse_nowhere, refuse_same
 from cli.model_report import steps
 from cli.option_names import options_named
 from cli.output import print_json, print_lines, say, write_text
@@ -133,6 +133,7 @@ def compare(
       minimr check-log a.log
     """
     refuse_own_workers(address)
+    refuse_same({"DATA": data, "--plot": plot, "--log": log})
     refuse_nowhere(plot)
     from minimr.session import Cluster
     from ml.comparison import compare as run

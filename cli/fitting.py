@@ -5,7 +5,7 @@ Two descents go by the same options: that of `ml.train`, for any model and strat
 """
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -53,7 +53,9 @@ def carry_out(
 ) -> None:
     """Train as the options say, save the model and report on it. Without `model_of`: MLlib's."""
     refuse_own_workers(address)
-    for path in (model_path, plot, settings["checkpoint"]):
+    places = {"--model": model_path, "--plot": plot, "--checkpoint": settings["checkpoint"]}
+    refuse_same({"DATA": data, **places, "--log": log})
+    for path in places.values():
         refuse_nowhere(path)
     from minimr.session import Cluster
     from ml.any_model import measure
@@ -206,6 +208,14 @@ def _checked(settings: Settings, split: list[float] | None) -> str:
     if settings["checkpoint"] and strategy != "sync":
         raise UsageError(f"--checkpoint needs --strategy sync, not {strategy}")
     return strategy
+
+
+def refuse_same(places: Mapping[str, str | Path | None]) -> None:
+    """Raise UsageError where two of them are one file, of which only the last would be left."""
+    taken: dict[Path, str] = {}
+    for option, path in places.items():
+        if path and (other := taken.setdefault(Path(path).resolve(), option)) != option:
+            raise UsageError(f"{option} {path} is the file of {other}, too: name another one")
 
 
 def refuse_nowhere(path: str | Path | None) -> None:

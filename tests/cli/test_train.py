@@ -161,6 +161,32 @@ def test_a_penalty_of_no_kind_is_warned_of_by_the_options_names(minimr: Minimr, 
     assert warning.startswith("minimr: warning: --reg-param 0.3 has no effect without --reg-type")
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("--model DATA", "--model DATA is the file of DATA"),
+        ("--log DATA", "--log DATA is the file of DATA"),
+        ("--model x.json --log x.json", "--log x.json is the file of --model"),
+        ("--strategy sync --model x --checkpoint ./x", "--checkpoint ./x is the file of --model"),
+    ],
+)
+def test_no_file_is_written_over_another(
+    minimr: Minimr,
+    data: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: str,
+    said: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = Path(data).read_text()
+    result = minimr("train", "linear", data, *options.replace("DATA", data).split())
+    assert result.exit_code == 2
+    told = said.replace("DATA", data, 1) if said.count("DATA") == 2 else said
+    assert result.stderr == f"minimr: {told}, too: name another one\n"
+    assert Path(data).read_text() == before
+
+
 @pytest.mark.parametrize("strategy", [[], ["--strategy", "gram"]])
 def test_a_penalty_of_no_strength_is_warned_of(
     minimr: Minimr, data: str, strategy: list[str]
