@@ -76,6 +76,18 @@ def read_address(path: Path) -> Address:
     return address
 
 
+def may_be_replaced(path: Path) -> bool:
+    """Whether nothing is lost if a connection file is put there: a file of another version, one
+    that a killed coordinator left or an empty one is no loss."""
+    if not path.is_file():
+        return True
+    try:
+        content = path.read_bytes()
+        return not content or "token" in json.loads(content)
+    except (OSError, ValueError, TypeError, RecursionError):
+        return False
+
+
 def _check(address: Address) -> None:
     """A damaged file must not name a port that is none, or a token that is empty."""
     if type(address.host) is not str or type(address.port) is not int:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from minimr.cluster import messages as m
-from minimr.cluster.address import Address, read_address, write_address
+from minimr.cluster.address import Address, may_be_replaced, read_address, write_address
 from minimr.cluster.client import Client
 from minimr.cluster.launcher import LocalWorkers, environment
 from minimr.cluster.process_name import name_process
@@ -104,6 +104,10 @@ def _interrupt(*_: object) -> None:
 
 
 def _refuse_second(address_file: Path) -> None:
+    if not may_be_replaced(address_file):
+        raise UsageError(
+            f"{address_file} is no connection file and would be lost; name another with --address"
+        )
     try:
         running = read_address(address_file)
         Client(running).close()

@@ -228,6 +228,25 @@ def test_a_file_that_is_no_connection_file(tmp_path):
         mr.Cluster(address=tmp_path)
 
 
+@pytest.mark.parametrize("content", ["the input of a job\n", "[1]", "{}", "1"])
+def test_what_is_no_connection_file_is_not_replaced_by_one(tmp_path, content):
+    path = tmp_path / "rows.csv"
+    path.write_text(content)
+    for start in (standing.serve_coordinator, lambda path: standing.start_detached(path, 1)):
+        with pytest.raises(UsageError, match="no connection file and would be lost; name another"):
+            start(path)
+    assert path.read_text() == content
+
+
+@pytest.mark.parametrize("content", ["", '{"version": 0, "token": "of an older minimr"}'])
+def test_a_connection_file_that_is_of_no_use_is_replaced(tmp_path, content):
+    path = tmp_path / "cluster.json"
+    path.write_text(content)
+    standing.start_detached(path, 1)
+    standing.stop(path)
+    assert not path.exists()
+
+
 def test_a_client_that_is_killed_leaves_nothing_behind(tmp_path):
     """The process that started the workers dies by SIGKILL in the middle of a job."""
     (tmp_path / "tmp").mkdir()
