@@ -1,6 +1,7 @@
 """`minimr`: which commands there are, and what becomes of an error.
 
-Exit codes: 0 done, 1 failed, 2 the request was wrong, 3 no coordinator answers, 130 interrupted.
+Exit codes: 0 done, 1 failed, 2 the request was wrong, 3 no coordinator answers, 130 interrupted,
+by Ctrl-C or by SIGTERM.
 """
 
 import atexit
@@ -177,6 +178,9 @@ def main(traceback: bool) -> None:
     """MapReduce small enough to read in a weekend.
 
     Begin with `minimr demo`. Every command tells more with --help.
+
+    The exit status is 0 when all is done, 1 if it failed, 2 if the request was wrong, 3 if no
+    coordinator answers, and 130 after Ctrl-C or SIGTERM.
     """
 
 

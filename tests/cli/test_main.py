@@ -74,6 +74,12 @@ def test_without_a_command_the_help_is_shown(minimr: Minimr) -> None:
     assert minimr("train").exit_code == 2
 
 
+def test_the_help_tells_what_an_exit_status_means(minimr: Minimr) -> None:
+    told = " ".join(minimr("--help").stdout.split())
+    for status in (0, UsageError.exit_code, NoCoordinator.exit_code, JobCancelled.exit_code):
+        assert re.search(rf"exit status is .*\b{status} (when|if|after)", told), status
+
+
 def test_the_version(minimr: Minimr) -> None:
     assert minimr("--version").stdout == f"minimr {__version__}\n"
 
