@@ -64,7 +64,8 @@ def serve(
         advertise,
     )
     signal.signal(signal.SIGTERM, lambda *_: worker.drain())
-    signal.signal(signal.SIGHUP, lambda *_: worker.leave())
+    if lifeline is not None or signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as of nohup
+        signal.signal(signal.SIGHUP, lambda *_: worker.leave())
     if lifeline is not None:
         threading.Thread(target=_follow, args=(worker, lifeline), daemon=True).start()
     worker.run(on_joined)

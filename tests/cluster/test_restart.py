@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -182,3 +183,18 @@ def test_a_worker_that_is_asked_to_leave_finishes_what_it_runs(shells, tmp_path)
     assert parts(tmp_path / "out") == parts(tmp_path / "serial")
     assert first.wait(PATIENCE_S) == 0
     assert [each for each in lost if each["event"] == "output_lost"] == []
+
+
+@pytest.mark.parametrize("role", ["coordinator", "worker"])
+def test_nohup_is_obeyed(shells, role):
+    """Who closes the terminal has said beforehand that it is to go on."""
+    if role == "worker":
+        shells.coordinator()
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does, before it becomes us
+    try:
+        process = getattr(shells, role)()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    [ignored] = [line for line in status.splitlines() if line.startswith("SigIgn")]
+    assert int(ignored.split()[1], 16) & 1 << (signal.SIGHUP - 1)
