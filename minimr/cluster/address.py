@@ -11,6 +11,8 @@ from minimr.errors import NoCoordinator
 
 FILE_VERSION = 1
 TOKEN_BYTES_MIN = 16
+SIZE_BYTES_MAX = 1 << 16
+"""No connection file is longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,8 @@ def may_be_replaced(path: Path) -> bool:
     if not path.is_file():
         return True
     try:
+        if path.stat().st_size > SIZE_BYTES_MAX:
+            return False
         content = path.read_bytes()
         return not content or "token" in json.loads(content)
     except (OSError, ValueError, TypeError, RecursionError):

@@ -228,7 +228,16 @@ def test_a_file_that_is_no_connection_file(tmp_path):
         mr.Cluster(address=tmp_path)
 
 
-@pytest.mark.parametrize("content", ["the input of a job\n", "[1]", "{}", "1"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "the input of a job\n",
+        "[1]",
+        "{}",
+        "1",
+        pytest.param('{"token": 1}' + " " * (1 << 16), id="long"),
+    ],
+)
 def test_what_is_no_connection_file_is_not_replaced_by_one(tmp_path, content):
     path = tmp_path / "rows.csv"
     path.write_text(content)
