@@ -71,11 +71,12 @@ class ClientDesk:
 
     def _submit(self, peer: Peer, message: m.Submit) -> None:
         _check_submission(message)
+        if message.kind == "job":
+            self._sweep()  # What was decided before it is no part of its story.
         entry = self._office.book.add(message, peer)
         self._office.performer.open_log(entry)
-        if entry.file is not None:
-            for line in workers_joined(self._office.state, self._office.performer.clock()):
-                entry.file.add(line)
+        if message.kind == "job":
+            entry.introduction = workers_joined(self._office.state, 0.0)
         reply = m.Reply(message.request, entry.plan.job, None)
         if message.kind == "round":
             # Its client waits for the end, and for the name only to cancel it.
@@ -102,7 +103,7 @@ class ClientDesk:
 
     def _watch_entry(self, peer: Peer, entry: JobEntry, wants_events: bool) -> None:
         entry.watchers[peer] = wants_events
-        if wants_events:
+        if wants_events and not entry.introduction:
             began_at = entry.log.first["t"] if entry.log.first else self._office.performer.clock()
             for line in (*workers_joined(self._office.state, began_at), *entry.log):
                 self._office.outboxes.tell_event(peer, entry.plan.job, line)

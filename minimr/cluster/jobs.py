@@ -43,6 +43,8 @@ class JobEntry:
     # Who watches, and whether they want the event log as it grows.
     watchers: dict[Any, bool] = field(default_factory=dict)
     log: KeptLog = field(default_factory=KeptLog)
+    # Who was there before it: told behind the line with which it begins.
+    introduction: list[dict[str, Any]] = field(default_factory=list)
     # The log beside the output, if the coordinator writes it, and what became of that.
     file: JobLog | None = None
     file_error: str | None = None

@@ -172,9 +172,18 @@ class Performer:
     def _add_line(self, line: dict[str, Any]) -> None:
         for entry in self._book.concerned(line):
             entry.note(line)
-            for peer, wants_events in entry.watchers.items():
-                if wants_events:
-                    self._outboxes.tell_event(peer, entry.plan.job, line)
+            self._tell_watchers(entry, line)
+            introduction, entry.introduction = entry.introduction, []
+            for each in introduction:
+                each["t"] = line["t"]
+                if entry.file is not None:
+                    entry.file.add(each)
+                self._tell_watchers(entry, each)
+
+    def _tell_watchers(self, entry: JobEntry, line: dict[str, Any]) -> None:
+        for peer, wants_events in entry.watchers.items():
+            if wants_events:
+                self._outboxes.tell_event(peer, entry.plan.job, line)
 
     def open_log(self, entry: JobEntry, resume: bool = False) -> None:
         """Begin the log beside a job's output, or go on with it, if the job asked for one."""
