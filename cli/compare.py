@@ -107,6 +107,7 @@ def _slow(_ctx: click.Context, _option: click.Parameter, text: str | None) -> An
 @options_named(strategy="--strategies")
 def compare(
     data: str,
+    label: str | None,
     strategies: str,
     loss: str,
     hidden: tuple[int, ...] | None,
@@ -145,7 +146,7 @@ def compare(
         progress() as shown,
         Cluster(workers, address=address, log=log, on_event=shown.on_event) as cluster,
     ):
-        rows = load_file(data, partitions=partitions, cluster=cluster)
+        rows = load_file(data, partitions, cluster, label)
         model = _model(loss, hidden, classes_of(rows, loss, None))
         delays = _delays(slow, rows.dataset.members_max, rows.dataset.partitions)
         found, single = run(model, rows, names, delays=delays, **settings)

@@ -40,6 +40,7 @@ def carry_out(
     model_of: ModelOf | None,
     *,
     data: str,
+    label: str | None,
     workers: int,
     address: Path | None,
     partitions: int,
@@ -70,7 +71,7 @@ def carry_out(
         progress() as shown,
         Cluster(workers, address=address, log=place, on_event=shown.on_event) as cluster,
     ):
-        rows = load_file(data, partitions=partitions, cluster=cluster)
+        rows = load_file(data, partitions, cluster, label)
         parts = _parts(rows, split, seed)
         model, stopping = _trained(model_of, rows, parts, seed, settings, shown)
         if model_path:

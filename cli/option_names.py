@@ -21,6 +21,7 @@ OPTIONS = {
     "step": "--step",
     "iterations": "--iterations",
     "seed": "--seed",
+    "label": "--label",
     "loss": "--loss",
     "hidden": "--hidden",
     "activation": "--activation",

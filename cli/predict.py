@@ -9,10 +9,11 @@ import click
 
 from cli.address import refuse_own_workers
 from cli.model_report import Figures, finite, measured_plain, measured_table
+from cli.option_names import options_named
 from cli.output import print_json, print_lines, say
 from cli.progress import progress
 from cli.run import say_log
-from cli.train_options import address_here, workers_option
+from cli.train_options import address_here, data_argument, workers_option
 from minimr.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,17 +23,24 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("model", metavar="MODEL")
-@click.argument("data", metavar="DATA")
+@data_argument
 @workers_option
 @address_here
 @click.option("--json", "as_json", is_flag=True, help="Print predictions and metrics as JSON.")
-def predict(model: str, data: str, workers: int, address: Path | None, as_json: bool) -> None:
+def predict(
+    model: str,
+    data: str,
+    label: str | None,
+    workers: int,
+    address: Path | None,
+    as_json: bool,
+) -> None:
     """Predict a label for each row of DATA, one a line, in order.
 
     MODEL is a file that `minimr train` wrote, DATA is what it takes. How far the predictions are
     from the labels in DATA is said on stderr.
     """
-    with opened(model, data, workers, address) as (loaded, rows):
+    with opened(model, data, label, workers, address) as (loaded, rows):
         import numpy as np
 
         predictions = np.atleast_1d(loaded.predict(rows)).tolist()
@@ -46,17 +54,24 @@ def predict(model: str, data: str, workers: int, address: Path | None, as_json: 
 
 @click.command()
 @click.argument("model", metavar="MODEL")
-@click.argument("data", metavar="DATA")
+@data_argument
 @workers_option
 @address_here
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
-def evaluate(model: str, data: str, workers: int, address: Path | None, as_json: bool) -> None:
+def evaluate(
+    model: str,
+    data: str,
+    label: str | None,
+    workers: int,
+    address: Path | None,
+    as_json: bool,
+) -> None:
     """Measure a model on the rows and labels of DATA.
 
     MODEL is a file that `minimr train` wrote, DATA is what it takes. The figures are Spark's, those
     of a regression or of a classification.
     """
-    with opened(model, data, workers, address) as (loaded, rows):
+    with opened(model, data, label, workers, address) as (loaded, rows):
         from ml.any_model import measure
 
         measured = measure(loaded, rows)
@@ -68,7 +83,7 @@ def evaluate(model: str, data: str, workers: int, address: Path | None, as_json:
 
 @contextmanager
 def opened(
-    model: str, data: str, workers: int, address: Path | None
+    model: str, data: str, label: str | None, workers: int, address: Path | None
 ) -> Iterator[tuple["AnyModel", "LabeledData"]]:
     """The model of that file, and the data at the workers while the block lasts."""
     refuse_own_workers(address)
@@ -81,24 +96,26 @@ def opened(
         progress() as shown,
         Cluster(workers, address=address, on_event=shown.on_event) as cluster,
     ):
-        rows = load_file(data, cluster=cluster)
+        with options_named():
+            rows = load_file(data, cluster=cluster, label=label)
         if not rows.count():
             raise UsageError(f"{data} is empty: there is no row in it")
         if rows.features < loaded.features:
-            _lacks_features(data, rows.features, loaded.features)
+            _lacks_features(data, label, rows.features, loaded.features)
         yield loaded, rows
     say_log(cluster.log)
 
 
-def _lacks_features(data: str, features: int, expected: int) -> None:
+def _lacks_features(data: str, label: str | None, features: int, expected: int) -> None:
     """Warn that missing features count as zeros. UsageError for a table, where none can miss."""
     told = f"the rows have {features} features, and the model has {expected}"
-    from ml.labeled_data import suffix_of
+    from ml.labeled_data import TABLES, suffix_of
 
-    if suffix_of(data) in (".csv", ".npy"):
+    if suffix_of(data) in TABLES:
+        column = "the last column" if label is None else f"column {label!r}"
         raise UsageError(
-            f"{told}: the last column of {data} is taken for the labels; give the columns that the "
-            "model was trained on, with labels or any numbers behind them"
+            f"{told}: {column} of {data} is taken for the labels; give the columns that the model "
+            "was trained on, with labels or any numbers in that one"
         )
     say(f"minimr: warning: {told}; those that are missing count as zeros")
 

@@ -31,8 +31,7 @@ ANY_STRATEGY = ("optimizer", "schedule", "loss", "patience", "checkpoint")
 def train() -> None:
     """Train a model on data that stays parsed at the workers.
 
-    DATA is libsvm text, or a table in .csv or .npy with the labels in the last column: a file, a
-    directory or a glob.
+    DATA is libsvm text, or a table in .csv or .npy: a file, a directory or a glob.
     """
 
 
@@ -53,9 +52,9 @@ def train() -> None:
 def linear(strategy: str | None, tolerance: float | None, **asked: Any) -> None:
     """Linear regression by gradient descent, as Spark's MLlib does it.
 
-    DATA is libsvm text, or a table in .csv or .npy with the labels in the last column: a file, a
-    directory or a glob. Every iteration is one MapReduce round. Nothing scales the features: where
-    they are large the step must be small.
+    DATA is libsvm text, or a table in .csv or .npy: a file, a directory or a glob. Every iteration
+    is one MapReduce round. Nothing scales the features: where they are large the step must be
+    small.
 
     With --strategy it is the descent that the other models have, and any of its strategies.
 
@@ -81,8 +80,7 @@ def linear(strategy: str | None, tolerance: float | None, **asked: Any) -> None:
 def logistic(**asked: Any) -> None:
     """Logistic regression: the probability of label 1 against 0.
 
-    DATA is libsvm text, or a table in .csv or .npy with the labels in the last column: a file, a
-    directory or a glob.
+    DATA is libsvm text, or a table in .csv or .npy: a file, a directory or a glob.
 
     \b
     Example:
@@ -102,8 +100,7 @@ def logistic(**asked: Any) -> None:
 def svm(**asked: Any) -> None:
     """Support vector machine: a margin between labels 0 and 1.
 
-    DATA is libsvm text, or a table in .csv or .npy with the labels in the last column: a file, a
-    directory or a glob.
+    DATA is libsvm text, or a table in .csv or .npy: a file, a directory or a glob.
 
     \b
     Example:
@@ -123,8 +120,7 @@ def svm(**asked: Any) -> None:
 def softmax(**asked: Any) -> None:
     """Softmax regression: one of several classes, labels from 0 on.
 
-    DATA is libsvm text, or a table in .csv or .npy with the labels in the last column: a file, a
-    directory or a glob.
+    DATA is libsvm text, or a table in .csv or .npy: a file, a directory or a glob.
 
     \b
     Example:
@@ -146,8 +142,7 @@ def softmax(**asked: Any) -> None:
 def mlp(**asked: Any) -> None:
     """A multilayer perceptron, for any loss.
 
-    DATA is libsvm text, or a table in .csv or .npy with the labels in the last column: a file, a
-    directory or a glob.
+    DATA is libsvm text, or a table in .csv or .npy: a file, a directory or a glob.
 
     \b
     Example:

@@ -238,4 +238,12 @@ place_options = together(
     ),
 )
 
-data_argument = click.argument("data", metavar="DATA")
+data_argument = together(
+    click.argument("data", metavar="DATA"),
+    click.option(
+        "--label",
+        metavar="COLUMN",
+        help="Where a table has the labels: a name in a .csv, or a number from 0 or, negative, "
+        "from the end.  [default: the last column]",
+    ),
+)

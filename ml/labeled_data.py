@@ -31,6 +31,9 @@ from ml.arguments import number, refuse_sparse, whole_number
 from ml.errors import ArgumentError
 from ml.vectors import Matrix, Vector
 
+TABLES = (".csv", ".npy")
+"""How files end that have columns."""
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -192,15 +195,24 @@ def load_npy(
 
 
 def load_file(
-    path: str | os.PathLike[str], partitions: int = 8, cluster: "mr.Cluster | None" = None
+    path: str | os.PathLike[str],
+    partitions: int = 8,
+    cluster: "mr.Cluster | None" = None,
+    label: str | int | None = None,
 ) -> "LabeledData":
     """Like `load_csv` or `load_npy` for a name in .csv or .npy, and `load_libsvm` for any other.
 
-    Of a directory or a glob all files must have such a name; .csv.gz is one, too. The last column
-    of a .csv or .npy file holds the labels.
+    Of a directory or a glob all files must have such a name; .csv.gz is one, too. `label` is the
+    column of labels of a .csv or .npy file, by default the last one. ArgumentError for one of
+    libsvm text, which has no columns.
     """
-    load = {".csv": load_csv, ".npy": load_npy}.get(suffix_of(path), load_libsvm)
-    return load(path, partitions=partitions, cluster=cluster)
+    suffix = suffix_of(path)
+    if suffix in TABLES:
+        column = -1 if label is None else label
+        return _load(path, f"{suffix[1:]}:{column}", partitions, cluster)
+    if label is not None:
+        raise ArgumentError("is for .csv and .npy: a row of libsvm text begins with it", "label")
+    return load_libsvm(path, partitions, cluster)
 
 
 def suffix_of(path: str | os.PathLike[str]) -> str:

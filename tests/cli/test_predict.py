@@ -127,7 +127,7 @@ def test_a_table_without_labels(minimr: Minimr, model: str, tmp_path: Path, comm
     result = minimr(command, model, table)
     assert (result.exit_code, result.stdout) == (2, "")
     assert "the rows have 1 features, and the model has 2: the last column" in result.stderr
-    assert "any numbers behind them" in result.stderr
+    assert "any numbers in that one" in result.stderr
 
 
 @pytest.mark.parametrize("command", ["predict", "evaluate"])
@@ -174,3 +174,47 @@ def test_evaluate_has_either_workers_of_its_own_or_a_cluster(minimr: Minimr, dat
     result = minimr("evaluate", "model.json", data, "--address", "c.json", "--workers", "2")
     assert result.exit_code == 2
     assert "not both" in result.stderr
+
+
+@pytest.mark.parametrize("label", ["price", "1", "-2"])
+def test_the_labels_of_a_table_may_be_in_any_column(
+    minimr: Minimr, tmp_path: Path, label: str
+) -> None:
+    """price = size + 2 age."""
+    table, path = tmp_path / "homes.csv", tmp_path / "model.json"
+    table.write_text("size,price,age\n2,4,1\n0,4,2\n3,7,2\n4,4,0\n")
+    train = (
+        "train",
+        "linear",
+        table,
+        "--label",
+        label,
+        "--strategy",
+        "gram",
+        "--schedule",
+        "constant",
+    )
+    train += ("--step", "0.2")
+    weights = json.loads(minimr(*train, "--model", path, "--json").stdout)["parameters"]
+    assert weights == pytest.approx([1, 2], abs=1e-3)
+    told = minimr("predict", path, table, "--label", label)
+    assert [round(float(each), 2) for each in told.stdout.split()] == [4, 4, 7, 4]
+    assert (
+        json.loads(minimr("evaluate", path, table, f"--label={label}", "--json").stdout)["r2"]
+        > 0.99
+    )
+    assert json.loads(minimr("evaluate", path, table, "--json").stdout)["r2"] < 0.5
+
+
+def test_what_has_no_such_column_of_labels(
+    minimr: Minimr, model: str, data: str, tmp_path: Path
+) -> None:
+    for command in (("train", "linear"), ("compare",), ("predict", model)):
+        refused = minimr(*command, data, "--label", "1")
+        assert refused.exit_code == 2
+        assert "--label is for .csv and .npy" in refused.stderr
+    table = tmp_path / "homes.csv"
+    table.write_text("size,price\n2,2\n")
+    refused = minimr("compare", table, "--label", "cost")
+    assert refused.exit_code == 2
+    assert "has no column 'cost' for the labels; it has 2 columns: size, price" in refused.stderr
