@@ -30,8 +30,6 @@ VARIES = (
     (re.compile(r" +$"), ""),
 )
 UNDERLINE = re.compile(r" +[~^]+")
-JOINS = re.compile(r"TIME  worker-\d+ joins with ")
-BEGINS = re.compile(r"TIME  \w+ begins: ")
 ANYTHING = "..."
 """A shown line that stands for any number of real ones."""
 
@@ -155,8 +153,7 @@ def compare(shown: Sequence[str], real: Sequence[str], any_order: bool = False) 
 def _plain(lines: Sequence[str]) -> list[str]:
     """The lines with what varies replaced, without the empty lines at the end.
 
-    How a traceback underlines the place in a line is a matter of Python's version. Whether a worker
-    joins before its job begins or behind that depends on who is faster: here it is behind.
+    How a traceback underlines the place in a line is a matter of Python's version.
     """
     plain = []
     for line in lines:
@@ -164,10 +161,7 @@ def _plain(lines: Sequence[str]) -> list[str]:
             continue
         for pattern, word in VARIES:
             line = pattern.sub(word, line)
-        at = len(plain)
-        while BEGINS.match(line) and at and JOINS.match(plain[at - 1]):
-            at -= 1
-        plain.insert(at, line)
+        plain.append(line)
     while plain and not plain[-1]:
         plain.pop()
     return plain
