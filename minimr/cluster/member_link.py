@@ -254,10 +254,16 @@ class MemberLink:
         pause_s = self._silence_s / PINGS_PER_SILENCE
         ping_at = time.monotonic() + pause_s
         while not self._is_closed:
-            if self._noted_or_closed.wait(max(0.0, ping_at - time.monotonic())):
+            began = time.monotonic()
+            if self._noted_or_closed.wait(max(0.0, ping_at - began)):
                 self._noted_or_closed.clear()
                 time.sleep(NOTES_EVERY_S)  # More come soon, and travel in the same batch.
-                self._give_notes()
+            if time.monotonic() - began > self._silence_s:
+                # This process was stopped, and is lost for the others. They wait for us to be
+                # started again; if we waited for them, too, nobody would ever come.
+                for rank in self._seats:
+                    self.gone(rank)
+            self._give_notes()
             if time.monotonic() >= ping_at:
                 ping_at = time.monotonic() + pause_s
                 with self._changed:

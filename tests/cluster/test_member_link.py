@@ -6,14 +6,16 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import minimr as mr
-from minimr.cluster import member_memory
+from minimr.cluster import member_link, member_memory
 from minimr.cluster.handshake import HELLO_LIMITS, admit, greet
 from minimr.cluster.member_link import HELLO_KIND, ROLE, MemberLink, _read_exactly
 from minimr.cluster.wire import encode_frame, read_frame
@@ -114,6 +116,27 @@ def test_one_who_will_not_come_back(gang_of):
     with pytest.raises(mr.MemberLost):
         gang.links[1].await_member(0)
     awaiting.exception(10)
+
+
+def test_one_that_was_stopped_for_too_long_waits_for_nobody(gang_of, monkeypatch):
+    """The others have given it up, and wait for it to be started again."""
+    gang, later_s, told = gang_of(2), 0.0, threading.Event()
+    stopped, other = gang.links
+    stopped._notes = lambda _: told.set()
+    other.close()
+    with pytest.raises(mr.MemberLost):
+        stopped.receive(1, "x")
+    with monkeypatch.context() as context:
+        clock = SimpleNamespace(monotonic=lambda: time.monotonic() + later_s, sleep=time.sleep)
+        context.setattr(member_link, "time", clock)
+        stopped.note(what="it goes on")
+        assert told.wait(10)
+        awaiting = gang.pool.submit(stopped.await_member, 1)
+        later_s = 100.0
+        told.clear()
+        stopped.note(what="it was stopped")
+        with pytest.raises(mr.MemberLost):
+            awaiting.result(10)
 
 
 def test_nobody_answers():
