@@ -199,7 +199,12 @@ class DescentClassifier:
 
     def fit(self, X: Any, y: Any = None) -> "DescentClassifier":
         """Train on rows X (n, d) and classes y (n,), numbers or texts, or on resident rows."""
+        last = getattr(self, "classes_", None) if self.warm_start else None
         with self._rows(X, y, None) as (data, classes):
+            if last is not None and not np.array_equal(last, classes):
+                raise ArgumentError(
+                    f"with warm_start, y must hold the classes of the last fit, {last.tolist()}"
+                )
             descend(self, self._model(classes), data)
         self.classes_ = classes
         return self

@@ -165,6 +165,19 @@ def test_a_warm_start_goes_on_and_a_cold_one_does_not():
         twice.fit(X[:, :2], Y)
 
 
+def test_a_warm_start_goes_on_with_the_same_classes_only():
+    """Weights for 0 and 1 are none for 5 and 6, though they would fit."""
+    warm = DescentClassifier(warm_start=True, iterations=3).fit(X, Y > 0)
+    with pytest.raises(
+        ArgumentError, match=r"must hold the classes of the last fit, \[False, True"
+    ):
+        warm.fit(X, np.where(Y > 0, 6, 5))
+    assert warm.set_params(warm_start=False).fit(X, np.where(Y > 0, 6, 5)).classes_.tolist() == [
+        5,
+        6,
+    ]
+
+
 def test_resident_rows_give_what_arrays_give():
     there = DescentRegressor(iterations=20).fit(parts(Y))
     here = DescentRegressor(iterations=20).fit(X, Y)
