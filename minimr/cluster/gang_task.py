@@ -74,7 +74,7 @@ class MemberTask:
             "records_out": pairs,
             "bytes_out": len(data),
             "messages": link.sent.messages,
-            "sent_bytes": link.sent.array_bytes + link.sent.other_bytes,
+            "sent_bytes": link.sent.total_bytes,
         }
         return m.Done(attempt, [Blob(data)], stats, job.counters, None, "")
 
