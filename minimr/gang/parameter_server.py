@@ -31,6 +31,7 @@ Between members, under one tag: join/joined (a member starts), push/pushed and r
 and server), copy/copied (server and replica), done.
 """
 
+import queue
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -45,11 +46,14 @@ from minimr.gang.members import MemberLost, Members
 
 TAG = "parameter_server"
 
+Heard = queue.Queue[list[Any] | None]
+"""The messages of one other member that we have not answered yet, and None behind the last."""
+
 
 class ParameterServer:
     """This member's end: a server of its range, and the client of all ranges.
 
-    One thread per other member listens to it; whatever they do, they do under one lock.
+    Two threads per other member: one takes in what it says, the other does it, under one lock.
     """
 
     def __init__(
@@ -237,22 +241,34 @@ class ParameterServer:
             self._members.send(to, TAG, message)
 
     def _listen(self, other: int) -> None:
-        """The thread that hears one other member, through all its epochs."""
+        """The thread that takes in what one other member says, through all its epochs.
+
+        It never waits for our lock while that one may send: whoever holds it may wait until others
+        take what we send, and they, who do the same, until we take what they send.
+        """
+        heard: Heard = queue.Queue()
+        threading.Thread(target=self._answer, args=(other, heard), daemon=True).start()
         while True:
             try:
-                message = self._members.receive(other, TAG)
+                heard.put(self._members.receive(other, TAG))
             except MemberLost:
+                heard.join()
                 try:
                     self._members.await_member(other)
                 except MemberLost as lost:
                     self._give_up(other, lost)
+                    heard.put(None)
                     return
                 self._welcome_back(other)
-                continue
+
+    def _answer(self, other: int, heard: Heard) -> None:
+        """The thread that does what one other member asks for."""
+        while (message := heard.get()) is not None:
             with self._changed:
                 if message[0] not in ("join", "joined"):  # So it has its ranges again.
                     self._joining.discard(other)
                 self._handle(other, message)
+            heard.task_done()
 
     def _give_up(self, other: int, lost: MemberLost) -> None:
         with self._changed:

@@ -4,6 +4,7 @@ And who ends because of a range that nobody has any more.
 """
 
 import queue
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -81,6 +82,41 @@ def test_an_answer_to_an_earlier_question_is_none_to_this_one():
         for source in range(2):
             members.heard.put(["push", Push(source, 0, 0, [source], rows).to_list()])
         assert read.result(10)[ours:].tolist() == theirs.tolist()
+    members.heard.put(None)
+
+
+class Full(Scripted):
+    """Member 1 takes no copies yet: whoever sends one waits."""
+
+    def __init__(self):
+        super().__init__()
+        self.takes, self.copying, self.asked = (threading.Semaphore(0) for _ in range(3))
+
+    def send(self, to, tag, value):
+        if value[0] == "copy":
+            self.copying.release()
+            assert self.takes.acquire(timeout=10)
+        super().send(to, tag, value)
+
+    def receive(self, source, tag):
+        self.asked.release()
+        return super().receive(source, tag)
+
+
+def test_what_comes_is_taken_in_while_others_do_not_take_what_is_sent():
+    """Else two that send to each other stop as soon as neither may send any more unread."""
+    members = Full()
+    members.heard.put(["joined", 1, None, None, None])
+    mr.ParameterServer(members, START, update, None)
+    push = Push(1, 0, 0, [1], np.ones((1, len(START) // 2 + 2)))
+    members.heard.put(["push", push.to_list()])
+    assert members.copying.acquire(timeout=10)
+    members.heard.put(["copied", 1])
+    members.heard.put(["read", 1, None])
+    taken = [members.asked.acquire(timeout=10) for _ in range(5)]  # For the next one, too.
+    members.takes.release()
+    assert all(taken)
+    assert members.until("values") == ["join", "copied", "copy", "pushed", "values"]
     members.heard.put(None)
 
 
