@@ -4,8 +4,9 @@ Every member listens, behind the same gate as every port. When all addresses are
 dials those of lower rank and is dialled by those of higher rank, so that each pair has exactly one
 connection. A thread per connection reads whatever comes and puts it where `receive` finds it, so a
 member that is busy never keeps another one from sending, and two that send each other large arrays
-do not wait for each other. (Up to a bound: who does not take what is sent to it makes the sender
-wait, as TCP does.) Two members on one machine pass large arrays through memory that both see.
+do not wait for each other. (Up to a bound: who neither takes what is sent to it nor waits for what
+comes next makes the sender wait, as TCP does.) Two members on one machine pass large arrays through
+memory that both see.
 
 A member that is started again comes with a higher epoch. Its connection waits in the second row
 until `await_member` takes it over; till then everything to and from that rank raises MemberLost.

@@ -7,7 +7,7 @@ piece (see Members.expect); everything else waits in the inbox until somebody ta
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,7 +17,8 @@ from minimr.gang.members import Arrived, MemberLost, Target, fitting
 from minimr.shuffle import codec
 
 UNREAD_BYTES_MAX = 1 << 28
-"""So much may wait for `receive` from one member before its connection is read no further."""
+"""So much may wait for `receive` from one member before its connection is read no further, as long
+as nobody waits for something else from it."""
 
 
 class Arrival:
@@ -65,6 +66,7 @@ class Seat:
         self._inbox: defaultdict[str, deque[tuple[Any, int]]] = defaultdict(deque)
         self._expected: defaultdict[str, deque[Arrival]] = defaultdict(deque)
         self._filling: Arrival | None = None
+        self._awaited: list[Callable[[], bool]] = []
         self._unread_bytes = 0
         self._is_deaf = False
         self._thread = threading.Thread(target=self._read, name=f"member {rank}", daemon=True)
@@ -75,10 +77,7 @@ class Seat:
         """Wait for the next value under this tag. Raises MemberLost."""
         with self.changed:
             inbox = self._inbox[tag]
-            while not inbox:
-                if self.lost:
-                    raise MemberLost(self.rank, self.lost)
-                self.changed.wait()
+            self._await(lambda: len(inbox) > 0)
             value, size_bytes = inbox.popleft()
             self._unread_bytes -= size_bytes
             self.changed.notify_all()
@@ -102,11 +101,21 @@ class Seat:
     def _meet(self, arrival: Arrival) -> Arrived:
         """Wait until it is there. One that is being written is waited for even if all is lost."""
         with self.changed:
-            while not arrival.is_there:
-                if self.lost and arrival is not self._filling:
-                    raise MemberLost(self.rank, self.lost)
-                self.changed.wait()
+            self._await(lambda: arrival.is_there, lambda: arrival is self._filling)
         return arrival.arrived(self.rank)
+
+    def _await(
+        self, is_there: Callable[[], bool], is_coming: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Under the lock. Raises MemberLost if nothing is there nor coming, and all is lost."""
+        self._awaited.append(is_there)
+        self.changed.notify_all()  # The reader may have other things in hand, and wait for space.
+        try:
+            self.changed.wait_for(lambda: is_there() or (self.lost and not is_coming()))
+        finally:
+            self._awaited.remove(is_there)
+        if not is_there():
+            raise MemberLost(self.rank, self.lost)
 
     def _forget(self, tag: str, arrivals: list[Arrival]) -> None:
         """Nothing is written to their targets after this."""
@@ -207,4 +216,6 @@ class Seat:
             self.changed.notify_all()
 
     def _has_space(self) -> bool:
-        return self._unread_bytes <= UNREAD_BYTES_MAX
+        """What somebody waits for may stand behind all that nobody takes, so it is read on then."""
+        is_hungry = any(not is_there() for is_there in self._awaited)
+        return is_hungry or self._unread_bytes <= UNREAD_BYTES_MAX

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import minimr as mr
+from minimr.cluster import member_seat
 from minimr.cluster.member_conversation import Conversation
 from minimr.cluster.member_seat import Seat
 from minimr.gang import ring
@@ -248,3 +249,26 @@ def test_what_waits_for_space_in_the_inbox_is_taken_when_it_is_expected(seat):
     thread.join(10)
     assert not thread.is_alive()
     assert (mine == 7).all()
+
+
+@pytest.mark.parametrize("is_expected", [False, True])
+@pytest.mark.usefixtures("way")
+def test_what_stands_behind_more_than_may_be_unread_is_received(gang_of, monkeypatch, is_expected):
+    """As between threads: nothing is promised about the order of different tags."""
+    monkeypatch.setattr(member_seat, "UNREAD_BYTES_MAX", 1)
+
+    def program(link):
+        if link.rank == 0:
+            for number in range(4):
+                link.send(1, "first", np.full(3, number))
+            link.send(1, "second", np.full(3, 7))
+            return None
+        array = np.zeros(3, int)
+        if is_expected:
+            with link.expect(0, "second", [Target(array)]) as arrivals:
+                next(arrivals)
+        else:
+            array = link.receive(0, "second")
+        return [array[0], *(link.receive(0, "first")[0] for _ in range(4))]
+
+    assert gang_of(2).run(program)[1] == [7, 0, 1, 2, 3]
