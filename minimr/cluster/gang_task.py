@@ -85,7 +85,7 @@ class MemberTask:
         return MemberLink(
             attempt.index,
             self.spec.members,
-            _gang_token(self.token, attempt.job),
+            _gang_token(self.token, attempt.job, first),
             notes=lambda lines: self.tell(MemberNotes(attempt, lines)),
             keep=checkpoints.keep,
             saved=checkpoints.newest(),
@@ -136,9 +136,11 @@ class MemberTask:
         return b"".join(pair_blocks), sum(map(block_records, pair_blocks))
 
 
-def _gang_token(token: bytes, job: str) -> bytes:
-    """What the members of one gang know: where one died, another gang's may listen next."""
-    return hmac.digest(token, f"minimr {job}".encode(), "sha256")
+def _gang_token(token: bytes, job: str, first: int) -> bytes:
+    """What the members of one gang know: where one died, another gang's may listen next, or one of
+    the same gang that began anew since then with attempt `first`, and counts epochs from 1 again.
+    """
+    return hmac.digest(token, f"minimr {job} {first}".encode(), "sha256")
 
 
 def _content(path: Path) -> Any:

@@ -129,20 +129,22 @@ def test_partitions_that_are_gone_and_holders_that_are_silent_are_told_apart(ser
 # Meeting
 
 
-def listening(tmp_path, job, rank):
-    """The link of a member of a gang of two in its first epoch."""
-    order = SimpleNamespace(attempt=AttemptId(job, "gang", rank, 0), epoch=1)
+def listening(tmp_path, job, rank, attempt=0, epoch=1):
+    """The link of a member of a gang of two."""
+    order = SimpleNamespace(attempt=AttemptId(job, "gang", rank, attempt), epoch=epoch)
     spec = GangSpec(members=2, partitions=2, checkpoints=str(tmp_path))
     return MemberTask(spec, order, TOKEN, mail=None, tell=print, watcher=NOBODY)._listen()
 
 
-def test_a_member_of_another_gang_is_not_taken_for_ours(tmp_path):
-    """Where a member died one of another gang may listen next, at the port that is dialled."""
-    ours = [listening(tmp_path, "gang-2", rank) for rank in range(2)]
-    strange = listening(tmp_path, "gang-3", 1)
+@pytest.mark.parametrize(("job", "attempt", "epoch"), [("gang-3", 5, 1), ("gang-2", 4, 3)])
+def test_a_member_of_another_gang_is_not_taken_for_ours(tmp_path, job, attempt, epoch):
+    """Where a member died one of another gang may listen next, at the port that is dialled; or one
+    of the same gang, which has begun anew and counts epochs from 1 again."""
+    ours = [listening(tmp_path, "gang-2", rank, 5) for rank in range(2)]
+    strange = listening(tmp_path, job, 1, attempt, epoch)
     addresses = [link.address for link in ours]
     with pytest.raises(mr.MemberLost, match="wrong token"):
-        strange.connect(addresses, 1)
+        strange.connect(addresses, epoch)
     with ThreadPoolExecutor(2) as pool:
         for met in [pool.submit(link.connect, addresses, 1) for link in ours]:
             met.result(30)
