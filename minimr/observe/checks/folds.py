@@ -113,10 +113,9 @@ def _restored(event: Event, ledger: Ledger, _: Ledger) -> None:
 
 
 def _gang_started(_event: Event, job: Job, ledger: Ledger) -> None:
-    """All begin: epochs may count from 1 again, and what was finished before does not count."""
+    """All begin: epochs may count from 1 again."""
     job.gang_line = ledger.line
-    if job.server is not None:
-        job.server.trainers, job.server.seen = {}, 0
+    _begin_anew(job)
 
 
 def _gang_formed(event: Event, job: Job, _ledger: Ledger) -> None:
@@ -124,6 +123,14 @@ def _gang_formed(event: Event, job: Job, _ledger: Ledger) -> None:
         task = job.tasks.get(f"gang-{index}")
         if attempt := task.find(number) if task else None:
             attempt.met = True
+    if len(event.get("new", ())) == job.maps:
+        _begin_anew(job)  # They were lost one by one, and nobody is left who held anything.
+
+
+def _begin_anew(job: Job) -> None:
+    """What was finished before does not count."""
+    if job.server is not None:
+        job.server.trainers, job.server.seen = {}, 0
 
 
 def _member_note(event: Event, job: Job, _ledger: Ledger) -> None:

@@ -27,6 +27,10 @@ class Log:
     def start_all(self):
         self.events.append({"event": "gang_started", "members": 2, "cause": "gang restarted"})
 
+    def form(self, new):
+        fields = {"attempts": [1, 1], "epochs": [2, 2], "addresses": ["", ""], "cause": ""}
+        self.events.append({"event": "gang_formed", "new": new} | fields)
+
     def clock(self, rank, clock, versions, epoch=1):
         self.note(rank, READ, epoch, clock=clock, versions=versions)
         self.note(rank, PUSHED, epoch, clock=clock)
@@ -130,6 +134,17 @@ def test_a_gang_started_again_as_a_whole(log, epoch):
     for rank in (0, 1):
         log.clock(rank, 0, [0, 0], epoch=epoch)
     assert log.found() == []
+
+
+@pytest.mark.parametrize(("new", "wrong"), [([0, 1], False), ([1], True)])
+def test_a_gang_whose_members_were_all_lost_before_it_formed_again(log, new, wrong):
+    """Those who are left know how far all were, and whoever is new has to ask them."""
+    log.form(new)
+    for rank in (0, 1):
+        log.start(rank, epoch=2)
+    for rank in (0, 1):
+        log.clock(rank, 0, [0, 0], epoch=2)
+    assert bool(log.found()) == wrong
 
 
 def test_a_member_that_was_not_heard_since_the_gang_started_as_a_whole(log):
