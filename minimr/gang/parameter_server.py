@@ -80,7 +80,7 @@ class ParameterServer:
         self._bounds = [range_of(len(start), size, each) for each in range(size)]
         self._others = [each for each in range(size) if each != rank]
         self._changed = threading.Condition(threading.RLock())
-        self._failure: MemberLost | None = None
+        self._failure: Exception | None = None
         # As a server: the two ranges, reads that wait, pushes that the replica has not confirmed.
         self._mine: KeyRange | None = None
         self._replica: KeyRange | None = None
@@ -267,14 +267,21 @@ class ParameterServer:
             with self._changed:
                 if message[0] not in ("join", "joined"):  # So it has its ranges again.
                     self._joining.discard(other)
-                self._handle(other, message)
+                try:
+                    self._handle(other, message)
+                except Exception as error:  # The update is the program's own.
+                    self._fail(error)
             heard.task_done()
 
     def _give_up(self, other: int, lost: MemberLost) -> None:
         with self._changed:
             if other not in self._done:
-                self._failure = self._failure or lost
-                self._changed.notify_all()
+                self._fail(lost)
+
+    def _fail(self, error: Exception) -> None:
+        """Under the lock: whoever waits for anything meets this."""
+        self._failure = self._failure or error
+        self._changed.notify_all()
 
     def _welcome_back(self, other: int) -> None:
         """It knows nothing of what was asked or told before: say it again."""
@@ -333,7 +340,7 @@ class ParameterServer:
         self._joining.add(source)
         for neighbour in ((source + 1) % self._members.size, (source - 1) % self._members.size):
             if neighbour in self._joining - {source}:
-                self._failure = self._failure or _lost_with_its_replica(neighbour)
+                self._fail(_lost_with_its_replica(neighbour))
 
     def _serve(self, source: int, message: list[Any]) -> None:
         """Under the lock: what concerns our range or the replica, once we have them."""

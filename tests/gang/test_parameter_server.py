@@ -148,6 +148,24 @@ def test_without_restart_the_loss_ends_everything():
         gang.run(training(1))
 
 
+def test_an_update_that_fails_ends_the_member_whose_range_it_is():
+    """Its trainer only waits: what failed was to answer the push of another member."""
+
+    def fails(parameters, _gradient, _tail, _memory, _step, keys):
+        if keys.start > 0:
+            raise ValueError("no update today")
+        return parameters, None
+
+    def program(members):
+        server = mr.ParameterServer(members, START, fails, None)
+        if members.rank == 0:
+            server.push(0, {0: np.ones(len(START) + 2)})
+        server.finish(1)
+
+    with pytest.raises(ValueError, match="no update today"):
+        InProcessGang(2).run(program)
+
+
 def test_a_range_restored_is_the_range():
     key_range = KeyRange(START[:3].copy(), members=2, in_clocks=True)
     key_range.accept(Push(0, 0, 0, [0], np.ones((1, 5))), update)
