@@ -1,7 +1,9 @@
 """Tables of numbers as comma-separated text: X, the features of every row, and y, their labels.
 
 A line is a row, a cell is a number, blanks around it and quotes (RFC 4180) do not matter, blank
-lines are skipped. If a cell of the file's first line is no number, that line is a header of names.
+lines are skipped. If a cell of the file's first line is no number, that line is a header of names;
+but a row of numbers with a gap (an empty cell, NA, 1,000) in the first line is refused, since it
+would be lost if it were taken for names.
 One column holds the labels: the last one, or the one that the format's argument gives by its name
 or by its number ("csv:price", "csv:0"; negative numbers count from the end, as Python's do).
 
@@ -12,6 +14,7 @@ up on anything unusual, and a careful one knows every rule and names file and li
 
 import csv
 import math
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +36,11 @@ from minimr.formats.table import column_at, labeled_rows
 from minimr.formats.text import BYTE_ORDER_MARK, read_whole_lines
 
 PREVIEW_CHARACTERS = 40
+MISSING = {"", "?", "na", "n/a", "none", "null"}
+"""How tables say that there is no value, in small letters; nan is a number to `float`."""
+WITH_COMMAS = re.compile(r"[+-]?\d+(,\d+)+(\.\d*)?", re.ASCII)
+"""1,000 and the like."""
+YEAR = re.compile(r"[12]\d\d\d", re.ASCII)
 
 Floats = npt.NDArray[np.float64]
 
@@ -92,8 +100,41 @@ def _read_head(split: Split) -> _Head | None:
             if cells:
                 if all(_is_number(cell) for cell in cells):
                     return _Head(None, len(cells), mark)
+                _refuse_row_with_gaps(split.path, cells)
                 return _Head(cells, len(cells), size_bytes)
     return None
+
+
+def _refuse_row_with_gaps(path: str, cells: list[str]) -> None:
+    """Raise BadRecord for a first line that is rather a row than a header.
+
+    Numbers may be names: what has a name among them is a header, and so is an empty cell above the
+    names of the rows, before years or the numbers of the columns.
+    """
+    numbers = [cell for cell in cells if _is_number(cell)]
+    others = [cell for cell in cells if not _is_number(cell)]
+    if not numbers or not all(_is_gap(cell) for cell in others):
+        return
+    if not cells[0] and len(others) == 1 and _are_names(numbers):
+        return
+    column = next(i for i, cell in enumerate(cells) if not _is_number(cell))
+    try:
+        _number(cells[column], column, _Head(None, len(cells), 0))
+    except _BadLine as error:
+        raise BadRecord(
+            f"{path}, in its first line: {error}; if it is a header, give that column a name"
+        ) from None
+
+
+def _is_gap(cell: str) -> bool:
+    return cell.lower() in MISSING or WITH_COMMAS.fullmatch(cell) is not None
+
+
+def _are_names(numbers: list[str]) -> bool:
+    """Whether they are years, or two or more columns counted from 0, as pandas writes them."""
+    if all(YEAR.fullmatch(number) for number in numbers):
+        return len(set(numbers)) == len(numbers)
+    return len(numbers) > 1 and numbers == [str(i) for i in range(len(numbers))]
 
 
 def _label_column(path: str, head: _Head, label: str) -> int:

@@ -52,6 +52,30 @@ def test_a_name_comes_before_a_number(read):
     assert read("1,x\n5,6\n", "1")["y"].tolist() == [5]
 
 
+@pytest.mark.parametrize("header", [",2019,2020", "id,2019", ",0,1,2", "NA,2019,y", ",,"])
+def test_a_header_may_have_numbers_and_gaps_among_its_names(read, header):
+    row = ",".join("5" for _ in header.split(","))
+    assert len(read(f"{header}\n{row}\n")) == 1
+
+
+@pytest.mark.parametrize(
+    ("row", "cell"),
+    [
+        ("1.5,,3", "the cell of column 1 is empty; fill it or leave the line out"),
+        (",2,3", "the cell of column 0 is empty"),
+        (",2019,2019", "the cell of column 0 is empty"),
+        ("1,2,NA", "the cell 'NA' of column 2 is not a finite number"),
+        ('1,"1,000",NaN', "the cell '1,000' of column 1 is not a finite number"),
+        (",2019,NA", "the cell of column 0 is empty"),
+    ],
+)
+def test_a_row_with_a_gap_in_the_first_line_is_not_lost_as_a_header(read, row, cell):
+    with pytest.raises(BadRecord) as caught:
+        read(f"{row}\n4,5,6\n")
+    assert f"data.csv, in its first line: {cell}" in str(caught.value)
+    assert str(caught.value).endswith("; if it is a header, give that column a name")
+
+
 @pytest.mark.parametrize("text", ["", "\n\n", "a,b\n"])
 def test_no_rows(read, text):
     assert len(read(text)) == 0
