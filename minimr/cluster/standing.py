@@ -157,7 +157,8 @@ def start_detached(
     command = [sys.executable, "-P", "-m", "minimr.cluster.standing"]
     command += ["--address", str(address_file), "--workers", str(workers), "--slots", str(slots)]
     command += ["--progress-timeout", str(progress_timeout_s)]
-    with log.open("w") as messages:
+    with log.open("a") as messages:
+        before = messages.tell()
         started = subprocess.run(
             command,
             stdin=subprocess.DEVNULL,
@@ -168,7 +169,7 @@ def start_detached(
             check=False,
         )
     if started.returncode:
-        said = log.read_text().strip().splitlines()
+        said = _said_since(log, before)
         raise MinimrError(f"the cluster did not start: {said[-1] if said else 'it said nothing'}")
     where: dict[str, Any] = json.loads(started.stdout)
     return where
@@ -190,8 +191,13 @@ def stop(address_file: Path) -> None:
 
 
 def _log_of(address_file: Path) -> Path:
-    """Where a cluster without a terminal complains."""
-    return address_file.with_suffix(".log")
+    """Where a cluster without a terminal complains. Beside x.json, x.log may be somebody else's."""
+    return address_file.with_name(f"{address_file.name}.log")
+
+
+def _said_since(log: Path, before: int) -> list[str]:
+    """The lines behind that many bytes."""
+    return log.read_bytes()[before:].decode(errors="replace").strip().splitlines()
 
 
 @contextmanager

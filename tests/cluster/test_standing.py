@@ -129,7 +129,23 @@ def test_a_log_that_cannot_be_written_is_said_and_stops_nothing(cluster, address
     assert [each["text"] for each in cluster.logs(job) if each["event"] == "note"] == [said]
     (summary,) = [each for each in cluster.status()["jobs"] if each["job"] == job]
     assert (summary["state"], summary["log_error"]) == ("succeeded", said)
-    assert address.with_suffix(".log").read_text() == f"{job}: {said}\n"
+    assert address.with_name("cluster.json.log").read_text() == f"{job}: {said}\n"
+
+
+@pytest.mark.parametrize("name", ["cluster.log", "cluster.json.log"])
+def test_a_file_beside_the_connection_file_is_kept(address, name):
+    beside = address.with_name(name)
+    beside.write_text("of somebody else\n")
+    standing.start_detached(address, workers=1)
+    standing.stop(address)
+    assert beside.read_text() == "of somebody else\n"
+
+
+def test_an_empty_file_of_somebody_else_is_kept(address):
+    address.with_name("cluster.log").touch()
+    standing.start_detached(address, workers=1)
+    standing.stop(address)
+    assert [each.name for each in address.parent.glob("cluster*")] == ["cluster.log"]
 
 
 def test_a_cluster_that_is_stopped_finishes_the_logs(address, text, tmp_path):
