@@ -26,7 +26,7 @@ from minimr.formats.splits import plan_splits
 from minimr.runners import cluster as cluster_runner
 from minimr.runners.profiles import collected
 from minimr.runners.request import Request, Result, log_beside, new_request
-from minimr.runners.story import OnEvent, Story
+from minimr.runners.story import OnEvent, Story, spare_files
 from minimr.scheduler.policy import PROGRESS_TIMEOUT_S
 from minimr.source.find import AnyJob
 from minimr.source.load import stop_if_loading
@@ -176,6 +176,7 @@ class Cluster:
         The coordinator writes its event log to OUTPUT.log.
         """
         with new_request(job, _paths(inputs), output, **settings) as request:
+            spare_files(log_beside(request.target), request.input_paths(), "output")
             submission = cluster_runner.submission(self._client, request, watch=False)
             job_id = self._client.submit(submission).job
             request.hand_over()
@@ -323,4 +324,6 @@ def _story(request: Request, on_event: OnEvent | None, log: str | os.PathLike[st
     """With the event log where it was asked for, beside the output, or at the default place."""
     if log is None and request.final is not None:
         log = log_beside(request.final)
+    if log is not None:
+        spare_files(Path(log), request.input_paths())
     return Story(on_event, None if log is None else Path(log), type(request.job).__name__)

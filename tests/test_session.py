@@ -48,6 +48,16 @@ def digests(output):
     return [sha256(path.read_bytes()).hexdigest() for path in sorted(output.glob("part-*"))]
 
 
+def test_a_log_that_is_the_input_is_not_replaced(tmp_path):
+    """The words of an event log may be counted, too."""
+    text = tmp_path / "app.log"
+    text.write_text('{"event":"log","version":1}\n')
+    with pytest.raises(mr.UsageError, match=r"app\.log cannot be written: it is an input of"):
+        mr.run("wordcount", text, tmp_path / "app", runner="serial")
+    assert text.read_text() == '{"event":"log","version":1}\n'
+    assert [each.name for each in tmp_path.iterdir()] == ["app.log"]
+
+
 @pytest.mark.slow
 def test_the_same_bytes_on_every_runner_and_any_number_of_workers(texts, tmp_path):
     outputs = {

@@ -16,13 +16,14 @@ people.
 """
 
 import errno
+import fcntl
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
 from minimr import __version__
 from minimr.errors import BadRecord
@@ -43,15 +44,26 @@ class EventLog:
         """Start the log at `path`, replacing one that is there, or go on with it: `append`.
 
         `wall` is the wall clock's time in ISO form, by default now; a simulated run gives its own.
-        Raises FileExistsError for a file that is no log.
+        Raises FileExistsError for a file that is no log, BlockingIOError for one that somebody is
+        writing.
         """
         self.path = Path(path)
         if not append:
-            _spare_what_is_no_log(self.path)
+            spare_what_is_no_log(self.path)
         # Without a buffer, a write that failed leaves nothing behind that fails again later.
-        self._file = self.path.open("ab" if append else "wb", buffering=0)
-        if append:
-            return
+        self._file = self.path.open("ab", buffering=0)
+        try:
+            shared = not self.path.is_file()  # A device or a pipe.
+            alone = shared or _lock(self._file)
+            if append:
+                return
+            if not alone:
+                raise BlockingIOError(errno.EAGAIN, "another run is writing it", str(path))
+            if not shared:
+                self._file.truncate(0)
+        except OSError:
+            self._file.close()
+            raise
         wall = wall or datetime.now(UTC).isoformat(timespec="seconds")
         first = {"event": "log", "version": LOG_VERSION, "minimr": __version__, "wall": wall}
         try:
@@ -85,8 +97,23 @@ class EventLog:
         self.close()
 
 
-def _spare_what_is_no_log(path: Path) -> None:
-    """Whoever counts the words of app.log into app has given us the name of the input."""
+def _lock(file: IO[bytes]) -> bool:
+    """False if the file is being written. The lock is the kernel's, so it ends with its process;
+    some file systems have none."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
+def spare_what_is_no_log(path: Path) -> None:
+    """Whoever counts the words of app.log into app has given us the name of the input.
+
+    Raises FileExistsError for a file that is no log.
+    """
     if not path.is_file():
         return
     with path.open("rb") as file:

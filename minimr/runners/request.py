@@ -66,6 +66,10 @@ class Request:
         assert self.temporary is not None
         return self.temporary.path / "result"
 
+    def input_paths(self) -> list[str]:
+        """The files that are read, each once."""
+        return list(dict.fromkeys(split.path for split in self.splits))
+
     def map_inputs(self) -> list[dict[str, Any]]:
         """What each map task reads, in order."""
         return [task_input(each) for each in _packs(self.splits, self.pack)]

@@ -4,11 +4,12 @@ Whoever waits for a job writes its log. A job that nobody waits for, as `minimr 
 has its log written by the coordinator (`minimr/cluster/job_log.py`).
 """
 
+import errno
 import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +17,7 @@ from typing import Any
 
 from minimr.errors import JobFailed, UsageError
 from minimr.observe.default_logs import new_log
-from minimr.observe.log import EventLog, Timeline
+from minimr.observe.log import EventLog, Timeline, spare_what_is_no_log
 
 OnEvent = Callable[[dict[str, Any]], None]
 
@@ -147,13 +148,30 @@ def show_on_stderr(event: dict[str, Any]) -> None:
             print(event["text"], file=sys.stderr)
 
 
+def spare_files(path: Path, inputs: Iterable[str], other: str = "file") -> None:
+    """Raise UsageError if an event log at `path` would replace an input, or what is no log.
+
+    `other` is what to choose another of.
+    """
+    try:
+        spare_what_is_no_log(path)
+        if path.is_file() and path.resolve() in {Path(each).resolve() for each in inputs}:
+            raise FileExistsError(errno.EEXIST, "it is an input of the job", str(path))
+    except OSError as error:
+        raise _cannot_write(path, error, other) from None
+
+
 def _open(path: Path) -> EventLog:
     try:
         return EventLog(path)
     except OSError as error:
-        raise UsageError(
-            f"the event log {path} cannot be written: {error.strerror}; choose another file"
-        ) from None
+        raise _cannot_write(path, error) from None
+
+
+def _cannot_write(path: Path, error: OSError, other: str = "file") -> UsageError:
+    return UsageError(
+        f"the event log {path} cannot be written: {error.strerror}; choose another {other}"
+    )
 
 
 def _note(t: float, text: str) -> dict[str, Any]:

@@ -148,6 +148,16 @@ def test_an_empty_file_of_somebody_else_is_kept(address):
     assert [each.name for each in address.parent.glob("cluster*")] == ["cluster.log"]
 
 
+@pytest.mark.parametrize("content", ["one line\n", '{"event":"log","version":1}\n'])
+def test_the_log_of_a_submitted_job_replaces_no_input(cluster, tmp_path, content):
+    text = tmp_path / "app.log"
+    text.write_text(content)
+    with pytest.raises(UsageError, match=r"app\.log cannot be written: .*; choose another output"):
+        cluster.submit(WordCount, [text], tmp_path / "app")
+    assert text.read_text() == content
+    assert not list(tmp_path.glob(".app*"))
+
+
 def test_a_cluster_that_is_stopped_finishes_the_logs(address, text, tmp_path):
     standing.start_detached(address, workers=1)
     gate = Gate(tmp_path / "gate")

@@ -76,6 +76,22 @@ def test_a_log_can_be_gone_on_with(path: Path) -> None:
     assert list(read_log(path)) == EVENTS
 
 
+def test_a_log_has_one_writer(path: Path) -> None:
+    with EventLog(path) as log:
+        log.append(EVENTS[:1])
+        with pytest.raises(BlockingIOError, match="another run is writing it"):
+            EventLog(path)
+        log.append(EVENTS[1:])
+    assert list(read_log(path)) == EVENTS
+    EventLog(path).close()
+    assert list(read_log(path)) == []
+
+
+def test_a_device_has_many_writers() -> None:
+    with EventLog("/dev/null"), EventLog("/dev/null") as log:
+        log.append(EVENTS)
+
+
 def test_mending_cuts_half_a_line_and_nothing_else(path: Path) -> None:
     write(path)
     whole = path.read_bytes()

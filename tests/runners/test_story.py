@@ -37,6 +37,16 @@ def test_log_and_view_hear_the_same_on_one_clock(tmp_path: Path) -> None:
     assert story.log_path == tmp_path / "run.log"
 
 
+def test_two_runs_do_not_write_into_one_log(tmp_path: Path) -> None:
+    seen: list[Event] = []
+    with Story(seen.append, tmp_path / "run.log") as story:
+        story.add(event(0.0))
+        with pytest.raises(UsageError, match="another run is writing it; choose another file"):
+            Story(seen.append, tmp_path / "run.log")
+        story.add(event(1.0))
+    assert list(read_log(tmp_path / "run.log")) == seen
+
+
 def test_the_event_of_the_caller_is_left_alone() -> None:
     mine = event(7.5)
     with Story(lambda _: None) as story:
