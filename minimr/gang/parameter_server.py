@@ -16,13 +16,13 @@ machine learning with the parameter server", OSDI 2014). One knob says how far a
         server.push(clock, {partition: gradient(parameters, partition) for partition in mine})
     parameters = server.finish(clocks)
 
-What survives. The next member holds a replica of each range, and a push is acknowledged when both
-have it. A member that is started again (restart="one") gets its range back from the next member and
-its replica from the one before; its trainer goes on at `server.clock`, so what it had not pushed is
-computed again and nothing else is lost. The others notice nothing but a pause: what was not
-acknowledged or answered they send again, and a range takes each push of a clock once. Only if a
-member is lost together with the one that holds its replica, the range is gone, and all members end
-with MemberLost.
+What survives. The next member holds a replica of each range, and a push is acknowledged, and seen
+by whoever reads, when both have it. A member that is started again (restart="one") gets its range
+back from the next member and its replica from the one before; its trainer goes on at
+`server.clock`, so what it had not pushed is computed again and nothing else is lost. The others
+notice nothing but a pause: what was not acknowledged or answered they send again, and a range takes
+each push of a clock once. Only if a member is lost together with the one that holds its replica,
+the range is gone, and all members end with MemberLost.
 
 With a compression a member pushes one gradient, the sum over its partitions, in few bytes, and the
 replicas are told the same bytes; the parameters always travel whole.
@@ -367,15 +367,22 @@ class ParameterServer:
             self._tell(self._next, ["copy", push.to_list()])
         self._unconfirmed.append((mine.accepted, push.source, push.clock))
 
+    def _confirmed_by(self, mine: KeyRange) -> int:
+        """How many of the pushes that our range has accepted are at its replica, too."""
+        return self._confirmed if self._others else mine.accepted
+
     def _acknowledge(self, mine: KeyRange) -> None:
         """Tell the pushers of what the replica has too."""
-        confirmed = self._confirmed if self._others else mine.accepted
+        confirmed = self._confirmed_by(mine)
         done = [each for each in self._unconfirmed if each[0] <= confirmed]
         self._unconfirmed = [each for each in self._unconfirmed if each[0] > confirmed]
         for _, source, clock in done:
             self._tell(source, ["pushed", clock])
 
     def _answer_reads(self, mine: KeyRange) -> None:
+        """Nobody sees what the replica lacks: if we die, what comes back is what all have seen."""
+        if self._confirmed_by(mine) < mine.accepted:
+            return
         for source, (clock, staleness) in [*self._waiting.items()]:
             if mine.serves(clock, staleness):
                 del self._waiting[source]
