@@ -27,6 +27,7 @@ import struct
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -133,11 +134,15 @@ class Conversation:
                 self._send([THERE], deadline)
 
     def ping(self) -> None:
-        """Say that we are here, unless somebody is sending anyhow."""
+        """Say that we are here, unless somebody is sending anyhow, or what was sent before is still
+        on its way: whoever pings must not wait for one of those whom it pings."""
         if self._sending.acquire(blocking=False):
             try:
-                ping = b"".join(encode_frame(PING_KIND, None))
-                self._send([ping], Deadline(len(ping)))
+                ping: list[Buffer] = [b"".join(encode_frame(PING_KIND, None))]
+                deadline = Deadline(len(ping[0]))
+                with suppress(BlockingIOError):
+                    sent = self._sock.sendmsg(ping, [], socket.MSG_DONTWAIT)
+                    self._send(after(ping, sent), deadline)
             finally:
                 self._sending.release()
 

@@ -5,6 +5,7 @@ import socket
 import struct
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -45,6 +46,19 @@ def test_a_ping_breaks_the_silence(pair):
     announced = conversation.receive()
     assert announced == Announced("x", b"head", [], is_shared=False)
     assert conversation.read_arrays(announced) == []
+
+
+def test_a_ping_waits_for_nobody(pair):
+    """What the other has not taken yet will tell it as well that we are here."""
+    conversation, theirs = pair
+    with suppress(BlockingIOError):
+        while True:
+            conversation._sock.send(bytes(1 << 16), socket.MSG_DONTWAIT)
+    conversation.ping()
+    theirs.setblocking(False)
+    with suppress(BlockingIOError):
+        while True:
+            assert not any(theirs.recv(1 << 16))  # No part of a ping.
 
 
 @pytest.mark.parametrize(
