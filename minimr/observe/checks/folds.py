@@ -123,8 +123,10 @@ def _gang_formed(event: Event, job: Job, _ledger: Ledger) -> None:
         task = job.tasks.get(f"gang-{index}")
         if attempt := task.find(number) if task else None:
             attempt.met = True
-    if len(event.get("new", ())) == job.maps:
-        _begin_anew(job)  # They were lost one by one, and nobody is left who held anything.
+    if job.server is not None:
+        started = {rank: trainer.epoch for rank, trainer in job.server.trainers.items()}
+        if not any(started.get(rank) == epoch for rank, epoch in enumerate(event["epochs"])):
+            _begin_anew(job)  # Nobody is left who held anything.
 
 
 def _begin_anew(job: Job) -> None:

@@ -17,8 +17,8 @@ The lines are `member_note`s with `rank`, `epoch` and `what`:
 
 What else a program notes is its own business. A member that dies takes its last notes with it;
 where it starts again says what it had finished. When the gang starts as a whole (`gang_started`),
-all of this begins anew, and epochs may count from 1 again; so it does when all members were lost,
-one by one, before any had met its successors (`gang_formed` with all of them new).
+all of this begins anew, and epochs may count from 1 again; so it does when all that had started
+were lost, one by one, before any of their successors had (`gang_formed`).
 """
 
 from collections.abc import Iterator

@@ -27,9 +27,9 @@ class Log:
     def start_all(self):
         self.events.append({"event": "gang_started", "members": 2, "cause": "gang restarted"})
 
-    def form(self, new):
-        fields = {"attempts": [1, 1], "epochs": [2, 2], "addresses": ["", ""], "cause": ""}
-        self.events.append({"event": "gang_formed", "new": new} | fields)
+    def form(self, epochs):
+        fields = {"attempts": [0, 0], "addresses": ["", ""], "new": [], "cause": ""}
+        self.events.append({"event": "gang_formed", "epochs": epochs} | fields)
 
     def clock(self, rank, clock, versions, epoch=1):
         self.note(rank, READ, epoch, clock=clock, versions=versions)
@@ -136,15 +136,25 @@ def test_a_gang_started_again_as_a_whole(log, epoch):
     assert log.found() == []
 
 
-@pytest.mark.parametrize(("new", "wrong"), [([0, 1], False), ([1], True)])
-def test_a_gang_whose_members_were_all_lost_before_it_formed_again(log, new, wrong):
-    """Those who are left know how far all were, and whoever is new has to ask them."""
-    log.form(new)
+@pytest.mark.parametrize("formed", [[[2, 2]], [[2, 1], [2, 2]]])
+def test_a_gang_whose_members_were_all_lost_before_it_formed_again(log, formed):
+    """At once, or one by one, the last before the first had its ranges again."""
+    for epochs in formed:
+        log.form(epochs)
     for rank in (0, 1):
         log.start(rank, epoch=2)
     for rank in (0, 1):
         log.clock(rank, 0, [0, 0], epoch=2)
-    assert bool(log.found()) == wrong
+    assert log.found() == []
+
+
+def test_whoever_was_not_lost_knows_how_far_all_were(log):
+    log.form([2, 1])
+    log.start(0, epoch=2, clock=2)
+    log.form([2, 2])
+    log.start(1, epoch=2)
+    (found,) = log.found()
+    assert "starts at clock 0, but 2 are finished" in found
 
 
 def test_a_member_that_was_not_heard_since_the_gang_started_as_a_whole(log):
