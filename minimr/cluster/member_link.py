@@ -65,6 +65,7 @@ class MemberLink:
         self._seats = {each: Seat(each, 0) for each in range(size) if each != rank}
         self._second_row: dict[int, Seat] = {}
         self._former: list[Seat] = []
+        self._at: dict[int, Address] = {}  # Those of lower rank, as we were told last.
         self._gone: set[int] = set()
         self._is_closed = False
         self._noted: Notes = []
@@ -84,6 +85,7 @@ class MemberLink:
         self.epoch = epoch
         self._chores.start()
         for rank in range(self.rank):
+            self._at.setdefault(rank, addresses[rank])
             self._dial(rank, addresses[rank])
         deadline = time.monotonic() + CONNECT_S
         for rank in self._seats:
@@ -92,6 +94,7 @@ class MemberLink:
     def replace(self, rank: int, address: Address) -> None:
         """Member `rank` is started again and listens at `address`. Does not wait."""
         if rank < self.rank:
+            self._at[rank] = address
             arguments = (rank, address)
             threading.Thread(target=self._redial, args=arguments, daemon=True).start()
 
@@ -192,7 +195,10 @@ class MemberLink:
                     memory = offer.give(self._token, self._silence_s, sock) if name else None
                 conversation = Conversation(sock, self._silence_s, memory)
                 unused.callback(conversation.close)
-                self._adopt(conversation, rank)
+                with self._changed:
+                    if self._at[rank] != address:
+                        raise ProtocolError("it answers when its successor was named already")
+                    self._adopt(conversation, rank)
             except (MinimrError, OSError) as error:
                 raise MemberLost(rank, str(error)) from None
             unused.pop_all()
@@ -233,7 +239,7 @@ class MemberLink:
     def _adopt(self, conversation: Conversation, rank: int, epoch: int | None = None) -> None:
         """Let it wait in the second row. Raises ProtocolError for an epoch that is over.
 
-        Whom we dialled need not tell its epoch: the coordinator said that it is the one.
+        Whom we dialled need not tell its epoch: the coordinator named it last of all.
         """
         with self._changed:
             waiting = self._second_row.get(rank)

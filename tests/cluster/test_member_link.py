@@ -106,6 +106,37 @@ def test_one_member_is_started_again(gang_of, lost):
     assert [new.receive(link.rank, "x") for link in others] == [link.rank for link in others]
 
 
+def test_one_that_was_started_again_twice_and_answers_twice(gang_of, monkeypatch):
+    """The first of them answers late, when the second is connected already."""
+    gang = gang_of(2)
+    gang.links[0].close()
+    other = gang.links[1]
+    with pytest.raises(mr.MemberLost):
+        other.receive(0, "x")
+    late, new = MemberLink(0, 2, TOKEN), MemberLink(0, 2, TOKEN)
+    asked, go_on = threading.Event(), threading.Event()
+    introduce = late._introduce
+
+    def introduce_late(sock, name):
+        asked.set()
+        go_on.wait(10)
+        introduce(sock, name)
+
+    monkeypatch.setattr(late, "_introduce", introduce_late)
+    other.replace(0, late.address)
+    assert asked.wait(10)
+    other.replace(0, new.address)
+    new.connect([new.address, other.address], 3)
+    other.await_member(0)
+    go_on.set()
+    late.connect([late.address, other.address], 2)
+    assert isinstance(gang.pool.submit(late.receive, 1, "x").exception(10), mr.MemberLost)
+    other.send(0, "x", 7)
+    assert new.receive(1, "x") == 7
+    gang.links[0] = new
+    late.close()
+
+
 def test_one_who_will_not_come_back(gang_of):
     gang = gang_of(2)
     gang.links[0].close()
