@@ -259,13 +259,14 @@ class MemberLink:
 
     def _do_chores(self) -> None:
         pause_s = self._silence_s / PINGS_PER_SILENCE
-        ping_at = time.monotonic() + pause_s
+        awake_at = time.monotonic()
+        ping_at = awake_at + pause_s
         while not self._is_closed:
-            began = time.monotonic()
-            if self._noted_or_closed.wait(max(0.0, ping_at - began)):
+            if self._noted_or_closed.wait(max(0.0, ping_at - time.monotonic())):
                 self._noted_or_closed.clear()
                 time.sleep(NOTES_EVERY_S)  # More come soon, and travel in the same batch.
-            if time.monotonic() - began > self._silence_s:
+            before, awake_at = awake_at, time.monotonic()
+            if awake_at - before > self._silence_s:
                 # This process was stopped, and is lost for the others. They wait for us to be
                 # started again; if we waited for them, too, nobody would ever come.
                 for rank in self._seats:

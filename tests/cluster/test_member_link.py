@@ -170,6 +170,29 @@ def test_one_that_was_stopped_for_too_long_waits_for_nobody(gang_of, monkeypatch
             awaiting.result(10)
 
 
+def test_one_that_was_stopped_while_it_gave_its_notes(gang_of, monkeypatch):
+    gang, later_s, told = gang_of(2), 0.0, threading.Event()
+    stopped, other = gang.links
+
+    def tell(_):
+        nonlocal later_s
+        later_s = 100.0
+        told.set()
+
+    stopped._notes = tell
+    other.close()
+    with pytest.raises(mr.MemberLost):
+        stopped.receive(1, "x")
+    with monkeypatch.context() as context:
+        clock = SimpleNamespace(monotonic=lambda: time.monotonic() + later_s, sleep=time.sleep)
+        context.setattr(member_link, "time", clock)
+        stopped.note(what="it is stopped")
+        assert told.wait(10)
+        stopped.note(what="it goes on")
+        with pytest.raises(mr.MemberLost):
+            gang.pool.submit(stopped.await_member, 1).result(10)
+
+
 def test_nobody_answers():
     link = MemberLink(1, 2, TOKEN)
     with socket.create_server(("127.0.0.1", 0)) as server:
