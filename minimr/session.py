@@ -18,6 +18,7 @@ from minimr.cluster import messages as m
 from minimr.cluster.address import default_address_file, read_address
 from minimr.cluster.client import Client, Lines, OnEvents, Watched
 from minimr.cluster.come_back import come_back
+from minimr.cluster.launcher import check_count
 from minimr.cluster.local import LocalCluster
 from minimr.cluster.standing import serve_coordinator, serve_worker, start_detached, stop
 from minimr.dataset import Dataset, Home
@@ -122,8 +123,7 @@ class Cluster:
         on_event: OnEvent | None = None,
     ) -> None:
         stop_if_loading()
-        if workers < 1:
-            raise UsageError(f"a cluster needs at least one worker, not {workers}")
+        check_count(workers)
         if not progress_timeout_s > 0:
             raise UsageError(f"a progress timeout is more than 0 s, not {progress_timeout_s:g} s")
         self._on_event = on_event

@@ -21,9 +21,12 @@ from typing import Protocol
 
 import minimr
 from minimr.cluster.fork_server import Born, Died, Forks
+from minimr.errors import UsageError
 from minimr.scheduler.policy import PROGRESS_TIMEOUT_S
 
 REPLACEMENTS_MAX = 8
+SLOTS_MAX = 1_000
+"""Of all workers that are started together: each slot is a process, a worker two more."""
 LEAVE_TIMEOUT_S = 5.0
 # What slots may need, and what tells that they will if it is imported here. `import ml` is for work
 # with numpy, and has not loaded it yet.
@@ -56,6 +59,18 @@ class WaitingServer(Server, Protocol):
 
 waiting: list[WaitingServer] = []
 """Whoever starts workers takes one of these, if there is one."""
+
+
+def check_count(workers: int, slots: int = 1) -> None:
+    """Raise UsageError for so few or so many that nobody can mean them."""
+    if workers < 1:
+        raise UsageError(f"a cluster needs at least one worker, not {workers}")
+    if workers * slots > SLOTS_MAX:
+        what = f"{workers:,} workers" if slots == 1 else f"{workers * slots:,} slots"
+        raise UsageError(
+            f"{what} are too many for one machine: minimr starts up to {SLOTS_MAX:,} slots there, "
+            "each a process; about one for each processor is enough"
+        )
 
 
 class LocalWorkers:

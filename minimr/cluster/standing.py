@@ -21,7 +21,7 @@ from typing import Any
 from minimr.cluster import messages as m
 from minimr.cluster.address import Address, may_be_replaced, read_address, write_address
 from minimr.cluster.client import Client
-from minimr.cluster.launcher import LocalWorkers, environment
+from minimr.cluster.launcher import LocalWorkers, check_count, environment
 from minimr.cluster.process_name import name_process
 from minimr.errors import MinimrError, NoCoordinator, UsageError
 from minimr.scheduler.policy import PROGRESS_TIMEOUT_S
@@ -134,6 +134,7 @@ def serve_worker(
     """
     from minimr.cluster.worker_process import serve
 
+    check_count(1, slots)
     serve(
         address_file,
         slots,
@@ -151,6 +152,7 @@ def start_detached(
     progress_timeout_s: float = PROGRESS_TIMEOUT_S,
 ) -> dict[str, Any]:
     """Start a coordinator with workers that outlives this process. Returns where it is."""
+    check_count(workers, slots)
     _refuse_second(address_file)
     address_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     log = _log_of(address_file)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import minimr as mr
-from minimr.cluster import coordinator, launcher, local
+from minimr.cluster import coordinator, launcher, local, standing
 from minimr.cluster.fork_server import BORN, DIED, REPORT
 from minimr.errors import UsageError
 from tests.cluster.processes import PATIENCE_S, wait_for
@@ -38,6 +38,34 @@ def test_without_a_coordinator_no_worker_stays(tmp_path, monkeypatch):
         local.LocalCluster(workers=2)
     assert [process.poll() for process in launched] == [0]
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("workers", "slots", "said"),
+    [
+        (0, 1, "at least one worker, not 0"),
+        (1_001, 1, "1,001 workers are too many for one machine: minimr starts up to 1,000 slots"),
+        (2, 501, "1,002 slots are too many for one machine"),
+    ],
+)
+def test_so_many_workers_are_not_started(tmp_path, workers, slots, said):
+    with pytest.raises(UsageError, match=said):
+        standing.start_detached(tmp_path / "cluster.json", workers, slots)
+    assert list(tmp_path.iterdir()) == []
+    launcher.check_count(1000)
+    launcher.check_count(10, 100)
+
+
+def test_a_worker_with_too_many_slots_is_not_started(tmp_path):
+    with pytest.raises(UsageError, match="2,000 slots are too many for one machine"):
+        standing.serve_worker(tmp_path / "cluster.json", slots=2_000)
+
+
+def test_a_run_with_too_many_workers_is_refused_before_it_begins(tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("one line\n")
+    with pytest.raises(UsageError, match="100,000 workers are too many for one machine"):
+        mr.run(Lines, text, workers=100_000)
 
 
 class Lines(mr.Job):
