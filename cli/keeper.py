@@ -16,7 +16,8 @@ class Keeper:
     and keys that hold so many pairs that one reducer will be busy for long.
 
     A task that fails again and again is told once, since the error that ends the job says the
-    rest. What a lost worker drags along (its attempts, its outputs) is left to the event log.
+    rest; of data that do not parse it says all. What a lost worker drags along (its attempts, its
+    outputs) is left to the event log.
     """
 
     def __init__(self, view: View) -> None:
@@ -55,7 +56,9 @@ class Keeper:
 
     def _first_failure(self, event: Event) -> str | None:
         task = (event["job"], event["task"])
-        if task in self._told:
+        job = self._view.jobs.get(event["job"])
+        unparsed = job is not None and job.kind == "load" and event["reason"] == "user"
+        if unparsed or task in self._told:
             return None
         self._told.add(task)
         return sentence(event)

@@ -59,6 +59,18 @@ def test_a_log_that_is_the_input_is_not_replaced(tmp_path):
 
 
 @pytest.mark.slow
+def test_data_that_do_not_parse_are_named_in_the_first_line(cluster, tmp_path):
+    rows = tmp_path / "rows.csv"
+    rows.write_text("1,2\n3,x\n")
+    with pytest.raises(mr.JobFailed) as caught:
+        cluster.load(rows, "csv", partitions=1)
+    assert str(caught.value) == (
+        f"load-0 failed twice at the same record: {rows}, line 2: "
+        "the cell 'x' of column 1 is not a finite number"
+    )
+
+
+@pytest.mark.slow
 def test_the_same_bytes_on_every_runner_and_any_number_of_workers(texts, tmp_path):
     outputs = {
         "serial": {"runner": "serial"},

@@ -171,7 +171,9 @@ class Reporting:
 def describe(error: BaseException, job: Job, position: Position) -> Failure:
     """Put an exception that left a task into words."""
     message = message_of(error)
-    lines = [f"{type(job).__name__} failed {position.sentence()}:"]
+    # A load has no code of its user: the data are at fault, and the message says where.
+    loads = type(job) is Job and isinstance(error, MinimrError)
+    lines = [] if loads else [f"{type(job).__name__} failed {position.sentence()}:"]
     if isinstance(error, TooManyBadRecords) and error.__cause__ is not None:
         lines.append(_traceback(error.__cause__).rstrip("\n"))
     if isinstance(error, MinimrError):

@@ -43,6 +43,15 @@ def test_a_task_that_fails_is_told_once() -> None:
     ]
 
 
+def test_data_that_do_not_parse_are_left_to_the_error_that_ends_the_load() -> None:
+    story = Story()
+    story.submitted(maps=2, reduces=0, kind="load")
+    story.failed("load-0", "worker-1", error="rows.csv, line 2: the cell 'x' is no number")
+    assert said_of(story) == []
+    story.failed("load-1", "worker-1", reason="died", error="killed by signal 9 (SIGKILL)")
+    assert len(said_of(story)) == 1
+
+
 def test_a_lost_worker_is_told_once_and_a_stage_that_is_done_twice_too() -> None:
     story = Story()
     story.joined("worker-1")

@@ -247,7 +247,10 @@ def test_a_failing_reduce_names_its_key():
 
 
 def test_keys_that_do_not_go_together_blame_no_key():
+    class Mixed(mr.Job):
+        pass
+
     segments = [iter([(["a"], [1])]), iter([([1], [1])])]
     with pytest.raises(TaskFailed) as caught:
-        run_reduce(mr.Job(), ReduceTask(0), segments, in_memory=True)
-    assert caught.value.failure.text.startswith("Job failed in reduce task 0:\nKeys of two kinds")
+        run_reduce(Mixed(), ReduceTask(0), segments, in_memory=True)
+    assert caught.value.failure.text.startswith("Mixed failed in reduce task 0:\nKeys of two kinds")
