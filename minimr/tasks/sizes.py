@@ -19,6 +19,8 @@ LARGE_BYTES = 64 << 10
 SIZED_TYPES = frozenset((str, bytes))
 """Types whose size is known at once."""
 NESTED_TYPES = (tuple, list)
+LEVELS_MAX = 2_000
+"""What lies deeper in a value is not counted; nothing so deep can be encoded."""
 
 SHARED_INTS = range(-5, 257)
 """The ints that Python keeps once and for all; each costs its pointer alone."""
@@ -31,13 +33,17 @@ def own_size_of(value: Any) -> int:
 
 def size_of(value: Any) -> int:
     """Estimate a value's size in bytes; the items of a container count as its first one does."""
-    kind = type(value)
-    size_bytes = getsizeof(value)
-    if kind in (list, tuple) and value:
-        return size_bytes + len(value) * size_of(value[0])
-    if kind is dict and value:
-        key, item = next(iter(value.items()))
-        return size_bytes + len(value) * (size_of(key) + size_of(item))
+    size_bytes, count = getsizeof(value), 1
+    for _ in range(LEVELS_MAX):
+        kind = type(value)
+        if kind in NESTED_TYPES and value:
+            count, value = count * len(value), value[0]
+        elif kind is dict and value:
+            count, (key, value) = count * len(value), next(iter(value.items()))
+            size_bytes += count * size_of(key)
+        else:
+            break
+        size_bytes += count * getsizeof(value)
     return size_bytes
 
 

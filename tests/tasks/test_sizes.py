@@ -23,6 +23,21 @@ def test_empty_containers_have_a_size_too(value):
     assert 0 < size_of(value) < 1000
 
 
+@pytest.mark.parametrize("wrap", [lambda value: [value], lambda value: {"a": value}])
+def test_nesting_may_be_deeper_than_functions(wrap):
+    """Whoever encodes it says then that it is too deep."""
+    value = None
+    for _ in range(100_000):
+        value = wrap(value)
+    assert size_of(value) > 1000
+
+
+def test_a_list_that_holds_itself_has_a_size():
+    value = []
+    value.append(value)
+    assert size_of(value) > 1000
+
+
 def test_nesting_is_followed():
     assert size_of([["x" * 1000] * 10] * 10) > 100_000
 
