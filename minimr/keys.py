@@ -53,7 +53,10 @@ def preview(value: Any) -> str:
     """Return at most PREVIEW_CHARACTERS of a value's repr, for a message."""
     if isinstance(value, str | bytes):
         value = value[:PREVIEW_CHARACTERS]
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:  # An int of 5,000 digits has none, nor have lists without end.
+        text = f"<{type(value).__name__}>"
     if len(text) <= PREVIEW_CHARACTERS:
         return text
     return text[: PREVIEW_CHARACTERS - 3] + "..."

@@ -25,6 +25,11 @@ def test_every_allowed_key_has_a_kind(key, kind):
     assert key_kind(key) == kind
 
 
+def test_what_has_no_repr_has_a_preview():
+    assert preview(10**5000) == "<int>"
+    assert preview([10**5000]) == "<list>"
+
+
 class Word(str):
     """A subclass of an allowed type is not an allowed type."""
 
