@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from minimr.errors import UsageError
+from minimr.errors import MinimrError, UsageError
 from minimr.job import Job
 from minimr.jobs import BUILT_IN
 from minimr.source.load import StopLoading, loading
@@ -22,7 +22,7 @@ def job_of(job: AnyJob, options: dict[str, Any] | None = None) -> Job:
     """The instance meant; a class is made one with `options`. Raises UsageError as `load_job`."""
     if isinstance(job, str):
         job = load_job(job)
-    return job(**(options or {})) if isinstance(job, type) else job
+    return _instance(job, options or {}) if isinstance(job, type) else job
 
 
 def load_job(reference: str) -> type[Job]:
@@ -37,6 +37,17 @@ def load_job(reference: str) -> type[Job]:
             "Your own: my_job.py, my_job.py:Class or module:Class"
         )
     return _pick(_import_module(base), base, name)
+
+
+def _instance(job: type[Job], options: dict[str, Any]) -> Job:
+    """What the user's `__init__` raises becomes one line; the rest is its cause."""
+    try:
+        return job(**options)
+    except MinimrError:
+        raise
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}"
+        raise UsageError(f"the job {job.__name__} cannot be made: {said}") from error
 
 
 def _import_file(path: Path) -> ModuleType:

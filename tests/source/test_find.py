@@ -4,7 +4,7 @@ import pytest
 
 import minimr as mr
 from minimr.errors import UsageError
-from minimr.source.find import load_job
+from minimr.source.find import job_of, load_job
 
 ONE = "import minimr as mr\n\nclass First(mr.Job):\n    pass\n"
 TWO = ONE + "\nclass Second(mr.Job):\n    pass\n"
@@ -79,6 +79,21 @@ def test_what_is_wrong_with_a_file(write, name, text, suffix, says):
 def test_what_is_not_there(write, reference, says):
     with pytest.raises(UsageError, match=says):
         load_job(reference)
+
+
+def test_a_job_that_cannot_be_made_is_refused():
+    class Needy(mr.Job):
+        def __init__(self, n):
+            self.n = n
+
+    class Failing(mr.Job):
+        def __init__(self):
+            raise ValueError("no")
+
+    with pytest.raises(UsageError, match=r"the job Needy cannot be made: TypeError: .*'n'$"):
+        job_of(Needy)
+    with pytest.raises(UsageError, match=r"the job Failing cannot be made: ValueError: no$"):
+        job_of(Failing)
 
 
 def test_run_takes_a_name(tmp_path):
