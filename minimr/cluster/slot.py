@@ -144,14 +144,14 @@ class Slot:
     def _unpacked(self, cargo: dict[str, Any]) -> SlotJob:
         if self._cargo is None or self._cargo.packed != cargo["known"]:
             self._cargo = Cargo(cargo["known"])
-        with suppress(OSError):  # On another machine the folder may not exist.
-            os.chdir(self._cargo.directory)
         return SlotJob(self._cargo, cargo["state"])
 
     def _attempt(self, order: m.Run) -> m.Message:
         """Run one attempt; whatever happens, there is an answer."""
         attempt, started = order.attempt, time.perf_counter()
         job = self._jobs[attempt.job]
+        with suppress(OSError):  # On another machine the folder may not exist.
+            os.chdir(job.cargo.directory)  # Paths mean the same in every attempt.
         try:
             user_job = self._new_job(job, attempt)
             run = {"reduce": self._reduce, "gang": self._member}.get(attempt.stage, self._map)

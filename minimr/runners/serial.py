@@ -8,10 +8,11 @@ codec and, if it is large, through files. What cannot be encoded fails here as i
 A failed attempt is not tried again: with nothing between it and its input, it would fail again.
 """
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -83,6 +84,7 @@ class _SerialRun:
         self._spec = JobSpec.from_dict(codec.loads(codec.dumps(request.spec.to_dict())))
         self._inputs = request.map_inputs()
         self._record = record
+        self._directory = Path.cwd()
         self._started = time.monotonic()
         self._counters: dict[str, int] = {}
         self._skipped: list[dict[str, str]] = []
@@ -136,6 +138,8 @@ class _SerialRun:
         names = {"task": f"{stage}-{index}", "stage": stage, "index": index, "attempt": ATTEMPT}
         self.tell("attempt_started", **names, worker=WORKER, cause="its turn")
         started = time.monotonic()
+        with suppress(OSError):  # The last attempt may have removed it.
+            os.chdir(self._directory)  # Paths mean the same in every attempt.
         try:
             # stdout is the result's; a debugger's prompt is as welcome on stderr.
             with redirect_stdout(sys.stderr), profiling(self._spec.profiles):

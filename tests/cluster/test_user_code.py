@@ -1,7 +1,9 @@
 """Whatever user code does, the job ends, the reason reaches the user, and the cluster goes on."""
 
+import os
 import sys
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -138,6 +140,23 @@ class Chatty(mr.Job):
         for _ in range(10_000):
             print("la " * 10)
         yield line, 1
+
+
+class Moving(mr.Job):
+    def map(self, offset, line):
+        os.chdir("/")
+        yield line, 1
+
+    reduce = mr.Sum()
+
+
+@pytest.mark.parametrize("runner", ["serial", "cluster"])
+def test_a_job_that_changes_the_directory_reads_all_of_its_inputs(tmp_path, monkeypatch, runner):
+    monkeypatch.chdir(tmp_path)
+    for number in range(3):
+        Path(f"{number}.txt").write_text("a\n")
+    result = mr.run(Moving, "*.txt", runner=runner, workers=1)
+    assert list(result) == [("a", 3)]
 
 
 class Unpicklable(mr.Job):
