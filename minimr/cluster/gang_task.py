@@ -67,6 +67,8 @@ class MemberTask:
         try:
             self._meet(link)
             data, pairs = self._program(job, blocks, link)
+            while not link.leave(WAIT_S):
+                self.watcher.tick()
         finally:
             link.close()
         stats = {

@@ -104,19 +104,27 @@ class MemberLink:
             self._gone.add(rank)
             self._changed.notify_all()
 
+    def leave(self, wait_s: float) -> bool:
+        """Send nothing more, and drop what comes. True as soon as all that was sent has been read
+        or its reader is lost; False if that takes longer than this, and then ask again."""
+        with self._changed:
+            seats = [*self._seats.values(), *self._second_row.values(), *self._former]
+        for seat in seats:
+            seat.leave()
+        deadline = time.monotonic() + wait_s
+        return all(seat.has_ended(deadline) for seat in seats)
+
     def close(self) -> None:
-        """Leave, when all that was sent has been read or its reader is lost."""
+        """Leave now. What has not been read after a moment may be lost on its way."""
         with self._changed:
             self._is_closed = True
             seats = [*self._seats.values(), *self._second_row.values(), *self._former]
             self._changed.notify_all()
         self._noted_or_closed.set()
         self._listener.close()
+        self.leave(CLOSE_S)
         for seat in seats:
-            seat.leave()
-        deadline = time.monotonic() + CLOSE_S
-        for seat in seats:
-            seat.close(deadline)
+            seat.close()
         if self._chores.ident is not None:
             self._chores.join()
         self._give_notes()

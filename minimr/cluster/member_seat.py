@@ -165,10 +165,15 @@ class Seat:
         if self.conversation is not None:
             self.conversation.finish()
 
-    def close(self, deadline: float) -> None:
-        """After `leave`: give the connection back when the other has heard all of it."""
+    def has_ended(self, deadline: float) -> bool:
+        """After `leave`: wait until the other has heard all of it, or is lost, at most so long."""
         if self.conversation is not None:
             self._thread.join(max(0.0, deadline - time.monotonic()))
+        return not self._thread.is_alive()
+
+    def close(self) -> None:
+        """Give the connection back, whatever has become of it."""
+        if self.conversation is not None:
             self.lose("the gang is over")
             self._thread.join()
             self.conversation.close()

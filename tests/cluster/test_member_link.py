@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import minimr as mr
-from minimr.cluster import member_link, member_memory
+from minimr.cluster import member_link, member_memory, member_seat
 from minimr.cluster.handshake import HELLO_LIMITS, admit, greet
 from minimr.cluster.member_link import HELLO_KIND, ROLE, MemberLink, _read_exactly
 from minimr.cluster.wire import encode_frame, read_frame
@@ -83,6 +83,20 @@ def test_what_was_sent_before_leaving_is_received(gang_of):
         gang.links[1].receive(0, "x")
     assert caught.value.rank == 0
     closing.result(10)
+
+
+def test_whoever_leaves_waits_until_all_that_it_sent_was_read(gang_of, monkeypatch):
+    """The other takes nothing for a while; then the last must not have got lost on its way."""
+    monkeypatch.setattr(member_seat, "UNREAD_BYTES_MAX", 1)
+    monkeypatch.setattr(member_link, "CLOSE_S", 0.1)
+    left, other = gang_of(2).links
+    for number in range(4):
+        left.send(1, "x", number)
+    assert not left.leave(0.1)
+    assert [other.receive(0, "x") for _ in range(4)] == [0, 1, 2, 3]
+    assert left.leave(10)
+    with pytest.raises(mr.MemberLost):
+        left.send(1, "x", 4)
 
 
 @pytest.mark.parametrize("lost", [0, 2])
