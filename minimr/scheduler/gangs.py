@@ -11,7 +11,7 @@ and all begin again from what each has saved last, in the next epoch. This is wh
 does (torchrun, Horovod). With restart="one" the lost member alone is started again, and the others
 are told its new address; they hold their slots while they wait, so a gang that finds no slot for
 a lost member for too long gives back all its slots and begins anew, with nothing saved, as it does
-when a member is lost that others, who have ended, would have to help.
+when a member is lost that others, who have ended, would have to help; or end, while it starts.
 
 *They fail after one another.* Whoever talks to a member that dies notices before the coordinator
 does, and ends because of it (MemberLost). It is not the one to blame: it mourns, which is to say
@@ -92,12 +92,19 @@ def _settle(turn: Turn, job: Job, gang: Gang) -> None:
         _wait_for_slots(turn, job, gang)
     elif not lost:
         gang.short_since = None
+        if job.map_stage.done and (late := _strangers(job, gang)):
+            _stop(turn, job, gang, f"{_names(late)} started again when others had ended")
     elif all(task.index in gang.mourning for task in lost):
         pass  # The news of what they mourn is on its way.
     elif job.plan.restart == "all" or job.map_stage.done or len(lost) == job.plan.maps:
         _stop(turn, job, gang, f"{_names(lost)} lost")
     else:
         _complete(turn, job, gang)
+
+
+def _strangers(job: Job, gang: Gang) -> list[Task]:
+    """The members that run and have not met the others: who has ended meets nobody any more."""
+    return [task for task in job.map_stage.tasks if task.running and not gang.met & {*task.running}]
 
 
 def _names(tasks: list[Task]) -> str:

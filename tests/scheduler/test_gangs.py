@@ -299,6 +299,23 @@ def test_with_restart_one_all_begin_anew_when_one_has_ended_already(world):
     assert numbers == {2}, "no attempt has a name that was given before"
 
 
+@pytest.mark.parametrize("is_ready", [False, True])
+def test_with_restart_one_all_begin_anew_when_one_ends_while_another_starts_again(world, is_ready):
+    """Who starts again would wait for ever: the one that has ended meets nobody any more."""
+    submit(world, restart="one")
+    form(world)
+    break_off(world, 2, "died")
+    if is_ready:
+        ready(world, 2)
+    end(world, 0)
+    assert len(world.named("gang_restarted")) == (not is_ready)
+    if not is_ready:
+        form(world)
+    for rank in sorted(members(world)):
+        end(world, rank)
+    assert world.ended["gang-1"].results == ("result 0", "result 1", "result 2")
+
+
 def test_members_that_wait_for_a_lost_one_come_before_all_others(world):
     submit(world, restart="one")
     form(world)
