@@ -12,6 +12,8 @@ REASONS = {
     "worker_lost": "its worker was lost",
     "fetch": "map output could not be fetched",
     "member_lost": "another member was lost",
+    "disk_full": "its disk is full",
+    "stuck": "it made no progress",
     "system": "minimr or its machine could not do it",
 }
 """Why an attempt failed, by the `reason` of its event."""

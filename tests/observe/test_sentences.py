@@ -81,6 +81,8 @@ def test_single_events(event: dict[str, Any], expected: str) -> None:
         ("exit", "its code called exit"),
         ("died", "its process died"),
         ("fetch", "map output could not be fetched"),
+        ("disk_full", "its disk is full"),
+        ("stuck", "it made no progress"),
         ("system", "minimr or its machine could not do it"),
         ("gremlins", "gremlins"),
     ],
