@@ -54,11 +54,10 @@ class EventLog:
         self._file = self.path.open("ab", buffering=0)
         try:
             shared = not self.path.is_file()  # A device or a pipe.
-            alone = shared or _lock(self._file)
+            if not shared:
+                _lock(self._file, fcntl.LOCK_EX)
             if append:
                 return
-            if not alone:
-                raise BlockingIOError(errno.EAGAIN, "another run is writing it", str(path))
             if not shared:
                 self._file.truncate(0)
         except OSError:
@@ -97,26 +96,27 @@ class EventLog:
         self.close()
 
 
-def _lock(file: IO[bytes]) -> bool:
-    """False if the file is being written. The lock is the kernel's, so it ends with its process;
-    some file systems have none."""
+def _lock(file: IO[bytes], kind: int) -> None:
+    """Raise BlockingIOError if the file is being written. The lock is the kernel's, so it ends with
+    its process; some file systems have none."""
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:
-        return False
+        raise BlockingIOError(errno.EAGAIN, "another run is writing it", str(file.name)) from None
     except OSError:
         pass
-    return True
 
 
 def spare_what_is_no_log(path: Path) -> None:
     """Whoever counts the words of app.log into app has given us the name of the input.
 
-    Raises FileExistsError for a file that is no log.
+    Raises FileExistsError for a file that is no log, BlockingIOError for one that somebody is
+    writing.
     """
     if not path.is_file():
         return
     with path.open("rb") as file:
+        _lock(file, fcntl.LOCK_SH)
         begins = file.read(len(MARK))
     if not MARK.startswith(begins):  # A killed writer may have left less than that.
         said = "that file holds something else, which would be lost"

@@ -15,7 +15,7 @@ from minimr.cluster import standing
 from minimr.cluster.address import read_address
 from minimr.errors import NoCoordinator, UsageError
 from minimr.jobs.wordcount import WordCount
-from minimr.observe.log import read_log
+from minimr.observe.log import EventLog, read_log
 from tests.cluster.gated import Gate, GatedCount
 
 pytestmark = pytest.mark.slow
@@ -156,6 +156,15 @@ def test_the_log_of_a_submitted_job_replaces_no_input(cluster, tmp_path, content
         cluster.submit(WordCount, [text], tmp_path / "app")
     assert text.read_text() == content
     assert not list(tmp_path.glob(".app*"))
+
+
+def test_a_submitted_job_does_not_write_into_the_log_of_another(cluster, text, tmp_path):
+    with (
+        EventLog(tmp_path / "out.log"),
+        pytest.raises(UsageError, match=r"out\.log .* another run is writing it; choose another"),
+    ):
+        cluster.submit(WordCount, [text], tmp_path / "out")
+    assert list(read_log(tmp_path / "out.log")) == []
 
 
 def test_a_cluster_that_is_stopped_finishes_the_logs(address, text, tmp_path):

@@ -81,6 +81,8 @@ def test_a_log_has_one_writer(path: Path) -> None:
         log.append(EVENTS[:1])
         with pytest.raises(BlockingIOError, match="another run is writing it"):
             EventLog(path)
+        with pytest.raises(BlockingIOError, match="another run is writing it"):
+            EventLog(path, append=True)
         log.append(EVENTS[1:])
     assert list(read_log(path)) == EVENTS
     EventLog(path).close()
