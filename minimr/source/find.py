@@ -12,6 +12,7 @@ from typing import Any
 from minimr.errors import MinimrError, UsageError
 from minimr.job import Job
 from minimr.jobs import BUILT_IN
+from minimr.keys import preview
 from minimr.source.load import StopLoading, loading
 
 AnyJob = Job | type[Job] | str
@@ -22,7 +23,17 @@ def job_of(job: AnyJob, options: dict[str, Any] | None = None) -> Job:
     """The instance meant; a class is made one with `options`. Raises UsageError as `load_job`."""
     if isinstance(job, str):
         job = load_job(job)
-    return _instance(job, options or {}) if isinstance(job, type) else job
+    instance = _instance(job, options or {}) if isinstance(job, type) else job
+    if not isinstance(instance, Job):
+        raise UsageError(
+            f"{preview(job)} is no job; give a class that extends minimr.Job, or its name"
+        )
+    if "counters" not in vars(instance):
+        raise UsageError(
+            f"{type(instance).__name__} has an __init__ that does not call that of minimr.Job; let "
+            "it call super().__init__(**options), or declare options in the class, as in n: int = 2"
+        )
+    return instance
 
 
 def load_job(reference: str) -> type[Job]:

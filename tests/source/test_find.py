@@ -1,5 +1,7 @@
 """From what the user typed to a Job class, or to a message that helps."""
 
+from dataclasses import dataclass
+
 import pytest
 
 import minimr as mr
@@ -94,6 +96,22 @@ def test_a_job_that_cannot_be_made_is_refused():
         job_of(Needy)
     with pytest.raises(UsageError, match=r"the job Failing cannot be made: ValueError: no$"):
         job_of(Failing)
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_a_job_that_is_not_prepared_is_refused(made):
+    @dataclass
+    class Counted(mr.Job):
+        n: int = 2
+
+    with pytest.raises(UsageError, match=r"Counted has an __init__ that does not call that of"):
+        job_of(Counted() if made else Counted)
+
+
+@pytest.mark.parametrize("job", [None, int, 5, object()])
+def test_what_is_no_job_is_refused(job):
+    with pytest.raises(UsageError, match=r"is no job; give a class that extends minimr\.Job"):
+        job_of(job)
 
 
 def test_run_takes_a_name(tmp_path):
