@@ -227,7 +227,9 @@ def test_a_failed_job_leaves_nothing_at_the_output(cluster, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"reducers": -1}, "at least one reducer"),
+        ({"reducers": -1}, "from 1 to 100,000 reducers, not -1"),
+        ({"reducers": 0}, "from 1 to 100,000 reducers, not 0"),
+        ({"reducers": 10**9}, "from 1 to 100,000 reducers, not 1,000,000,000"),
         ({"output_format": "xml"}, "Unknown output format 'xml'"),
         ({"encoding": "klingon"}, "klingon"),
         ({"errors": "explode"}, "explode"),

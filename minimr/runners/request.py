@@ -29,6 +29,7 @@ MEMORY_PER_INPUT = 4
 """A reducer has that many times its share of the input as memory, if it can be had."""
 MEMORY_BYTES_MIN = 1_000_000
 REDUCERS_MIN, REDUCERS_MAX = 2, 64
+REDUCERS_ALLOWED = 100_000
 INLINE_TOTAL_BYTES = 8 << 20
 SKIP_MAX = 1_000
 """Bad records that a job may allow: each is described in messages and in the journal."""
@@ -231,9 +232,14 @@ def reducers_for(splits: Sequence[Split], memory_bytes: int = MEMORY_BYTES) -> i
 
 def _partitions(reducers: int | None, job: Job, splits: Sequence[Split], memory_bytes: int) -> int:
     """As many as were asked for, or as the job says, or as its input needs."""
-    partitions = reducers or job.default_reducers or reducers_for(splits, memory_bytes)
-    if partitions < 1:
-        raise UsageError(f"a job needs at least one reducer, not {partitions}")
+    partitions = reducers
+    if partitions is None:
+        partitions = job.default_reducers or reducers_for(splits, memory_bytes)
+    if not 1 <= partitions <= REDUCERS_ALLOWED:
+        raise UsageError(
+            f"a job has from 1 to {REDUCERS_ALLOWED:,} reducers, not {partitions:,}; "
+            "each of them writes a file"
+        )
     return partitions
 
 
