@@ -18,8 +18,8 @@ WORKERS, STEPS = 3, 20
 class Killer:
     """Follows the events: with the next `after` steps the first worker dies, or as many at once."""
 
-    def __init__(self):
-        self.after, self.victims, self.cluster = 0, 1, None
+    def __init__(self, victims):
+        self.after, self.victims, self.cluster = 0, victims, None
 
     def __call__(self, event):
         if self.after and event["event"] in ("member_note", "round_done"):
@@ -40,8 +40,14 @@ def another_killer(tmp_path_factory):
     yield from killer_in_a_cluster(tmp_path_factory)
 
 
-def killer_in_a_cluster(tmp_path_factory):
-    killer, log = Killer(), tmp_path_factory.mktemp("kills") / "a.log"
+@pytest.fixture(scope="module")
+def killer_of_two(tmp_path_factory):
+    """In a third one."""
+    yield from killer_in_a_cluster(tmp_path_factory, victims=2)
+
+
+def killer_in_a_cluster(tmp_path_factory, victims=1):
+    killer, log = Killer(victims), tmp_path_factory.mktemp("kills") / "a.log"
     with mr.Cluster(WORKERS, log=log, on_event=killer) as killer.cluster:
         yield killer
     assert check(read_log(log)) == []
@@ -72,11 +78,10 @@ def test_nor_where_members_share_memory(another_killer, tmp_path, strategy):
 
 
 @pytest.mark.parametrize("strategy", ["ssp:0", "async", "allreduce"])
-def test_two_at_once_change_nothing(another_killer, monkeypatch, strategy):
+def test_two_at_once_change_nothing(killer_of_two, strategy):
     """Of three members two are neighbours always: one of them has the other's only replica."""
-    monkeypatch.setattr(another_killer, "victims", 2)
-    data = load_libsvm(DIABETES, partitions=6, cluster=another_killer.cluster)
-    assert_a_kill_changes_nothing(Linear(), data, strategy, another_killer)
+    data = load_libsvm(DIABETES, partitions=6, cluster=killer_of_two.cluster)
+    assert_a_kill_changes_nothing(Linear(), data, strategy, killer_of_two)
 
 
 def assert_a_kill_changes_nothing(model, data, strategy, killer):
