@@ -15,6 +15,9 @@ from minimr.jobs import BUILT_IN
 from minimr.keys import preview
 from minimr.source.load import StopLoading, loading
 
+PLAIN = (bool, int, float, str, bytes)
+"""Types of what an __init__ may keep of its arguments."""
+
 AnyJob = Job | type[Job] | str
 """An instance, a class, or what the command line takes: a built-in name, file.py:Class, ..."""
 
@@ -33,7 +36,23 @@ def job_of(job: AnyJob, options: dict[str, Any] | None = None) -> Job:
             f"{type(instance).__name__} has an __init__ that does not call that of minimr.Job; let "
             "it call super().__init__(**options), or declare options in the class, as in n: int = 2"
         )
+    if vars(instance).keys() - instance.option_table().keys() - {"counters"}:
+        _refuse_what_would_not_travel(instance)
     return instance
+
+
+def _refuse_what_would_not_travel(instance: Job) -> None:
+    """Raise UsageError for a plain value that is no option and not what a task's own job has."""
+    job_class = type(instance)
+    anew = vars(_instance(job_class, instance.options()))
+    for name in vars(instance).keys() - instance.option_table().keys():
+        value = vars(instance)[name]
+        if type(value) in PLAIN and (name not in anew or repr(anew[name]) != repr(value)):
+            raise UsageError(
+                f"{job_class.__name__} has {name} = {preview(value)}, which is no option: tasks "
+                "make their own job of its options alone. Declare it in the class, as in "
+                f"{name}: {type(value).__name__} = {preview(value)}"
+            )
 
 
 def load_job(reference: str) -> type[Job]:

@@ -118,3 +118,24 @@ def test_run_takes_a_name(tmp_path):
     path = tmp_path / "text.txt"
     path.write_text("a b a")
     assert dict(mr.run("wordcount", [str(path)], runner="serial")) == {"a": 2, "b": 1}
+
+
+class Keeps(mr.Job):
+    """What an __init__ keeps of its arguments is known here alone."""
+
+    factor: int = 1
+
+    def __init__(self, n=2, **options):
+        super().__init__(**options)
+        self.n, self.twice, self.seen = n, 2 * self.factor, []
+
+
+def test_what_would_not_reach_the_tasks_is_refused():
+    assert job_of(Keeps).n == 2
+    assert job_of(Keeps(factor=3)).twice == 6, "as a task's own job has it"
+    with pytest.raises(UsageError, match=r"Keeps has n = 5, which is no option: .* n: int = 5"):
+        job_of(Keeps(n=5))
+    changed = Keeps()
+    changed.word = "the"
+    with pytest.raises(UsageError, match=r"Keeps has word = 'the', which is no option"):
+        job_of(changed)
