@@ -41,8 +41,9 @@ import numpy as np
 
 from minimr.errors import UsageError
 from minimr.gang.compression import Compression, as_sent
-from minimr.gang.key_range import KeyRange, Push, Update, Vector
+from minimr.gang.key_range import Push, Update, Vector
 from minimr.gang.members import MemberLost, Members
+from minimr.gang.range_server import RangeServer, range_of
 
 TAG = "parameter_server"
 
@@ -72,25 +73,17 @@ class ParameterServer:
         """
         if staleness is not None and staleness < 0:
             raise UsageError(f"staleness is 0 or more, or None for asynchronous; not {staleness}")
-        self._members, self._update, self._staleness = members, update, staleness
+        self._members, self._staleness = members, staleness
         rank, size = members.rank, members.size
-        self._compression = compression
         self._packers = [as_sent(compression) for _ in range(size)] if compression else []
-        self._next, self._previous = (rank + 1) % size, (rank - 1) % size
-        self._bounds = [range_of(len(start), size, each) for each in range(size)]
+        self._width = len(start)
+        self._bounds = [range_of(self._width, size, each) for each in range(size)]
         self._others = [each for each in range(size) if each != rank]
         self._changed = threading.Condition(threading.RLock())
         self._failure: Exception | None = None
-        # As a server: the two ranges, reads that wait, pushes that the replica has not confirmed.
-        self._mine: KeyRange | None = None
-        self._replica: KeyRange | None = None
-        self._start = start
-        self._waiting: dict[int, tuple[int, int | None]] = {}
-        self._unconfirmed: list[tuple[int, int, int]] = []
-        self._confirmed = 0
-        self._joining: set[int] = set()
-        self._early: list[tuple[int, list[Any]]] = []
-        # As a client: what was asked and not answered, by rank.
+        in_clocks = staleness is not None
+        self._server = RangeServer(rank, size, start, in_clocks, update, compression, self._tell)
+        # What was asked and not answered, by rank.
         self._joined: dict[int, list[Any]] = {}
         self._pushes: dict[int, Push] = {}
         self._question: list[Any] | None = None
@@ -126,7 +119,7 @@ class ParameterServer:
 
     def _cut(self, gradients: Mapping[int, Vector], clock: int, rank: int) -> Push:
         """What the range of member `rank` gets of this push."""
-        (start, end), width = self._bounds[rank], len(self._start)
+        (start, end), width = self._bounds[rank], self._width
         partitions = sorted(gradients)
         cut = [gradients[each][start:end] for each in partitions]
         tails = [gradients[each][width:] for each in partitions]
@@ -153,15 +146,13 @@ class ParameterServer:
     def tails(self) -> list[Vector]:
         """What was pushed behind the gradients, summed: one for each update, in their order."""
         with self._changed:
-            assert self._mine is not None
-            return list(self._mine.tails)
+            return list(self._server.mine.tails)
 
     @property
     def staleness_of_updates(self) -> list[int]:
         """For each update of this member's range: how many came between its read and itself."""
         with self._changed:
-            assert self._mine is not None
-            return list(self._mine.staleness)
+            return list(self._server.mine.staleness)
 
     def _read(self, clock: int, staleness: int | None) -> Vector:
         with self._changed:
@@ -192,43 +183,13 @@ class ParameterServer:
             threading.Thread(target=self._listen, args=(other,), daemon=True).start()
         self._wait(lambda: len(self._joined) == len(self._others))
         with self._changed:
-            self._take_over()
-            early, self._early = self._early, []
-            for source, message in early:
-                self._handle(source, message)
+            self.clock = self._server.take_over(self._joined)
         self._members.note(
             what="parameter_server_started",
             clock=self.clock,
             staleness=self._staleness,
             members=self._members.size,
         )
-
-    def _take_over(self) -> None:
-        """Make the two ranges: as the others know them, or new if this is the first start.
-
-        Where others hold something it is not. A neighbour that was started again, too, and holds
-        nothing had it before.
-        """
-        if not self._others:
-            self._mine = self._new_range(self._members.rank)
-            return
-        next_epoch, _, _, mine = self._joined[self._next]
-        previous_epoch, _, replica, _ = self._joined[self._previous]
-        finished = [each for _, each, *_ in self._joined.values() if each is not None]
-        if finished and mine is None and next_epoch > 1:
-            raise _lost_with_its_replica(self._next)
-        if finished and replica is None and previous_epoch > 1:
-            raise _lost_with_its_replica(self._previous)
-        self._mine = _range_from(mine) or self._new_range(self._members.rank)
-        self._replica = _range_from(replica) or self._new_range(self._previous)
-        self._confirmed = self._mine.accepted
-        self._tell(self._previous, ["copied", self._replica.accepted])
-        self.clock = min([*finished, self._mine.finished[self._members.rank]])
-
-    def _new_range(self, rank: int) -> KeyRange:
-        start, end = self._bounds[rank]
-        in_clocks = self._staleness is not None
-        return KeyRange(self._start[start:end].copy(), self._members.size, in_clocks, first=start)
 
     # Messages
 
@@ -266,7 +227,7 @@ class ParameterServer:
         while (message := heard.get()) is not None:
             with self._changed:
                 if message[0] not in ("join", "joined"):  # So it has its ranges again.
-                    self._joining.discard(other)
+                    self._server.has_its_ranges(other)
                 try:
                     self._handle(other, message)
                 except Exception as error:  # The update is the program's own.
@@ -286,8 +247,7 @@ class ParameterServer:
     def _welcome_back(self, other: int) -> None:
         """It knows nothing of what was asked or told before: say it again."""
         with self._changed:
-            self._waiting.pop(other, None)
-            self._early = [each for each in self._early if each[0] != other]
+            self._server.forget(other)
             if other not in self._joined:
                 self._tell(other, ["join"])
             if other in self._pushes:
@@ -301,9 +261,9 @@ class ParameterServer:
         """Under the lock: do what a message asks for, and wake whoever waits for it."""
         match message:
             case ["join"]:
-                self._tell(source, self._answer_join(source))
-                if self._mine is not None:
-                    self._see_what_is_left(source)
+                answer = self._server.answer_to_join(source, self._members.epoch)
+                self._tell(source, ["joined", *answer])
+                self._server.see_what_is_left(source)
             case ["joined", *fields]:
                 self._joined[source] = fields
             case ["pushed", clock]:
@@ -315,78 +275,8 @@ class ParameterServer:
             case ["done"]:
                 self._done.add(source)
             case _:
-                self._serve(source, message)
+                self._server.serve(source, message)
         self._changed.notify_all()
-
-    def _answer_join(self, source: int) -> list[Any]:
-        """Our epoch; its clocks, as far as all that we hold has them, or None if we hold nothing;
-        our range and the replica, if due."""
-        mine, replica = self._mine, self._replica
-        finished = [held.finished[source] for held in (mine, replica) if held]
-        return [
-            "joined",
-            self._members.epoch,
-            min(finished, default=None),
-            mine.to_dict() if mine and source == self._next else None,
-            replica.to_dict() if replica and source == self._previous else None,
-        ]
-
-    def _see_what_is_left(self, source: int) -> None:
-        """Under the lock: `source` comes for its ranges, and its neighbours have the only others.
-
-        If one of those comes for its own as well, neither gets them and both end. So do all who
-        still hold something, lest they wait for ever: then the gang begins anew.
-        """
-        self._joining.add(source)
-        for neighbour in ((source + 1) % self._members.size, (source - 1) % self._members.size):
-            if neighbour in self._joining - {source}:
-                self._fail(_lost_with_its_replica(neighbour))
-
-    def _serve(self, source: int, message: list[Any]) -> None:
-        """Under the lock: what concerns our range or the replica, once we have them."""
-        if self._mine is None:
-            self._early.append((source, message))
-            return
-        match message:
-            case ["push", fields]:
-                self._take(self._mine, Push(*fields))
-            case ["read", clock, staleness]:
-                self._waiting[source] = (clock, staleness)
-            case ["copy", fields]:
-                assert self._replica is not None
-                push = Push(*fields).unpacked(self._compression)
-                self._replica.accept(push, self._update)
-                self._tell(self._previous, ["copied", self._replica.accepted])
-            case ["copied", accepted]:
-                self._confirmed = max(self._confirmed, accepted)
-        self._acknowledge(self._mine)
-        self._answer_reads(self._mine)
-
-    def _take(self, mine: KeyRange, push: Push) -> None:
-        if mine.accept(push.unpacked(self._compression), self._update) and self._others:
-            self._tell(self._next, ["copy", push.to_list()])
-        self._unconfirmed.append((mine.accepted, push.source, push.clock))
-
-    def _confirmed_by(self, mine: KeyRange) -> int:
-        """How many of the pushes that our range has accepted are at its replica, too."""
-        return self._confirmed if self._others else mine.accepted
-
-    def _acknowledge(self, mine: KeyRange) -> None:
-        """Tell the pushers of what the replica has too."""
-        confirmed = self._confirmed_by(mine)
-        done = [each for each in self._unconfirmed if each[0] <= confirmed]
-        self._unconfirmed = [each for each in self._unconfirmed if each[0] > confirmed]
-        for _, source, clock in done:
-            self._tell(source, ["pushed", clock])
-
-    def _answer_reads(self, mine: KeyRange) -> None:
-        """Nobody sees what the replica lacks: if we die, what comes back is what all have seen."""
-        if self._confirmed_by(mine) < mine.accepted:
-            return
-        for source, (clock, staleness) in [*self._waiting.items()]:
-            if mine.serves(clock, staleness):
-                del self._waiting[source]
-                self._tell(source, ["values", clock, *mine.at(clock, staleness)])
 
 
 def _added(gradients: Mapping[int, Vector]) -> Vector:
@@ -396,16 +286,3 @@ def _added(gradients: Mapping[int, Vector]) -> Vector:
     for each in others:
         total += each
     return total
-
-
-def range_of(length: int, size: int, rank: int) -> tuple[int, int]:
-    """The key range of a member: [rank n // K, (rank + 1) n // K)."""
-    return rank * length // size, (rank + 1) * length // size
-
-
-def _lost_with_its_replica(rank: int) -> MemberLost:
-    return MemberLost(rank, "it held the only replica of a range that was lost too")
-
-
-def _range_from(fields: dict[str, Any] | None) -> KeyRange | None:
-    return None if fields is None else KeyRange.from_dict(fields)
