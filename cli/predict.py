@@ -1,9 +1,9 @@
 """`minimr predict` and `minimr evaluate`: what a saved model makes of data, and how well."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,26 +21,23 @@ if TYPE_CHECKING:
     from ml.any_model import AnyModel
 
 
+def model_and_data(command: Callable[..., None]) -> Callable[..., None]:
+    """What `opened` takes: the file of a model, and the rows for it."""
+    for option in (address_here, workers_option, data_argument):
+        command = option(command)
+    return click.argument("model", metavar="MODEL")(command)
+
+
 @click.command()
-@click.argument("model", metavar="MODEL")
-@data_argument
-@workers_option
-@address_here
+@model_and_data
 @click.option("--json", "as_json", is_flag=True, help="Print predictions and metrics as JSON.")
-def predict(
-    model: str,
-    data: str,
-    label: str | None,
-    workers: int,
-    address: Path | None,
-    as_json: bool,
-) -> None:
+def predict(as_json: bool, **chosen: Any) -> None:
     """Predict a label for each row of DATA, one a line, in order.
 
     MODEL is a file that `minimr train` wrote, DATA is what it takes. How far the predictions are
     from the labels in DATA is said on stderr.
     """
-    with opened(model, data, label, workers, address) as (loaded, rows):
+    with opened(**chosen) as (loaded, rows):
         import numpy as np
 
         predictions = np.atleast_1d(loaded.predict(rows)).tolist()
@@ -53,25 +50,15 @@ def predict(
 
 
 @click.command()
-@click.argument("model", metavar="MODEL")
-@data_argument
-@workers_option
-@address_here
+@model_and_data
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
-def evaluate(
-    model: str,
-    data: str,
-    label: str | None,
-    workers: int,
-    address: Path | None,
-    as_json: bool,
-) -> None:
+def evaluate(as_json: bool, **chosen: Any) -> None:
     """Measure a model on the rows and labels of DATA.
 
     MODEL is a file that `minimr train` wrote, DATA is what it takes. The figures are Spark's, those
     of a regression or of a classification.
     """
-    with opened(model, data, label, workers, address) as (loaded, rows):
+    with opened(**chosen) as (loaded, rows):
         from ml.any_model import measure
 
         measured = measure(loaded, rows)

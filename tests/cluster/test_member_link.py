@@ -163,48 +163,44 @@ def test_one_who_will_not_come_back(gang_of):
     awaiting.exception(10)
 
 
-def test_one_that_was_stopped_for_too_long_waits_for_nobody(gang_of, monkeypatch):
+@pytest.fixture
+def stopped(gang_of, monkeypatch):
+    """A link that has lost the other member, and whose clock may jump, as for a stopped process."""
+    gang = gang_of(2)
+    link, other = gang.links
+    other.close()
+    with pytest.raises(mr.MemberLost):
+        link.receive(1, "x")
+    stopped = SimpleNamespace(link=link, pool=gang.pool, later_s=0.0, told=threading.Event())
+    link._notes = lambda _: stopped.told.set()
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + stopped.later_s, sleep=time.sleep)
+    with monkeypatch.context() as context:
+        context.setattr(member_link, "time", clock)
+        yield stopped
+
+
+def test_one_that_was_stopped_for_too_long_waits_for_nobody(stopped):
     """The others have given it up, and wait for it to be started again."""
-    gang, later_s, told = gang_of(2), 0.0, threading.Event()
-    stopped, other = gang.links
-    stopped._notes = lambda _: told.set()
-    other.close()
+    stopped.link.note(what="it goes on")
+    assert stopped.told.wait(10)
+    awaiting = stopped.pool.submit(stopped.link.await_member, 1)
+    stopped.later_s = 100.0
+    stopped.link.note(what="it was stopped")
     with pytest.raises(mr.MemberLost):
-        stopped.receive(1, "x")
-    with monkeypatch.context() as context:
-        clock = SimpleNamespace(monotonic=lambda: time.monotonic() + later_s, sleep=time.sleep)
-        context.setattr(member_link, "time", clock)
-        stopped.note(what="it goes on")
-        assert told.wait(10)
-        awaiting = gang.pool.submit(stopped.await_member, 1)
-        later_s = 100.0
-        told.clear()
-        stopped.note(what="it was stopped")
-        with pytest.raises(mr.MemberLost):
-            awaiting.result(10)
+        awaiting.result(10)
 
 
-def test_one_that_was_stopped_while_it_gave_its_notes(gang_of, monkeypatch):
-    gang, later_s, told = gang_of(2), 0.0, threading.Event()
-    stopped, other = gang.links
-
+def test_one_that_was_stopped_while_it_gave_its_notes(stopped):
     def tell(_):
-        nonlocal later_s
-        later_s = 100.0
-        told.set()
+        stopped.later_s = 100.0
+        stopped.told.set()
 
-    stopped._notes = tell
-    other.close()
+    stopped.link._notes = tell
+    stopped.link.note(what="it is stopped")
+    assert stopped.told.wait(10)
+    stopped.link.note(what="it goes on")
     with pytest.raises(mr.MemberLost):
-        stopped.receive(1, "x")
-    with monkeypatch.context() as context:
-        clock = SimpleNamespace(monotonic=lambda: time.monotonic() + later_s, sleep=time.sleep)
-        context.setattr(member_link, "time", clock)
-        stopped.note(what="it is stopped")
-        assert told.wait(10)
-        stopped.note(what="it goes on")
-        with pytest.raises(mr.MemberLost):
-            gang.pool.submit(stopped.await_member, 1).result(10)
+        stopped.pool.submit(stopped.link.await_member, 1).result(10)
 
 
 def test_nobody_answers():

@@ -12,7 +12,7 @@ import pytest
 
 import minimr as mr
 from minimr.cluster import standing
-from minimr.cluster.address import read_address
+from minimr.cluster.address import may_be_replaced, read_address
 from minimr.errors import NoCoordinator, UsageError
 from minimr.jobs.wordcount import WordCount
 from minimr.observe.log import EventLog, read_log
@@ -277,6 +277,7 @@ def test_a_file_that_is_no_connection_file(tmp_path):
 def test_what_is_no_connection_file_is_not_replaced_by_one(tmp_path, content):
     path = tmp_path / "rows.csv"
     path.write_text(content)
+    assert not may_be_replaced(path)  # Else a cluster starts below, and stays.
     for start in (standing.serve_coordinator, lambda path: standing.start_detached(path, 1)):
         with pytest.raises(UsageError, match="no connection file and would be lost; name another"):
             start(path)
