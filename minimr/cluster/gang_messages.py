@@ -47,6 +47,14 @@ class MeetAgain:
     port: int
 
 
+@dataclass(slots=True)
+class MemberEnded:
+    """Member `rank` has ended: it will not come back."""
+
+    attempt: AttemptId
+    rank: int
+
+
 RESERVED = ("t", "event", "job")
 
 

@@ -16,7 +16,13 @@ from typing import Any
 from minimr.cluster import messages as m
 from minimr.cluster.checkpoints import Checkpoints
 from minimr.cluster.fetch import Source
-from minimr.cluster.gang_messages import Meet, MeetAgain, MemberNotes, MemberReady
+from minimr.cluster.gang_messages import (
+    Meet,
+    MeetAgain,
+    MemberEnded,
+    MemberNotes,
+    MemberReady,
+)
 from minimr.cluster.member_link import MemberLink
 from minimr.cluster.partitions import Partitions
 from minimr.cluster.slot_mail import SlotMail
@@ -94,7 +100,7 @@ class MemberTask:
         )
 
     def _meet(self, link: MemberLink) -> None:
-        """Wait for the others. From then on a thread hears of those that are started again."""
+        """Wait for the others. From then on a thread hears who starts again, and who has ended."""
         attempt = self.order.attempt
         met: queue.SimpleQueue[Meet] = queue.SimpleQueue()
 
@@ -104,7 +110,9 @@ class MemberTask:
                     met.put(message)
                 case MeetAgain() if message.attempt == attempt:
                     link.replace(message.rank, (message.host, message.port))
-                case Meet() | MeetAgain():
+                case MemberEnded() if message.attempt == attempt:
+                    link.gone(message.rank)
+                case Meet() | MeetAgain() | MemberEnded():
                     pass  # Its attempt is over.
                 case _:
                     return False

@@ -99,7 +99,7 @@ class MemberLink:
             threading.Thread(target=self._redial, args=arguments, daemon=True).start()
 
     def gone(self, rank: int) -> None:
-        """Member `rank` is lost and will not be started again."""
+        """Member `rank` has ended, or will not be started again: it is not waited for any more."""
         with self._changed:
             self._gone.add(rank)
             self._changed.notify_all()

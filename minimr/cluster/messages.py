@@ -6,7 +6,13 @@ How they look on the wire is message_codec.py's.
 from dataclasses import dataclass, field
 from typing import Any
 
-from minimr.cluster.gang_messages import Meet, MeetAgain, MemberNotes, MemberReady
+from minimr.cluster.gang_messages import (
+    Meet,
+    MeetAgain,
+    MemberEnded,
+    MemberNotes,
+    MemberReady,
+)
 from minimr.cluster.wire import Blob
 from minimr.scheduler.state import AttemptId
 
@@ -283,5 +289,5 @@ Message = (
     | Submit | CancelJob | DropDataset | GetStatus | AwaitWorkers | GetLog | Watch | Shutdown
     | Reply | Events | Ended
     | Hello | Fetch | Segments
-    | Meet | MeetAgain | MemberNotes | MemberReady
+    | Meet | MeetAgain | MemberNotes | MemberReady | MemberEnded
 )  # fmt: skip

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from minimr.cluster import messages as m
-from minimr.cluster.gang_messages import Meet, MeetAgain
+from minimr.cluster.gang_messages import Meet, MeetAgain, MemberEnded
 from minimr.cluster.inlined import pack_inlined
 from minimr.cluster.job_log import JobLog
 from minimr.cluster.jobs import JobBook, JobEntry
@@ -77,6 +77,10 @@ class Performer:
 
     def _meet_again(self, action: actions.MeetAgain) -> None:
         message = MeetAgain(action.attempt, action.rank, *action.address)
+        self._outboxes.tell(self._workers[action.worker], message)
+
+    def _member_ended(self, action: actions.MemberEnded) -> None:
+        message = MemberEnded(action.attempt, action.rank)
         self._outboxes.tell(self._workers[action.worker], message)
 
     def _cancel_attempt(self, action: actions.CancelAttempt) -> None:
@@ -245,6 +249,7 @@ PERFORM: dict[type, Callable[[Performer, Any], None]] = {
     actions.Assign: Performer._assign,
     actions.Meet: Performer._meet,
     actions.MeetAgain: Performer._meet_again,
+    actions.MemberEnded: Performer._member_ended,
     actions.CancelAttempt: Performer._cancel_attempt,
     actions.ForgetJob: Performer._forget_job,
     actions.DropWorker: Performer._drop_worker,

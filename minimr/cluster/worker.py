@@ -19,7 +19,13 @@ from minimr.cluster.address import Address
 from minimr.cluster.channel import Channel
 from minimr.cluster.connect import connect
 from minimr.cluster.fork_server import Died
-from minimr.cluster.gang_messages import Meet, MeetAgain, MemberNotes, MemberReady
+from minimr.cluster.gang_messages import (
+    Meet,
+    MeetAgain,
+    MemberEnded,
+    MemberNotes,
+    MemberReady,
+)
 from minimr.cluster.limits import slot_memory_bytes
 from minimr.cluster.loop import Loop
 from minimr.cluster.nursery import Nursery
@@ -253,7 +259,7 @@ class Worker:
             case m.Cancel(attempt):
                 self._decide(machine.CancelOrdered(attempt))
                 self._runs.pop(attempt, None)
-            case Meet() | MeetAgain():
+            case Meet() | MeetAgain() | MemberEnded():
                 self._pass_on(message)
             case m.Forget(job):
                 self._forget(job)
@@ -262,7 +268,7 @@ class Worker:
             case m.Stop():
                 self._handle(Leave())
 
-    def _pass_on(self, message: Meet | MeetAgain) -> None:
+    def _pass_on(self, message: Meet | MeetAgain | MemberEnded) -> None:
         """To the member that it is for, if that still runs."""
         for number, slot in self._machine.slots.items():
             if message.attempt in slot.attempts:

@@ -68,6 +68,15 @@ class MeetAgain:
 
 
 @dataclass(frozen=True, slots=True)
+class MemberEnded:
+    """Tell this member that member `rank` has ended, and will not come back if it is lost."""
+
+    worker: str
+    attempt: AttemptId
+    rank: int
+
+
+@dataclass(frozen=True, slots=True)
 class CancelAttempt:
     worker: str
     attempt: AttemptId
@@ -145,6 +154,7 @@ Action = (
     | Assign
     | Meet
     | MeetAgain
+    | MemberEnded
     | CancelAttempt
     | ForgetJob
     | DropWorker

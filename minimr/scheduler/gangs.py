@@ -22,7 +22,7 @@ however a member came to be lost, what is to be done about it depends on who run
 """
 
 from minimr.scheduler import events, gang_policy, policy
-from minimr.scheduler.actions import Assign, Meet, MeetAgain, SetTimer
+from minimr.scheduler.actions import Assign, Meet, MeetAgain, MemberEnded, SetTimer
 from minimr.scheduler.attempts import lose
 from minimr.scheduler.jobs import fail
 from minimr.scheduler.running import cancel, enter
@@ -94,6 +94,8 @@ def _settle(turn: Turn, job: Job, gang: Gang) -> None:
         gang.short_since = None
         if job.map_stage.done and (late := _strangers(job, gang)):
             _stop(turn, job, gang, f"{_names(late)} started again when others had ended")
+        elif job.plan.restart == "one":
+            _tell_of_the_ended(turn, job, gang)
     elif all(task.index in gang.mourning for task in lost):
         pass  # The news of what they mourn is on its way.
     elif job.plan.restart == "all" or job.map_stage.done or len(lost) == job.plan.maps:
@@ -105,6 +107,17 @@ def _settle(turn: Turn, job: Job, gang: Gang) -> None:
 def _strangers(job: Job, gang: Gang) -> list[Task]:
     """The members that run and have not met the others: who has ended meets nobody any more."""
     return [task for task in job.map_stage.tasks if task.running and not gang.met & {*task.running}]
+
+
+def _tell_of_the_ended(turn: Turn, job: Job, gang: Gang) -> None:
+    """Else one that has just been started again waits for those that ended meanwhile."""
+    tasks = job.map_stage.tasks
+    ended = {task.index for task in tasks if task.state is TaskState.DONE}
+    news, gang.ended = sorted(ended - gang.ended), ended
+    for task in tasks:
+        for attempt, running in task.running.items():
+            for rank in news:
+                turn.emit(MemberEnded(running.worker, attempt, rank))
 
 
 def _names(tasks: list[Task]) -> str:
@@ -146,7 +159,7 @@ def _stop(turn: Turn, job: Job, gang: Gang, cause: str) -> None:
             turn.record_attempt("output_lost", task.winner, task.worker or "", cause=turn.cause)
             lose(job, task)
     gang.started, gang.short_since = False, None
-    gang.ready, gang.met, gang.mourning = {}, set(), {}
+    gang.ready, gang.met, gang.ended, gang.mourning = {}, set(), set(), {}
     if job.plan.restart == "one":
         _begin_new_life(job, gang)
     _wait_for_slots(turn, job, gang)

@@ -205,9 +205,10 @@ class Gang:
     """What the members of a gang have in common; see gangs.py.
 
     `ready` holds the addresses of attempts that run and listen, `met` those that were told of each
-    other. A rank in `mourning` ended because of another member, and waits until that time for the
-    news of what happened to that one. `life` is the number of the attempts with which the gang
-    began at its beginning: 1 more than the distance to it is an attempt's epoch.
+    other, `ended` the ranks of which they were told that they have ended. A rank in `mourning`
+    ended because of another member, and waits until that time for the news of what happened to
+    that one. `life` is the number of the attempts with which the gang began at its beginning: 1
+    more than the distance to it is an attempt's epoch.
     """
 
     life: int
@@ -216,6 +217,7 @@ class Gang:
     started: bool = False
     ready: dict[AttemptId, tuple[str, int]] = field(default_factory=dict)
     met: set[AttemptId] = field(default_factory=set)
+    ended: set[int] = field(default_factory=set)
     mourning: dict[int, float] = field(default_factory=dict)
     # Since when the cluster has too few slots for it.
     short_since: float | None = None

@@ -18,6 +18,8 @@ from minimr.simulator.worker import Beat, Order, Register, Registered
 if TYPE_CHECKING:
     from minimr.simulator.world import World
 
+ToWorker = actions.CancelAttempt | actions.Meet | actions.MeetAgain | actions.MemberEnded
+
 RENAME_S = 0.02
 """From the rename of a job's directory to the news of it."""
 
@@ -115,7 +117,7 @@ class SimCoordinator:
         locations = self.scheduler.state.jobs[action.attempt.job].locations
         self._tell(action.worker, Order(action, locations))
 
-    def _to_worker(self, action: actions.CancelAttempt | actions.Meet | actions.MeetAgain) -> None:
+    def _to_worker(self, action: ToWorker) -> None:
         self._tell(action.worker, action)
 
     def _tell(self, worker: str, message: Any) -> None:
@@ -157,6 +159,7 @@ PERFORM: dict[type, Callable[[SimCoordinator, Any], None]] = {
     actions.Assign: SimCoordinator._assign,
     actions.Meet: SimCoordinator._to_worker,
     actions.MeetAgain: SimCoordinator._to_worker,
+    actions.MemberEnded: SimCoordinator._to_worker,
     actions.CancelAttempt: SimCoordinator._to_worker,
     actions.ForgetJob: SimCoordinator._to_worker,
     actions.ReleaseWorker: SimCoordinator._to_worker,

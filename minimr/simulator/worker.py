@@ -232,8 +232,8 @@ class SimWorker:
     def _release(self, _: actions.ReleaseWorker) -> None:
         self.world.leave(self)
 
-    def _noted(self, _: Beat) -> None:
-        pass
+    def _noted(self, _: Beat | actions.MemberEnded) -> None:
+        """What an ended member has said stays there to be heard (gang_member.py)."""
 
     # What the machine wants done
 
@@ -280,6 +280,7 @@ HEARD: dict[type, Callable[[SimWorker, Any], None]] = {
     Beat: SimWorker._noted,
     actions.Meet: SimWorker._meet,
     actions.MeetAgain: SimWorker._meet_again,
+    actions.MemberEnded: SimWorker._noted,
     actions.CancelAttempt: SimWorker._cancel,
     actions.ForgetJob: SimWorker._forget,
     actions.ReleaseWorker: SimWorker._release,

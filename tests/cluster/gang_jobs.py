@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import minimr as mr
@@ -125,3 +126,26 @@ class Serves(mr.Job):
         except mr.MemberLost:
             members.await_member(1)
             members.send(1, "hello", "hello")
+
+
+class EndsTooSoon(mr.Job):
+    """Member 1 is started again, and then needs member 0, which has only waited for that to end."""
+
+    marker: str = ""
+
+    def gang(self, blocks, members):
+        first = not Path(self.marker).exists()
+        if members.rank == 0 and first:
+            members.send(1, "go", None)
+            with suppress(mr.MemberLost):
+                members.receive(1, "never")
+            members.await_member(1)
+        elif first:
+            members.receive(0, "go")
+            Path(self.marker).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        elif members.epoch == 2:
+            with suppress(mr.MemberLost):
+                members.receive(0, "never")
+            members.await_member(0)
+        yield members.rank, members.epoch

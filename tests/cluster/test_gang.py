@@ -7,7 +7,7 @@ import pytest
 
 import minimr as mr
 from minimr.observe.checks import check
-from tests.cluster.gang_jobs import STEPS, Adds, Serves
+from tests.cluster.gang_jobs import STEPS, Adds, EndsTooSoon, Serves
 
 pytestmark = pytest.mark.slow
 PARTITIONS = 5
@@ -75,6 +75,15 @@ def test_a_gang_has_as_many_members_right_after_a_worker_died(tmp_path):
 def test_a_member_that_starts_again_alone_meets_those_that_waited_for_it(gangs, tmp_path):
     found = gangs.data.gang(Serves(marker=str(tmp_path / "done")), members=3, restart="one")
     assert found == [(0, ([2, 2], 1)), (1, (None, 2)), (2, (None, 1))]
+
+
+def test_who_starts_again_does_not_wait_for_those_that_have_ended(gangs, tmp_path):
+    """They do not come back: the gang begins anew."""
+    job = EndsTooSoon(marker=str(tmp_path / "done"))
+    assert gangs.data.gang(job, members=2, restart="one") == [(0, 1), (1, 1)]
+    last = gangs.named("gang_restarted")[-1]
+    assert last["job"] == gangs.named("job_done")[-1]["job"]
+    assert "lost" in last["cause"]
 
 
 @pytest.mark.parametrize(

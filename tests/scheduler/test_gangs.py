@@ -316,6 +316,28 @@ def test_with_restart_one_all_begin_anew_when_one_ends_while_another_starts_agai
     assert world.ended["gang-1"].results == ("result 0", "result 1", "result 2")
 
 
+@pytest.mark.parametrize("restart", ["one", "all"])
+def test_those_that_run_hear_once_who_has_ended(world, restart):
+    """With restart="all" nobody waits for anybody to come back."""
+    submit(world, restart=restart)
+    form(world)
+    end(world, 1)
+    end(world, 0)
+    told = [(0, 1), (2, 1), (2, 0)]
+    assert world.told_of_ends == (told if restart == "one" else [])
+
+
+def test_a_gang_that_begins_anew_hears_anew_who_has_ended(world):
+    submit(world, restart="one")
+    form(world)
+    end(world, 0)
+    break_off(world, 2, "died")
+    form(world)
+    assert world.told_of_ends == [(1, 0), (2, 0)]
+    end(world, 0)
+    assert world.told_of_ends == [(1, 0), (2, 0)] * 2
+
+
 def test_members_that_wait_for_a_lost_one_come_before_all_others(world):
     submit(world, restart="one")
     form(world)

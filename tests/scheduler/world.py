@@ -42,6 +42,7 @@ class World:
     replayed: int = 0
     released: list[str] = field(default_factory=list)
     met: dict[AttemptId, list[tuple[str, int]]] = field(default_factory=dict)
+    told_of_ends: list[tuple[int, int]] = field(default_factory=list)
 
     def feed(self, event):
         self.perform(self.scheduler.handle(event, self.now))
@@ -68,6 +69,10 @@ class World:
     def meet_again(self, action):
         assert action.attempt in self.running[action.worker], "an address for nobody"
         self.met[action.attempt][action.rank] = action.address
+
+    def member_ended(self, action):
+        assert action.attempt in self.running[action.worker], "news for nobody"
+        self.told_of_ends.append((action.attempt.index, action.rank))
 
     def cancel_attempt(self, action):
         assert action.attempt in self.running[action.worker], "nothing to cancel: it kills a slot"
@@ -188,6 +193,7 @@ PERFORM = {
     actions.Assign: World.assign,
     actions.Meet: World.meet,
     actions.MeetAgain: World.meet_again,
+    actions.MemberEnded: World.member_ended,
     actions.CancelAttempt: World.cancel_attempt,
     actions.ForgetJob: World.forget_job,
     actions.DropWorker: World.drop_worker,
