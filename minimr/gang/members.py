@@ -160,7 +160,7 @@ class Members(Protocol):
 
         Until this returns, everything to and from it raises MemberLost. What the member of the
         epoch before sent, and nobody received, is gone. Raises MemberLost if it will not be
-        started again.
+        started again, as when it has ended.
         """
         ...
 
