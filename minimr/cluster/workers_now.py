@@ -22,7 +22,8 @@ def workers_now(state: State, pids: Mapping[str, int]) -> list[dict[str, Any]]:
 
 
 def workers_joined(state: State, t: float) -> list[dict[str, Any]]:
-    """A log that starts late still says which workers there are."""
+    """A log that starts late still says which workers there are. One that was released and has not
+    hung up yet is none of them: a client's log may tell of its release already."""
     return [
         {
             "t": t,
@@ -33,7 +34,12 @@ def workers_joined(state: State, t: float) -> list[dict[str, Any]]:
             "address": _address(worker),
         }
         for worker in state.workers.values()
+        if not _was_released(worker)
     ]
+
+
+def _was_released(worker: Worker) -> bool:
+    return worker.draining and not worker.attempts and not worker.holds
 
 
 def _address(worker: Worker) -> str:
