@@ -163,7 +163,9 @@ class Cluster:
     def _run(self, request: Request, story: Story) -> Result:
         submission = cluster_runner.submission(self._client, request, watch=True)
         watched = self._client.submit(submission)
-        ended = self._cancel_if_interrupted(watched, lambda: self._wait(watched, story.add))
+        ended = self._cancel_if_interrupted(
+            watched, lambda: self._wait(watched.job, story.add, watched)
+        )
         result = request.result(ended.parts, ended.counters, story.seconds)
         result.log = story.log_path
         return result
@@ -184,20 +186,19 @@ class Cluster:
 
     def wait(self, job_id: str) -> None:
         """Block until the job has ended. Raises JobFailed or JobCancelled if it ended badly."""
-        watched = self._client.watch(job_id)
         with Story(self._on_event) as story:
-            self._wait(watched, story.add)
+            self._wait(job_id, story.add)
 
-    def _wait(self, watched: Watched, on_events: OnEvents) -> m.Ended:
-        """Wait for a job's end, through a restart of a coordinator that keeps a journal."""
+    def _wait(self, job_id: str, on_events: OnEvents, watched: Watched | None = None) -> m.Ended:
+        """Wait for a job's end, through restarts of a coordinator that keeps a journal."""
         while True:
             try:
+                watched = watched or self._client.watch(job_id)
                 return watched.wait(on_events)
             except NoCoordinator:
                 if self._address_file is None or not self._address.resumes:
                     raise
-            self._client = come_back(self._address_file)
-            watched = self._client.watch(watched.job)
+            self._client, watched = come_back(self._address_file), None
 
     def load(self, path: Inputs, format: str = "text", partitions: int = 8) -> "Dataset":
         """Parse files once and keep them at the workers, cut into about `partitions` partitions.

@@ -12,6 +12,7 @@ import pytest
 
 import minimr as mr
 from minimr.cluster.address import read_address
+from minimr.cluster.come_back import come_back
 from minimr.cluster.launcher import environment
 from tests.cluster.gated import Gate, GatedCount
 from tests.cluster.running import digests
@@ -75,6 +76,31 @@ def test_a_killed_coordinator_is_resumed_and_the_client_gets_its_result(
     if at == "reduce":
         done = [e["task"] for e in seen if e["event"] == "attempt_done" and e["stage"] == "map"]
         assert sorted(done) == [f"map-{n}" for n in range(4)], "finished maps were done again"
+
+
+def test_who_begins_to_wait_after_a_restart_gets_the_end_too(shells, books, expected, tmp_path):
+    """Even if the connection with which it came back breaks before it was answered."""
+    coordinator = shells.coordinator()
+    shells.worker()
+    gate, came_back = Gate(tmp_path / "gate"), []
+
+    def break_the_first(address_file):
+        came_back.append(client := come_back(address_file))
+        if len(came_back) == 1:
+            client.close()
+        else:
+            gate.open()
+        return client
+
+    with mr.Cluster(address=shells.address) as cluster, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mr.session, "come_back", break_the_first)
+        job = GatedCount(gate=str(gate.path), at="map")
+        name = cluster.submit(job, [str(books)], tmp_path / "out", reducers=3)
+        shells.kill(coordinator)
+        shells.coordinator()
+        cluster.wait(name)
+    assert len(came_back) == 2
+    assert digests(tmp_path / "out") == expected
 
 
 def test_no_round_is_waited_for_when_its_coordinator_was_killed(shells, tmp_path):
