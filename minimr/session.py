@@ -288,6 +288,9 @@ class Cluster:
         except JobFailed as error:
             story.point_out(error)
             raise
+        except NoCoordinator as error:
+            story.break_off(error)
+            raise
 
     def _cancel_if_interrupted(self, watched: Watched, wait: Callable[[], Waited]) -> Waited:
         """Ctrl-C ends the job, not only our waiting for it."""

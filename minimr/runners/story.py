@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from minimr.errors import JobFailed, UsageError
+from minimr.errors import JobFailed, NoCoordinator, UsageError
 from minimr.observe.default_logs import new_log
 from minimr.observe.log import EventLog, Timeline, spare_what_is_no_log
 
@@ -77,6 +77,12 @@ class Story:
         if self.log_path is not None:
             error.add_note(f"The event log: {self.log_path}")
 
+    def break_off(self, error: NoCoordinator) -> None:
+        """What has begun may have no end in the log: say there why."""
+        with self._lock:
+            if self._first_at is not None:
+                self._write([_note(self._timeline.last_t, f"the log breaks off: {error}")])
+
     def close(self) -> None:
         log, self._log = self._log, None
         if log is not None:
@@ -96,6 +102,8 @@ class Story:
     ) -> None:
         if isinstance(error, JobFailed):
             self.point_out(error)
+        elif isinstance(error, NoCoordinator):
+            self.break_off(error)
         self.close()
 
     def _tell(self) -> None:

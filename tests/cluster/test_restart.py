@@ -14,6 +14,8 @@ import minimr as mr
 from minimr.cluster.address import read_address
 from minimr.cluster.come_back import come_back
 from minimr.cluster.launcher import environment
+from minimr.observe.checks import check
+from minimr.observe.log import read_log
 from tests.cluster.gated import Gate, GatedCount
 from tests.cluster.running import digests
 from tests.cluster.shells import PATIENCE_S, parts, shells_in
@@ -128,6 +130,7 @@ def test_no_round_is_waited_for_when_its_coordinator_was_killed(shells, tmp_path
         os.kill(coordinator.pid, signal.SIGKILL)
         client.join(PATIENCE_S)
     gate.open()
+    assert check(read_log(cluster.log)) == []
     assert [each.partition(" (")[0] for each in failed] == ["the coordinator is gone"]
     assert "start it again" in failed[0]
 

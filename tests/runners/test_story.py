@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from minimr.errors import JobFailed, UsageError
+from minimr.errors import JobFailed, NoCoordinator, UsageError
 from minimr.observe.log import read_log
 from minimr.runners.story import Story
 
@@ -45,6 +45,29 @@ def test_two_runs_do_not_write_into_one_log(tmp_path: Path) -> None:
             Story(seen.append, tmp_path / "run.log")
         story.add(event(1.0))
     assert list(read_log(tmp_path / "run.log")) == seen
+
+
+def test_a_log_says_that_its_coordinator_was_gone(tmp_path: Path) -> None:
+    """The error tells the caller, so the view need not."""
+    seen: list[Event] = []
+
+    def run() -> None:
+        with Story(seen.append, tmp_path / "run.log") as story:
+            story.add(event(0.0), event(0.5))
+            raise NoCoordinator("the coordinator is gone (EOF)")
+
+    with pytest.raises(NoCoordinator):
+        run()
+    *told, last = read_log(tmp_path / "run.log")
+    assert told == seen
+    assert (last["event"], last["t"]) == ("note", 0.5)
+    assert last["text"] == "the log breaks off: the coordinator is gone (EOF)"
+
+
+def test_a_log_of_nothing_does_not_break_off(tmp_path: Path) -> None:
+    with pytest.raises(NoCoordinator), Story(None, tmp_path / "run.log"):
+        raise NoCoordinator("no cluster is running")
+    assert list(read_log(tmp_path / "run.log")) == []
 
 
 def test_the_event_of_the_caller_is_left_alone() -> None:

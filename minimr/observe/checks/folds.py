@@ -27,8 +27,9 @@ from minimr.observe.checks.ledger import (
     Trainer,
 )
 
-CUT = "the log ends in half a line"
-"""So begins the note that stands for a last line that was not written to its end."""
+CUT = ("the log ends in half a line", "the log breaks off")
+"""So begin the notes that stand for a last line that was not written to its end, and for what the
+client of a coordinator that was gone did not hear."""
 
 
 # Workers and the coordinator

@@ -104,11 +104,18 @@ def test_a_job_without_an_end() -> None:
     assert "job-1 was submitted in line 4 and has no end" in violation.text
 
 
-def test_a_log_that_says_that_it_is_cut_off() -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "the log ends in half a line (x.log, line 9), which is left out",
+        "the log breaks off: the coordinator is gone (it closed the connection)",
+    ],
+)
+def test_a_log_that_says_that_it_is_cut_off(text: str) -> None:
     run = reduced()
     run.tell("note", text="something else")
     assert broken(run) == [(12, len(run.events) + 1)]
-    run.tell("note", text="the log ends in half a line (x.log, line 9), which is left out")
+    run.tell("note", text=text)
     verdict = judged(run.events)
     assert verdict.violations == ()
     assert "cut off" in verdict.unjudged[12]
