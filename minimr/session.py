@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 
 from minimr.cluster import messages as m
 from minimr.cluster.address import default_address_file, read_address
-from minimr.cluster.client import Client, Lines, OnEvents, Watched
-from minimr.cluster.come_back import come_back
+from minimr.cluster.client import Client, Lines, Watched
+from minimr.cluster.come_back import NewsOnly, come_back
 from minimr.cluster.launcher import check_count
 from minimr.cluster.local import LocalCluster
 from minimr.cluster.standing import serve_coordinator, serve_worker, start_detached, stop
@@ -163,9 +163,8 @@ class Cluster:
     def _run(self, request: Request, story: Story) -> Result:
         submission = cluster_runner.submission(self._client, request, watch=True)
         watched = self._client.submit(submission)
-        ended = self._cancel_if_interrupted(
-            watched, lambda: self._wait(watched.job, story.add, watched)
-        )
+        news = NewsOnly(story.add)
+        ended = self._cancel_if_interrupted(watched, lambda: self._wait(watched.job, news, watched))
         result = request.result(ended.parts, ended.counters, story.seconds)
         result.log = story.log_path
         return result
@@ -187,14 +186,16 @@ class Cluster:
     def wait(self, job_id: str) -> None:
         """Block until the job has ended. Raises JobFailed or JobCancelled if it ended badly."""
         with Story(self._on_event) as story:
-            self._wait(job_id, story.add)
+            self._wait(job_id, NewsOnly(story.add))
 
-    def _wait(self, job_id: str, on_events: OnEvents, watched: Watched | None = None) -> m.Ended:
+    def _wait(self, job_id: str, news: NewsOnly, watched: Watched | None = None) -> m.Ended:
         """Wait for a job's end, through restarts of a coordinator that keeps a journal."""
         while True:
             try:
-                watched = watched or self._client.watch(job_id)
-                return watched.wait(on_events)
+                if watched is None:
+                    watched = self._client.watch(job_id)
+                    news.begin_again()
+                return watched.wait(news)
             except NoCoordinator:
                 if self._address_file is None or not self._address.resumes:
                     raise

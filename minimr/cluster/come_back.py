@@ -1,7 +1,9 @@
-"""A client's way back to a coordinator that was restarted from its journal."""
+"""A client's way back to a coordinator that was restarted from its journal, or that it lost."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from minimr.cluster.address import read_address
 from minimr.cluster.client import Client
@@ -21,3 +23,36 @@ def come_back(address_file: Path) -> Client:
             if time.monotonic() > give_up_at:
                 raise
         time.sleep(PAUSE_S)
+
+
+class NewsOnly:
+    """Passes on each line of a job's log once. Whoever comes back is told the whole log again; a
+    coordinator that was started again begins another one."""
+
+    def __init__(self, on_events: Callable[..., object]) -> None:
+        self._on_events = on_events
+        self._first: dict[str, Any] | None = None
+        self._last: dict[str, Any] | None = None
+        self._returned = self._knows = False
+
+    def begin_again(self) -> None:
+        """All that comes from now on was told by another conversation."""
+        self._returned = self._last is not None
+        self._knows = False
+
+    def __call__(self, *lines: dict[str, Any]) -> None:
+        if news := [line for line in lines if self._is_new(line)]:
+            self._on_events(*news)
+
+    def _is_new(self, line: dict[str, Any]) -> bool:
+        if line["event"] == "worker_joined":  # It may be an introduction, which is in no log.
+            return not (self._returned or self._knows)
+        if self._returned:
+            self._returned, self._knows = False, line == self._first
+        if self._knows:
+            self._knows = line != self._last
+            return False
+        if self._first is None or line["event"] == "coordinator_started":
+            self._first = line
+        self._last = line
+        return True

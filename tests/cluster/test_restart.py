@@ -105,6 +105,32 @@ def test_who_begins_to_wait_after_a_restart_gets_the_end_too(shells, books, expe
     assert digests(tmp_path / "out") == expected
 
 
+def test_who_comes_back_to_the_same_coordinator_hears_nothing_twice(shells, books, tmp_path):
+    """Only the connection broke; the job went on, and its whole log is told again."""
+    shells.coordinator()
+    shells.worker()
+    gate, heard = Gate(tmp_path / "gate"), []
+
+    def break_once(event):
+        heard.append(event)
+        if (event["event"], event.get("task")) == ("attempt_started", "map-1"):
+            cluster._client.close()
+
+    def open_the_gate(address_file):
+        client = come_back(address_file)
+        gate.open()
+        return client
+
+    with (
+        mr.Cluster(address=shells.address, on_event=break_once) as cluster,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(mr.session, "come_back", open_the_gate)
+        job = GatedCount(gate=str(gate.path), at="map")
+        cluster.wait(cluster.submit(job, [str(books)], tmp_path / "out", reducers=3))
+    assert check(heard) == []
+
+
 def test_no_round_is_waited_for_when_its_coordinator_was_killed(shells, tmp_path):
     """The next one does not know it. Nor does a coordinator that is killed leave a directory."""
     (tmp_path / "rows.txt").write_text("to be\nor not\n")
