@@ -4,11 +4,14 @@ A slot must start in milliseconds, with minimr already imported, and it must be 
 each job's code. So the worker forks one child before its first thread: the nursery.
 
 The nursery is also the last to leave: when its worker is gone, even by SIGKILL, it kills the slots
-with all processes they started, and removes the worker's directory.
+with all processes they started, and removes the worker's directory. When it is killed itself, its
+worker kills them; and when both are killed at once, the kernel kills the slots.
 """
 
+import ctypes
 import os
 import shutil
+import signal
 import socket
 import sys
 import traceback
@@ -21,6 +24,8 @@ from minimr.cluster.process_name import name_process
 PRELOAD = ("minimr.cluster.slot", "minimr.tasks.map_task", "minimr.tasks.reduce_task")
 # Jobs over text never need it, and the first slots have it no sooner for waiting until it is here.
 PRELOAD_LATER = ("numpy",)
+PR_SET_PDEATHSIG = 1
+"""Of prctl(2): which signal a process gets when its parent dies."""
 
 SlotMain = Callable[[socket.socket], None]
 
@@ -60,7 +65,10 @@ def _keep(sock: socket.socket, slot_main: SlotMain, directory: Path) -> None:
     """The nursery's own half. Its process group is not the worker's, whose end it must survive."""
     os.setpgid(0, 0)
     name_process("nursery")
-    server = ForkServer(sock, lambda given: _become_slot(slot_main, *given), late=PRELOAD_LATER)
+    nursery = os.getpid()
+    server = ForkServer(
+        sock, lambda given: _become_slot(slot_main, nursery, *given), late=PRELOAD_LATER
+    )
     try:
         server.run(PRELOAD)
     finally:
@@ -68,12 +76,21 @@ def _keep(sock: socket.socket, slot_main: SlotMain, directory: Path) -> None:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _become_slot(slot_main: SlotMain, slot_descriptor: int, output: int) -> None:
+def _become_slot(slot_main: SlotMain, nursery: int, slot_descriptor: int, output: int) -> None:
     """In the child: prints go into `output`, and nothing is left of our standard input."""
     name_process("slot")
+    _die_with(nursery)
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((nothing, 0), (output, 1), (output, 2)):
         os.dup2(source, target)
     slot_main(socket.socket(fileno=slot_descriptor))
     sys.stdout.flush()
     os._exit(0)
+
+
+def _die_with(parent: int) -> None:
+    """End when the parent ends. User code may run for ever, and does not notice that all who would
+    end it are gone."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)  # It was gone before the kernel knew.

@@ -78,6 +78,26 @@ def stay(said):
     signal.pause()
 
 
+def test_a_slot_ends_with_its_nursery_when_nobody_is_left_who_would_end_it(start, directory):
+    def run_for_ever(said):
+        os.write(said, b"hello")
+        signal.pause()
+
+    def work(said):
+        nursery = Nursery(lambda _: run_for_ever(said), directory)
+        os.write(said, b"%d" % nursery.pid)
+        _kept = bear(nursery, directory)
+        signal.pause()
+
+    worker = start(work)
+    nursery = int(heard(worker.pipe))
+    assert heard(worker.pipe) == b"hello"
+    os.kill(worker.pid, signal.SIGSTOP)  # So the nursery is the first to go, and not told to.
+    os.kill(nursery, signal.SIGKILL)
+    os.kill(worker.pid, signal.SIGKILL)
+    assert heard(worker.pipe) == b""
+
+
 @pytest.mark.parametrize("whom", ["the worker", "its group"])
 def test_when_a_worker_is_killed_its_slots_and_its_directory_go(start, directory, whom):
     def work(said):
