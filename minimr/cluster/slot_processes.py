@@ -9,6 +9,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,8 @@ class SlotProcesses:
         ours, theirs = socket.socketpair()
         output = _open_output(self._directory)
         self._serial += 1
-        self._nursery.spawn(self._serial, theirs, output)
+        with suppress(OSError):  # If the nursery is gone, its end is what is read next.
+            self._nursery.spawn(self._serial, theirs, output)
         theirs.close()
         serial = self._serial
         connection = Channel(
@@ -73,7 +75,7 @@ class SlotProcesses:
         self._numbers[serial] = number
 
     def kill(self, number: int) -> None:
-        self._nursery.forks.kill(self.living[number].serial)
+        self._kill(self.living[number].serial)
 
     def kill_orphans(self) -> None:
         """The nursery is dead, and who runs user code would not notice that nobody listens."""
@@ -131,10 +133,11 @@ class SlotProcesses:
 
     def _gone(self, serial: int) -> None:
         """User code may have closed or misused the descriptor; the slot is of no use without."""
-        try:
+        self._kill(serial)
+
+    def _kill(self, serial: int) -> None:
+        with suppress(OSError):  # The whole worker is leaving.
             self._nursery.forks.kill(serial)
-        except OSError:
-            pass  # The whole worker is leaving.
 
 
 def _open_output(directory: Path) -> int:

@@ -26,6 +26,8 @@ class Nursery:
         self.is_there = True
 
     def spawn(self, _serial, sock, _output):
+        if not self.is_there:
+            raise BrokenPipeError
         self.slots.append(Connection(sock.dup()))
 
     def kill(self, serial):
@@ -69,6 +71,15 @@ def one_slot(nursery, loop, said, directory):
     processes.living[NUMBER].pid = PID
     scratch_path(directory, PID).mkdir(parents=True)
     return processes
+
+
+def test_a_nursery_that_is_gone_is_no_error_of_whoever_asks_it(nursery, processes):
+    """Of its end the worker reads next. It may just have said that a slot died."""
+    nursery.is_there = False
+    processes.kill(NUMBER)
+    processes.spawn(NUMBER + 1)
+    processes.exited(2, KILLED)
+    assert nursery.killed == []
 
 
 def test_the_last_answers_of_a_slot_count(processes, nursery, said):
