@@ -53,22 +53,28 @@ def serve(
     if advertise is not None:
         check_loopback(advertise[0])
     name_process("worker")
-    worker = Worker(
-        read_address(address_file),
-        slots,
-        make_directory(base),
-        lambda: read_address(address_file),
-        slots_here,
-        progress_timeout_s,
-        shuffle_port,
-        advertise,
-    )
-    signal.signal(signal.SIGTERM, lambda *_: worker.drain())
-    if lifeline is not None or signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as of nohup
-        signal.signal(signal.SIGHUP, lambda *_: worker.leave())
-    if lifeline is not None:
-        threading.Thread(target=_follow, args=(worker, lifeline), daemon=True).start()
-    worker.run(on_joined)
+    address = read_address(address_file)
+    directory = make_directory(base)
+    try:
+        worker = Worker(
+            address,
+            slots,
+            directory,
+            lambda: read_address(address_file),
+            slots_here,
+            progress_timeout_s,
+            shuffle_port,
+            advertise,
+        )
+        signal.signal(signal.SIGTERM, lambda *_: worker.drain())
+        if lifeline is not None or signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as of nohup
+            signal.signal(signal.SIGHUP, lambda *_: worker.leave())
+        if lifeline is not None:
+            threading.Thread(target=_follow, args=(worker, lifeline), daemon=True).start()
+        worker.run(on_joined)
+    finally:
+        # Its nursery removes it, too; but Ctrl-C may come before there is one.
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _follow(worker: Worker, lifeline: int) -> None:

@@ -183,6 +183,20 @@ def test_other_errors_are_told_at_once(monkeypatch):
     os.close(lifeline)
 
 
+def test_a_worker_that_is_interrupted_as_it_begins_leaves_no_directory(
+    cluster, address, base, monkeypatch
+):
+    def interrupted(*_):
+        assert list(base.iterdir())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(worker_process, "Worker", interrupted)
+    monkeypatch.setattr(worker_process, "name_process", lambda _: None)
+    with pytest.raises(KeyboardInterrupt):
+        worker_process.serve(address, base=base)
+    assert list(base.iterdir()) == []
+
+
 def test_what_a_worker_did_not_expect_is_told(machine, cluster, base):
     base.rmdir()
     machine.bear(1)
