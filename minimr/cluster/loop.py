@@ -104,8 +104,8 @@ class Loop(Generic[Item]):
     def _fire_timers(self) -> None:
         now = time.monotonic()
         if self._timers and now - self._timers[0][0] > LATE_S:
-            late = [(now + GRACE_S, order, item) for _, order, item in self._timers]
-            self._timers = late
+            first = now + GRACE_S
+            self._timers = [(max(first, when), order, item) for when, order, item in self._timers]
             heapq.heapify(self._timers)
             return
         while self._timers and self._timers[0][0] <= now:

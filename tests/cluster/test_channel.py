@@ -252,3 +252,24 @@ def test_a_loop_that_slept_gives_its_peers_time(heard, clock):
     heard.loop.run()
     assert heard.events == [heard.loop.stop, "lease"]
     assert time.monotonic() != clock.now
+
+
+def test_a_loop_that_slept_brings_no_timer_forward(heard, clock):
+    """Who asked for a later time, as the end of a worker's exclusion, is not called before it."""
+    heard.loop.at(clock.now, "lease")
+    heard.loop.at(clock.now + 60, "exclusion over")
+    clock.now += LATE_S + 0.1
+    flushed = []
+
+    def flush():
+        flushed.append(clock.now)
+        clock.now += GRACE_S
+        if len(flushed) == 2:
+            heard.loop.stop()
+        heard.loop.post("another turn")
+
+    heard.loop._flush = flush
+    heard.loop.post("a turn")
+    heard.loop.run()
+    assert "lease" in heard.events
+    assert "exclusion over" not in heard.events
