@@ -25,6 +25,7 @@ Options are annotated class attributes (see options.py) and are given by name: `
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from operator import index
 from typing import Any, ClassVar
 
 from minimr.aggregates import Aggregate, check_pair
@@ -36,6 +37,9 @@ __all__ = ["REQUIRED", "Job", "Option", "Pair", "key_kind"]
 
 Pair = tuple[Any, Any]
 Combiner = Callable[[Any, Iterator[Any]], Iterable[Pair]]
+
+COUNTERS_MAX = 1_000
+"""Of one job. They are for people, and travel in messages; what depends on the data is pairs."""
 
 
 class Job:
@@ -160,5 +164,20 @@ class Job:
         return None
 
     def count(self, name: str, n: int = 1) -> None:
-        """Add `n` to a counter; the job's result has the sums over the attempts that won."""
+        """Add `n` to a counter; the job's result has the sums over the attempts that won.
+
+        Raises TypeError if `n` is no whole number, or the name no text.
+        """
+        if type(n) is not int or type(name) is not str:
+            n = _whole_number(name, n)
         self.counters[name] = self.counters.get(name, 0) + n
+
+
+def _whole_number(name: Any, n: Any) -> int:
+    """Return what `count` adds, a number of numpy's as an int. Raises TypeError for others."""
+    if not isinstance(name, str):
+        raise TypeError(f"the name of a counter is a text, not {name!r}")
+    try:
+        return index(n)
+    except TypeError:
+        raise TypeError(f"a counter counts whole numbers, not {n!r}") from None

@@ -1,6 +1,7 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import minimr as mr
@@ -28,6 +29,25 @@ def test_counters_add_up_and_belong_to_one_instance():
     job.count("words", 0)
     assert job.counters == {"lines": 5, "words": 0}
     assert other.counters == {}
+
+
+def test_a_counter_takes_whole_numbers_of_numpy_too():
+    job = Job()
+    job.count("rows", np.int64(3))
+    assert job.counters == {"rows": 3}
+    assert type(job.counters["rows"]) is int
+
+
+@pytest.mark.parametrize("n", [0.5, np.float64(1), float("nan"), "1", None, [1]], ids=repr)
+def test_a_counter_refuses_what_is_no_whole_number(n):
+    with pytest.raises(TypeError, match="counts whole numbers"):
+        Job().count("rows", n)
+
+
+@pytest.mark.parametrize("name", [7, None, ("a", "b"), b"rows"], ids=repr)
+def test_the_name_of_a_counter_is_a_text(name):
+    with pytest.raises(TypeError, match="name of a counter"):
+        Job().count(name)
 
 
 def test_an_aggregate_does_not_bind_to_the_job():

@@ -27,7 +27,7 @@ from minimr.cluster.places import dataset_path, output_path, scratch_path
 from minimr.cluster.slot_mail import SlotMail
 from minimr.cluster.started import StartedCounter
 from minimr.cluster.whereabouts import Whereabouts
-from minimr.cluster.wire import Blob
+from minimr.cluster.wire import Blob, FrameTooLarge
 from minimr.errors import DiskFull, MinimrError
 from minimr.job import Job
 from minimr.scheduler.state import AttemptId
@@ -47,6 +47,9 @@ IN_MEMORY_SHARE = 4
 HOLD_S = 0.01
 """For so long an answer waits for those to orders that came with its own: many answers in a message
 are less work for the worker and the coordinator, at the end of a round above all."""
+
+
+Answer = m.Done | m.Failed | m.FetchMissed
 
 
 class Cargo:
@@ -96,7 +99,7 @@ class Slot:
         self._started = StartedCounter(self._scratch)
         self._whereabouts = Whereabouts(self._scratch)
         self._fetcher = Fetcher(token, directory, self._scratch, self._whereabouts.tick)
-        self._answers: list[m.Message] = []
+        self._answers: list[Answer] = []
         self._answered_at = 0.0
         self._worker = ""
         self._job_class: type[Job] | None = None
@@ -121,9 +124,21 @@ class Slot:
 
     def _answer(self) -> None:
         if self._answers:
-            self._connection.send(self._answers)
+            try:
+                self._connection.send(self._answers)
+            except FrameTooLarge:
+                for each in self._answers:
+                    self._send_alone(each)
             self._answers = []
         self._answered_at = time.perf_counter()
+
+    def _send_alone(self, answer: Answer) -> None:
+        """What no message can carry fails in words, and not by the death of its slot."""
+        try:
+            self._connection.send([answer])
+        except FrameTooLarge as error:
+            text = f"what {answer.attempt.task} has to tell cannot travel: {error}"
+            self._connection.send([m.Failed(answer.attempt, "user", text, None, "")])
 
     def _obey(self, message: m.Message) -> None:
         match message:
@@ -146,7 +161,7 @@ class Slot:
             self._cargo = Cargo(cargo["known"])
         return SlotJob(self._cargo, cargo["state"])
 
-    def _attempt(self, order: m.Run) -> m.Message:
+    def _attempt(self, order: m.Run) -> Answer:
         """Run one attempt; whatever happens, there is an answer."""
         attempt, started = order.attempt, time.perf_counter()
         job = self._jobs[attempt.job]

@@ -30,6 +30,9 @@ NO_KEY = object()
 """Stands for "before the first key"; None is a key."""
 
 
+CHARACTERS_MAX = 50_000
+"""Of a failure's text: it travels in a message, stands in the event log, and is to be read."""
+
 NO_MEMORY = "MemoryError: the task needs more memory than it may take"
 
 
@@ -170,7 +173,7 @@ class Reporting:
 
 def describe(error: BaseException, job: Job, position: Position) -> Failure:
     """Put an exception that left a task into words."""
-    message = message_of(error)
+    message = _shortened(message_of(error))
     # A load has no code of its user: the data are at fault, and the message says where.
     loads = type(job) is Job and isinstance(error, MinimrError)
     lines = [] if loads else [f"{type(job).__name__} failed {position.sentence()}:"]
@@ -186,7 +189,15 @@ def describe(error: BaseException, job: Job, position: Position) -> Failure:
     name = position.name()
     if name is None and isinstance(error, BadRecord):
         name = message  # It names the record itself, and will say the same the next time.
-    return Failure(kind, message, "\n".join(lines), name)
+    return Failure(kind, message, _shortened("\n".join(lines)), name)
+
+
+def _shortened(text: str) -> str:
+    """Return the text, or its beginning and its end, where the reason stands."""
+    if len(text) <= CHARACTERS_MAX:
+        return text
+    half = CHARACTERS_MAX // 2
+    return f"{text[:half]}\n[{len(text) - 2 * half:,} characters left out]\n{text[-half:]}"
 
 
 def message_of(error: BaseException) -> str:

@@ -21,7 +21,7 @@ from minimr.shuffle.digest import segments_digest
 from minimr.shuffle.pairs import block_records, encode_pairs
 from minimr.shuffle.segments import write_map_output
 from minimr.tasks.collector import Collector, PartitionBlocks
-from minimr.tasks.emitted import checked_pairs
+from minimr.tasks.emitted import checked_pairs, counted
 from minimr.tasks.failure import Position, Reporting, position_of
 from minimr.tasks.keep import keep
 from minimr.tasks.reduce_input import first
@@ -130,7 +130,7 @@ def _store(
         records_in=position.records,
         records_out=sum(block_records(block) for _, block in held),
         bytes_out=held_bytes,
-        counters=job.counters,
+        counters=counted(job),
         digest=segments_digest(parts) if task.digest else None,
     )
 
@@ -162,6 +162,6 @@ def _store_in_file(
         records_in=position.records,
         records_out=index.records,
         bytes_out=index.size_bytes,
-        counters=job.counters,
+        counters=counted(job),
         digest=segments_digest((each.length, each.crc) for each in index.segments),
     )

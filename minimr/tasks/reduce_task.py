@@ -27,7 +27,7 @@ from minimr.shuffle.pairs import (
 )
 from minimr.shuffle.secondary_sort import one_call_each
 from minimr.tasks.combine import reducer_of
-from minimr.tasks.emitted import as_iterable, blocks_of, check_pair, checked_pairs
+from minimr.tasks.emitted import as_iterable, blocks_of, check_pair, checked_pairs, counted
 from minimr.tasks.failure import NO_KEY, Position, Reporting, position_of
 from minimr.tasks.reduce_input import PAIR_BYTES, Passes, first, largest_block, loaded
 from minimr.tasks.sizes import LARGE_BYTES
@@ -177,6 +177,7 @@ def _write(
                 count += 1  # noqa: SIM113
                 if count == due:
                     due = pace.next(count)
+        counters = counted(job)
         part = writer.close()
     return ReduceResult(
         part=part,
@@ -184,7 +185,7 @@ def _write(
         records_in=position.records,
         records_out=part.records,
         bytes_out=part.bytes,
-        counters=job.counters,
+        counters=counters,
     )
 
 
@@ -203,7 +204,7 @@ def _collect(
         records_in=position.records,
         records_out=sum(map(block_records, blocks)),
         bytes_out=len(data),
-        counters=job.counters,
+        counters=counted(job),
     )
 
 

@@ -159,6 +159,53 @@ def test_a_job_that_changes_the_directory_reads_all_of_its_inputs(tmp_path, monk
     assert list(result) == [("a", 3)]
 
 
+class Says(mr.Job):
+    what: str
+
+    def map(self, offset, line):
+        if self.what == "a long error":
+            raise ValueError(f"begins {'x' * 3_000_000} ends")
+        if self.what == "counters of one task":
+            self.counters = {f"word {number}": 1 for number in range(100_000)}
+        if self.what == "counters together":
+            for number in range(600):
+                self.count(f"{line} {number}")
+        yield line, 1
+
+
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        ("a long error", ["begins xxx", "xxx ends", "characters left out"]),
+        ("counters of one task", ["up to 1,000 counters, not 100,000"]),
+        ("counters together", ["have 1,200 counters together"]),
+    ],
+)
+@pytest.mark.parametrize("runner", ["cluster", "serial"])
+def test_who_says_too_much_is_told_so(cluster, text, what, words, runner):
+    run = cluster.run if runner == "cluster" else partial(mr.run, runner="serial")
+    with pytest.raises((mr.JobFailed, mr.UsageError)) as caught:
+        run(Says(what=what), [str(text)])
+    for word in words:
+        assert word in str(caught.value)
+    assert len(str(caught.value)) < 100_000
+
+
+class TellsTooMuch(mr.Job):
+    def map(self, offset, line):
+        for number in range(1000):
+            self.count(f"{number:04}" + "\U0001d11e" * 196)
+        os.write(1, b"\xff" * 200_000)
+        yield line, 1
+
+
+def test_an_answer_that_cannot_travel_fails_its_task_and_spares_the_slot(cluster, text):
+    """Each limit by itself is kept: in UTF-8 a name has four bytes per letter, and what is none
+    becomes three for each byte that was printed."""
+    with pytest.raises(mr.JobFailed, match=r"has to tell cannot travel: message too large"):
+        cluster.run(TellsTooMuch, [str(text)])
+
+
 class Unpicklable(mr.Job):
     def map(self, offset, line):
         yield line, object()

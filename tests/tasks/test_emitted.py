@@ -146,3 +146,44 @@ def test_a_pair_that_was_passed_on_is_not_held_while_the_next_one_is_made():
     for _, value in checked_pairs(yielded(), "reduce"):
         del value
     assert held == [0, 0, 0]
+
+
+def counting(**counters):
+    class Counting(mr.Job):
+        def map(self, _offset, line):
+            self.counters = {**self.counters, **counters}
+            yield line, 1
+
+    return Counting
+
+
+@pytest.mark.parametrize(
+    "counters",
+    [
+        {"n": 0.5},
+        {"n": "one"},
+        {"n": {"a": 1}},
+        {"n": True},
+        {"n": None},
+        {"n": 2**53 + 1},
+        {"n": -(2**70)},
+        {"x" * 201: 1},
+        {f"word {number}": 1 for number in range(1001)},
+    ],
+    ids=repr,
+)
+def test_counters_that_no_message_can_carry_fail_the_task_in_words(tmp_path, counters):
+    with pytest.raises(TaskFailed, match="counter"):
+        map_once(counting(**counters), text_input(tmp_path, "a\n"), tmp_path)
+
+
+def test_a_failed_count_in_a_reduce_task_leaves_no_file(tmp_path):
+    class Counting(mr.Job):
+        def reduce(self, key, values):
+            self.counters["n"] = "many"
+            yield key, sum(1 for _ in values)
+
+    (tmp_path / "in.txt").write_text("a\n")
+    with pytest.raises(mr.JobFailed, match="the counter 'n' is 'many'"):
+        mr.run(Counting, [tmp_path / "in.txt"], tmp_path / "out", runner="serial")
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["in.txt", "out.log"]
