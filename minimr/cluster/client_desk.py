@@ -6,12 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from minimr.cluster import messages as m
-from minimr.cluster.jobs import JobEntry
+from minimr.cluster.jobs import NAMES, JobEntry
 from minimr.cluster.office import Office
 from minimr.cluster.peers import Peer
 from minimr.cluster.workers_now import workers_joined, workers_now
 from minimr.errors import ProtocolError
 from minimr.scheduler import events
+from minimr.scheduler.state import Job
 
 
 class ClientDesk:
@@ -70,7 +71,7 @@ class ClientDesk:
             self._awaiting.append((peer, message))
 
     def _submit(self, peer: Peer, message: m.Submit) -> None:
-        _check_submission(message)
+        _check_submission(message, self._office.state.jobs)
         if message.kind == "job":
             self._sweep()  # What was decided before it is no part of its story.
         entry = self._office.book.add(message, peer)
@@ -159,7 +160,12 @@ def _no_such_job(job: str) -> str:
     return f"there is no job {job}; 'minimr status' lists them"
 
 
-def _check_submission(message: m.Submit) -> None:
+def _check_submission(message: m.Submit, jobs: dict[str, Job]) -> None:
+    """`jobs` are those that run, and the datasets."""
+    if message.kind not in NAMES:
+        raise ProtocolError(f"there are no jobs of the kind {message.kind[:20]!r}")
+    if message.maps > MAPS_MAX or message.reduces > REDUCES_MAX:
+        raise ProtocolError(f"{message.maps:,} map tasks and {message.reduces:,} reduce tasks")
     if message.maps < 1 or (message.inputs is None) != (message.source is not None):
         raise ProtocolError("a job without map tasks, or without inputs")
     has_some, may_not = message.reduces > 0, message.kind in ("load", "gang")
@@ -167,7 +173,50 @@ def _check_submission(message: m.Submit) -> None:
         raise ProtocolError("a job needs reduce tasks; a load or a gang has none")
     if (message.kind == "gang") != (message.restart in ("all", "one")):
         raise ProtocolError("a gang, and nothing else, says who is to restart")
+    _check_source(message, jobs)
+    _check_output(message)
 
+
+def _check_source(message: m.Submit, jobs: dict[str, Job]) -> None:
+    """What is not there any more is no nonsense: the job fails, and says so."""
+    if message.source is None:
+        if message.kind in ("round", "gang"):
+            raise ProtocolError(f"a {message.kind} is over a dataset")
+        return
+    if message.kind == "job":
+        raise ProtocolError("a job reads files, no dataset")
+    source = jobs.get(message.source)
+    if source is None:
+        return
+    partitions = source.plan.maps
+    if source.plan.kind != "load" or (message.kind != "gang" and message.maps != partitions):
+        raise ProtocolError(f"{message.maps} map tasks over {partitions} of {message.source}")
+
+
+def _check_output(message: m.Submit) -> None:
+    output = message.output
+    if output is None:
+        return
+    if message.kind != "job" or not all(type(output.get(name)) is str for name in WHERE):
+        raise ProtocolError("an output that makes no sense")
+    for name, value in output.items():
+        if type(value) not in OUTPUT.get(name, ()) or (type(value) is str and "\0" in value):
+            raise ProtocolError(f"an output whose {name[:20]!r} makes no sense")
+
+
+MAPS_MAX, REDUCES_MAX = 1 << 22, 100_000
+"""What the scheduler can take; each task is an object, and they are made in one go."""
+WHERE = ("staging", "final", "format")
+OUTPUT: dict[str, tuple[type, ...]] = {
+    "staging": (str,),
+    "final": (str,),
+    "format": (str,),
+    "overwrite": (bool,),
+    "skip_max": (int,),
+    "backups": (bool,),
+    "log": (str, type(None)),
+}
+"""What may be said of a job's output, and how."""
 
 HANDLERS: dict[type, Callable[[ClientDesk, Peer, Any], None]] = {
     m.Beat: ClientDesk._beat_back,

@@ -39,6 +39,7 @@ from minimr.tasks.watcher import Watcher
 
 WAIT_S = 1.0
 NOTE_CHARACTERS_MAX = 4096
+NOTE_NUMBER_MAX = (1 << 63) - 1
 
 
 @dataclass(frozen=True)
@@ -231,8 +232,16 @@ def _noted(fields: dict[str, Any]) -> dict[str, Any]:
             f"a note of {len(text):,} characters is too long for the event log, which takes up to "
             f"{NOTE_CHARACTERS_MAX:,}; note a summary"
         )
-    noted: dict[str, Any] = json.loads(text)
+    noted: dict[str, Any] = json.loads(text, parse_int=_travelling)
     return noted
+
+
+def _travelling(digits: str) -> int:
+    """A whole number of a note. Raises UsageError if no message can carry it."""
+    number = int(digits)
+    if abs(number) > NOTE_NUMBER_MAX:
+        raise UsageError(f"{digits} is too large a number for a note; note it as a float or a text")
+    return number
 
 
 def reason_of(error: Exception) -> str:

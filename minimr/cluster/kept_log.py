@@ -38,7 +38,9 @@ class KeptLog:
         self._newest.append(line)
         if len(self._newest) > PACKED_TOGETHER:  # One is always left, the last.
             together, self._newest = self._newest[:-1], self._newest[-1:]
-            self._packed.append(zlib.compress(msgpack.packb(together, unicode_errors=ERRORS), 1))
+            # A number of more than 64 bits is kept as text.
+            packed = msgpack.packb(together, default=str, unicode_errors=ERRORS)
+            self._packed.append(zlib.compress(packed, 1))
 
     @property
     def last(self) -> Line:

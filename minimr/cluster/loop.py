@@ -25,6 +25,8 @@ Ready = Callable[[int], bool]
 
 LATE_S = 1.0
 GRACE_S = 3.0
+WAIT_S_MAX = 3600.0
+"""In one call; the kernel counts milliseconds in 32 bits."""
 
 
 class Loop(Generic[Item]):
@@ -88,7 +90,9 @@ class Loop(Generic[Item]):
 
     def _take(self) -> bool:
         """Wait for sockets, posts or the next timer, and handle what came. True if that is all."""
-        wait_s = max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
+        wait_s = None
+        if self._timers:
+            wait_s = min(max(0.0, self._timers[0][0] - time.monotonic()), WAIT_S_MAX)
         finished = True
         came = self._epoll.poll(wait_s, len(self._watched))
         for ready, events in [(self._watched[number], events) for number, events in came]:

@@ -9,6 +9,8 @@ from minimr.scheduler.state import AttemptId
 
 LINES_MAX = 100
 SHORT_CHARACTERS = 4096
+TEXTS = ("text", "error")
+"""Fields of a line that may be long."""
 
 
 @dataclass(eq=False, slots=True)
@@ -41,7 +43,8 @@ class Outboxes:
     def tell_event(self, peer: Peer, job: str, line: dict[str, Any]) -> None:
         """Lines that follow each other share a message; long ones travel alone."""
         last = peer.outbox[-1] if peer.outbox else None
-        short = len(line.get("text", "")) + len(line.get("error", "")) < SHORT_CHARACTERS
+        # A member of a gang may note an error that is a number.
+        short = sum(len(str(line.get(name, ""))) for name in TEXTS) < SHORT_CHARACTERS
         if isinstance(last, m.Events) and last.job == job and short and len(last.lines) < LINES_MAX:
             last.lines.append(line)
         else:

@@ -131,8 +131,9 @@ class Performer:
                     counters=action.counters,
                     skipped=action.skipped,
                 )
-            except (MinimrError, OSError) as problem:
-                error = str(problem)
+            except Exception as problem:
+                # Whatever it is: the job ends, and says so.
+                error = str(problem) or type(problem).__name__
             self._post(events.Published(action.job, error))
 
         threading.Thread(target=work, name="publish", daemon=True).start()
@@ -227,7 +228,7 @@ def _abort(staging: Path) -> str:
     """Remove a failed job's files; what stands in the way is part of the job's error."""
     try:
         committer.abort(staging)
-    except MinimrError as error:
+    except (MinimrError, OSError) as error:
         return f"; {error}"
     return ""
 

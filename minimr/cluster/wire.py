@@ -82,6 +82,8 @@ def encode_frame(kind: int, value: Any) -> list[Buffer]:
     blobs: list[Buffer] = []
 
     def refer(item: Any) -> bytes | msgpack.ExtType:
+        if type(item) is int:
+            raise FrameTooLarge("a number of more than 64 bits cannot travel in a message")
         if not isinstance(item, Blob):
             raise TypeError(f"{type(item).__name__} cannot travel in a frame")
         if len(item.data) <= SMALL_BLOB_BYTES:

@@ -1,5 +1,6 @@
 """What workers say to the coordinator, turned into the scheduler's events."""
 
+import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -9,12 +10,22 @@ from minimr.cluster.gang_messages import MemberNotes, MemberReady, noted
 from minimr.cluster.office import Office
 from minimr.cluster.peers import Peer
 from minimr.errors import ProtocolError
+from minimr.formats.committer import part_name
 from minimr.formats.output import PartInfo
+from minimr.job import COUNT_MAX, COUNTER_CHARACTERS_MAX, COUNTERS_MAX
 from minimr.scheduler import events
-from minimr.scheduler.state import AttemptId, Failure, Output
+from minimr.scheduler.state import AttemptId, Failure, Job, Output
 from minimr.scheduler.workers import may_return
+from minimr.shuffle.digest import DIGEST_CHARACTERS
 
 SLOTS_MAX = 1024
+PORT_MAX = 65_535
+HOST_CHARACTERS_MAX = 255
+STATS = {
+    "records_in", "records_out", "bytes_out", "seconds", "messages", "sent_bytes", "hot",
+}  # fmt: skip
+"""What an attempt may tell for the event log; see scheduler/state.py, Output."""
+AMOUNT_MAX = 1 << 62
 
 
 class WorkerDesk:
@@ -42,6 +53,7 @@ class WorkerDesk:
     def _register(self, peer: Peer, message: m.Register) -> None:
         if peer.name or not 1 <= message.slots <= SLOTS_MAX:
             raise ProtocolError("a registration that makes no sense")
+        _check_address(message.host, message.port)
         kept = self._may_keep_its_name(message)
         peer.name, peer.pid = message.name if kept else self._new_name(), message.pid
         self._office.workers[peer.name] = peer
@@ -82,7 +94,7 @@ class WorkerDesk:
         self._office.outboxes.tell(peer, m.Beat())  # Both ends must notice when the other is gone.
 
     def _done(self, peer: Peer, message: m.Done) -> None:
-        _check_part(message)
+        _check_done(message, self._office.state.jobs.get(message.attempt.job))
         inline = None if message.segments is None else tuple(message.segments)
         output = Output(
             inline,
@@ -108,6 +120,7 @@ class WorkerDesk:
         )
 
     def _member_ready(self, peer: Peer, message: MemberReady) -> None:
+        _check_address(message.host, message.port)
         address = (message.host, message.port)
         self._office.feed(events.MemberReady(peer.name, message.attempt, address))
 
@@ -117,6 +130,7 @@ class WorkerDesk:
         if not self._runs(attempt, peer.name):
             return
         told = {"task": attempt.task, "worker": peer.name}
+        _check_notes(message.lines)
         for line in message.lines:
             self._office.performer.record("member_note", attempt.job, noted(line) | told)
 
@@ -138,12 +152,75 @@ class WorkerDesk:
             self._office.performer.record("task_printed", attempt.job, fields)
 
 
-def _check_part(message: m.Done) -> None:
+# What the codec lets through has the right types at the top. Inside, anything may stand.
+
+
+def _check_address(host: str, port: int) -> None:
+    """Others will be told to connect there."""
+    named = 0 < len(host) <= HOST_CHARACTERS_MAX and host.isascii() and host.isprintable()
+    if not named or not 0 < port <= PORT_MAX:
+        raise ProtocolError("an address that makes no sense")
+
+
+def _check_notes(lines: list[dict[str, Any]]) -> None:
     try:
-        if message.part is not None:
-            PartInfo.from_dict(message.part)
+        json.dumps(lines)  # As they will stand in the event log.
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ProtocolError(f"notes that make no sense: {error}") from None
+
+
+def _check_done(message: m.Done, job: Job | None) -> None:
+    """`job` is the one that it speaks of, if that is known."""
+    if not all(map(_is_stat, message.stats, message.stats.values())):
+        raise ProtocolError("numbers of an attempt that make no sense")
+    if message.counters and not _are_counters(message.counters):
+        raise ProtocolError("counters that make no sense")
+    for digest in (message.digest, message.inputs):
+        if digest is not None and not (digest.isascii() and len(digest) <= DIGEST_CHARACTERS):
+            raise ProtocolError("a digest that makes no sense")
+    if not all(type(text) is str for each in message.skipped for text in each.values()):
+        raise ProtocolError("records that were skipped, and that make no sense")
+    _check_part(message, job)
+    attempt, segments = message.attempt, message.segments
+    if job is None or attempt.stage != "map" or segments is None or not job.plan.reduces:
+        return
+    if len(segments) != job.plan.reduces:
+        raise ProtocolError(f"{len(segments)} segments for {job.plan.reduces} reduce tasks")
+
+
+def _is_stat(name: str, value: Any) -> bool:
+    if name == "hot":
+        return type(value) is list and all(
+            type(each) is dict and {str, int}.issuperset(map(type, each.values())) for each in value
+        )
+    return name in STATS and type(value) in (int, float) and 0 <= value < AMOUNT_MAX
+
+
+def _are_counters(counters: dict[Any, Any]) -> bool:
+    return len(counters) <= COUNTERS_MAX and all(
+        type(name) is str
+        and len(name) <= COUNTER_CHARACTERS_MAX
+        and type(count) is int
+        and abs(count) <= COUNT_MAX
+        for name, count in counters.items()
+    )
+
+
+def _check_part(message: m.Done, job: Job | None) -> None:
+    """The reduce tasks of a job that publishes describe their parts; nobody else does."""
+    attempt, part = message.attempt, message.part
+    if job is not None:
+        described = job.plan.publishes and attempt.stage == "reduce"
+        if described != (part is not None):
+            raise ProtocolError("an attempt that describes no part, or one that is none of its")
+    if part is None:
+        return
+    try:
+        info = PartInfo.from_dict(part)
     except (ValueError, KeyError, TypeError) as error:
         raise ProtocolError(f"a description of a part that makes no sense: {error}") from None
+    if job is not None and info.name != part_name(attempt.index):
+        raise ProtocolError(f"{attempt.task} describes {info.name}")
 
 
 BEFORE_A_NAME = (m.Holds, m.Register)

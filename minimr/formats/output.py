@@ -84,6 +84,8 @@ class PartInfo:
             raise ValueError(f"{part.name!r} is no name of a part")
         if type(part.records) is not int or type(part.bytes) is not int:
             raise TypeError("records and bytes of a part are numbers")
+        if not {str}.issuperset(map(type, (part.sha256, *part.kinds))):
+            raise TypeError("the checksum and the kinds of a part are texts")
         return part
 
 

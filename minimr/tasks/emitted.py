@@ -12,7 +12,7 @@ from typing import Any
 
 from minimr.block import Pairs
 from minimr.errors import BadRecord, UsageError
-from minimr.job import COUNTERS_MAX, Job, Pair
+from minimr.job import COUNT_MAX, COUNTER_CHARACTERS_MAX, COUNTERS_MAX, Job, Pair
 from minimr.keys import KIND_NAMES, key_kind, plain_key, preview
 from minimr.shuffle.pairs import BLOCK_BYTES, RECORDS_MAX, encode_pairs
 from minimr.shuffle.passes import check_size
@@ -20,10 +20,6 @@ from minimr.shuffle.secondary_sort import check_key
 from minimr.tasks.sizes import exact_size_of, size_of
 
 _NESTED_OR_NAN = (tuple, float)
-
-COUNTER_CHARACTERS_MAX = 200
-COUNT_MAX = 1 << 53
-"""The sum over all tasks must still be a number of 64 bits."""
 
 
 def as_iterable(yielded: Any, function: str) -> Iterable[Any]:

@@ -234,6 +234,13 @@ def test_no_timer_is_believed_before_a_long_message_is_read_to_its_end(heard, cl
     assert heard.events == [run, m.Beat(), heard.loop.stop]
 
 
+def test_a_timer_may_be_further_away_than_the_kernel_counts(heard):
+    heard.loop.at(time.monotonic() + 1e9, "not yet")
+    heard.loop.post(heard.loop.stop)
+    heard.loop.run()
+    assert heard.events == [heard.loop.stop]
+
+
 def test_a_loop_that_slept_gives_its_peers_time(heard, clock):
     """Its timers are late: they wait for another while, in which the peers can speak."""
     heard.loop.at(clock.now, "lease")

@@ -127,6 +127,8 @@ def submit(**changes):
 
 
 ATTEMPT = AttemptId("job-1", "map", 0, 0)
+OUTPUT = {"staging": "/none/staging", "final": "/none/final", "format": "text"}
+PART = {"name": "part-00000", "records": 1, "bytes": 2, "sha256": "0", "kinds": ["str", "int"]}
 
 
 @pytest.mark.parametrize(
@@ -141,6 +143,19 @@ ATTEMPT = AttemptId("job-1", "map", 0, 0)
         submit(kind="load", reduces=1),
         submit(kind="gang", restart="all", reduces=1),
         submit(kind="round", reduces=-1),
+        submit(kind="rounds"),
+        submit(reduces=1 << 40),
+        submit(kind="load", reduces=0, maps=1 << 40, source="data-7", inputs=None),
+        submit(kind="round"),
+        submit(kind="gang", restart="all", reduces=0),
+        submit(kind="job", source="data-7", inputs=None),
+        submit(output={}),
+        submit(output={**OUTPUT, "staging": 7}),
+        submit(output={**OUTPUT, "final": "a\0b"}),
+        submit(output={**OUTPUT, "skip_max": "all"}),
+        submit(output={**OUTPUT, "log": 5}),
+        submit(output={**OUTPUT, "colour": "red"}),
+        submit(kind="load", reduces=0, output=OUTPUT),
     ],
     ids=str,
 )
@@ -153,14 +168,105 @@ def test_a_client_that_sends_nonsense_is_cut_off(peer, message):
 
 @pytest.mark.parametrize(
     "message",
-    [m.Draining(), submit(), m.Register(0, "127.0.0.1", 1, 1), m.Shutdown(1)],
-    ids=lambda each: type(each).__name__,
+    [
+        m.Draining(),
+        submit(),
+        m.Register(0, "127.0.0.1", 1, 1),
+        m.Register(1, "", 1, 1),
+        m.Register(1, "\0", 1, 1),
+        m.Register(1, "h" * 300, 1, 1),
+        m.Register(1, "127.0.0.1", 65_536, 1),
+        m.Register(1, "127.0.0.1", -1, 1),
+        m.Shutdown(1),
+    ],
+    ids=str,
 )
 def test_a_worker_that_sends_nonsense_is_cut_off(peer, message):
     worker = peer("worker")
     worker.send([message])
     assert answers(worker) is None
     assert status(peer("client"))["workers"] == []
+
+
+def done(attempt, segments=None, stats=None, counters=None, part=None, **others):
+    return m.Done(attempt, segments, stats or {}, counters or {}, part, "", **others)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"stats": {"seconds": float("nan")}},
+        {"stats": {"seconds": float("inf")}},
+        {"stats": {"seconds": -1.0}},
+        {"stats": {"seconds": "1"}},
+        {"stats": {"bytes_out": None}},
+        {"stats": {"job": 5}},
+        {"stats": {"text": 5}},
+        {"stats": {"hot": [5]}},
+        {"counters": {"n": "1"}},
+        {"counters": {"n": {}}},
+        {"counters": {"n": 1 << 60}},
+        {"counters": {f"n{number}": 1 for number in range(1001)}},
+        {"digest": "\ud800"},
+        {"digest": "0" * 1000},
+        {"skipped": [{"position": 5}]},
+        {"segments": []},
+        {"segments": [Blob(b""), Blob(b"")]},
+        {"part": PART},
+    ],
+    ids=str,
+)
+def test_a_worker_whose_answer_makes_no_sense_is_cut_off(peer, changes):
+    worker, client = peer("worker"), peer("client")
+    worker.send([m.Register(1, "127.0.0.1", 1, 1)])
+    answers(worker)
+    client.send([submit()])
+    answers(client)
+    orders = [each for each in answers(worker) if isinstance(each, m.Run)]
+    worker.send([done(orders[0].attempt, **changes)])
+    assert answers(worker) is None
+    assert status(peer("client"))["workers"] == [], "and the coordinator goes on"
+
+
+@pytest.mark.parametrize(
+    "part",
+    [None, {}, {**PART, "name": "part-00001"}, {**PART, "records": "1"}, {**PART, "sha256": 5}],
+    ids=str,
+)
+def test_a_reduce_task_describes_its_part_and_no_other(peer, part):
+    worker, client = peer("worker"), peer("client")
+    worker.send([m.Register(1, "127.0.0.1", 1, 1)])
+    answers(worker)
+    client.send([submit(output=OUTPUT)])
+    answers(client)
+    worker.send([done(next_run(worker).attempt, [Blob(b"")])])
+    worker.send([done(next_run(worker).attempt, part=part)])
+    assert answers(worker) is None
+    assert status(peer("client"))["workers"] == []
+
+
+def next_run(worker):
+    while True:
+        for each in answers(worker):
+            if isinstance(each, m.Run):
+                return each
+
+
+def test_counts_that_are_too_large_together_do_not_end_the_coordinator(peer):
+    """Each of them is a number that a message can carry; their sum is none."""
+    maps = 2100
+    worker, client = peer("worker"), peer("client")
+    worker.send([m.Register(1024, "127.0.0.1", 1, 1), *[m.Beat()] * 2])
+    answers(worker)
+    client.send([submit(maps=maps, reduces=1, inputs=Blob(joined([b""] * maps)))])
+    answers(client)
+    finished = 0
+    while finished <= maps:
+        runs = [each for each in answers(worker) if isinstance(each, m.Run)]
+        count = {"n": 1 << 53}
+        worker.send([done(each.attempt, [Blob(b"")], counters=count) for each in runs])
+        finished += len(runs)
+    assert status(peer("client"))["jobs"][0]["state"] == "succeeded"
 
 
 def test_late_words_of_a_job_that_nobody_knows_are_ignored(peer):
@@ -311,6 +417,36 @@ def heard(connection, kind, count, wanted=None):
     while sum(isinstance(each, kind) for each in told) < count:
         told += answers(connection)
     return [each for each in told if isinstance(each, wanted or kind)]
+
+
+def test_a_member_may_note_an_error_that_is_a_number(peer):
+    """Its client hears of it like of any other note."""
+    worker, client = peer("worker"), peer("client")
+    worker.send([m.Register(2, "127.0.0.1", 1, 1)])
+    answers(worker)
+    client.send([submit(kind="load", reduces=0, events=True)])
+    worker.send([done(next_run(worker).attempt)])
+    client.send(
+        [submit(kind="gang", restart="all", reduces=0, source="data-1", inputs=None, events=True)]
+    )
+    member = next_run(worker).attempt
+    worker.send([MemberNotes(member, [{"event": "member_note", "error": 0.5, "text": [1]}])])
+    told = []
+    while not any(line["event"] == "member_note" for line in told):
+        told += [
+            line for each in answers(client) if isinstance(each, m.Events) for line in each.lines
+        ]
+    assert told[-1]["error"] == 0.5
+
+
+def test_notes_that_the_event_log_cannot_hold_are_refused(peer):
+    worker, client = peer("worker"), peer("client")
+    worker.send([m.Register(2, "127.0.0.1", 1, 1)])
+    answers(worker)
+    client.send([submit()])
+    worker.send([MemberNotes(next_run(worker).attempt, [{"event": "member_note", "what": b"x"}])])
+    while (told := answers(worker)) is not None:
+        assert not any(isinstance(each, m.Run) for each in told)
 
 
 def test_a_stranger_is_not_let_in(coordinator):

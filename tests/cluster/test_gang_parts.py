@@ -196,6 +196,8 @@ def test_notes_are_what_json_can_say():
             watched.note(what=object())
         with pytest.raises(UsageError, match="too long"):
             watched.note(what="x" * 5000)
+        with pytest.raises(UsageError, match="too large a number"):
+            watched.note(what=[2**70])
 
     gang.run(program)
     (line,) = gang.notes

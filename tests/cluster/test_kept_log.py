@@ -39,6 +39,12 @@ def test_a_log_that_is_too_long_loses_its_oldest_lines():
     assert log.first == lines(1)[0]
 
 
+def test_a_number_of_more_than_64_bits_is_kept_as_text():
+    log = KeptLog()
+    log.extend([{"n": 2**70}] * (PACKED_TOGETHER + 1))
+    assert next(iter(log)) == {"n": str(2**70)}
+
+
 def test_packed_lines_weigh_little():
     log = KeptLog()
     log.extend(lines(20 * PACKED_TOGETHER))

@@ -17,7 +17,14 @@ from minimr.cluster import messages as m
 from minimr.cluster.connection import decode_messages, encode_messages
 from minimr.cluster.handshake import admit, greet
 from minimr.cluster.message_codec import from_wire, to_wire
-from minimr.cluster.wire import Blob, FrameDecoder, Limits, encode_frame, read_frame
+from minimr.cluster.wire import (
+    Blob,
+    FrameDecoder,
+    FrameTooLarge,
+    Limits,
+    encode_frame,
+    read_frame,
+)
 from minimr.errors import NoCoordinator, ProtocolError
 from minimr.scheduler.state import AttemptId
 from tests.fuzz.bad_bytes import JSON_VALUES, bad_bytes, damaged, fuzz, judge
@@ -252,7 +259,7 @@ def travel(value):
     """A value as it arrives at the other end, or None if it cannot be sent."""
     try:
         pieces = encode_frame(1, value)
-    except (TypeError, OverflowError, ValueError):
+    except (TypeError, ValueError, FrameTooLarge):
         return None
     return read_frame(reader(b"".join(map(bytes, pieces))), Limits()).value
 
