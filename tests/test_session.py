@@ -15,7 +15,10 @@ import pytest
 
 import minimr as mr
 from minimr.cluster import messages as m
+from minimr.cluster import performer
 from minimr.cluster.client import Client, Watched
+from minimr.cluster.connection import encode_messages
+from minimr.formats.output import KIND_OF_TYPE, PartInfo
 from minimr.jobs.wordcount import WordCount
 from minimr.observe.checks import judged
 from minimr.observe.log import read_log
@@ -97,6 +100,24 @@ def test_a_result_without_an_output_keeps_its_types(cluster, tmp_path):
     assert sorted(result) == [((1, "1"), 1.0), ((2, "2"), 2.0)]
     assert result.records == 2
     assert result.output is None
+
+
+def test_more_parts_than_a_message_can_name_are_found_in_the_manifest(
+    cluster, tmp_path, monkeypatch
+):
+    path = tmp_path / "text.txt"
+    path.write_text("1 2\n2\n")
+    told = cluster.run(Typed, [path], reducers=4).parts
+    monkeypatch.setattr(performer, "PARTS_TOLD_MAX", 3)
+    result = cluster.run(Typed, [path], reducers=4)
+    assert result.parts == told
+    assert sorted(result) == [((1, "1"), 1.0), ((2, "2"), 2.0)]
+
+
+def test_the_limit_of_told_parts_fits_into_a_message():
+    longest = PartInfo("part-00000", 2**60, 2**60, "0" * 64, ("|".join(KIND_OF_TYPE.values()),) * 2)
+    parts = [longest.to_dict()] * performer.PARTS_TOLD_MAX
+    encode_messages([m.Ended("job-1", True, False, "", {}, parts, [])])
 
 
 class Typed(mr.Job):

@@ -25,6 +25,8 @@ from minimr.scheduler.state import Location
 
 LOCATIONS_TOGETHER = 2_000
 """How many map outputs one message announces: far from the limit of a message's head."""
+PARTS_TOLD_MAX = 2_000
+"""So many parts a client is told of. More would burst the head; they stand in the manifest."""
 LAST_LINES_S = 5.0
 """How long a coordinator that leaves waits for the disks of its jobs' logs."""
 
@@ -145,9 +147,8 @@ class Performer:
             error += _abort(Path(entry.output["staging"]))
         cancelled = action.cancelled and entry.blamed is None
         results = [item for item in action.results if isinstance(item, Blob)]
-        ended = m.Ended(
-            action.job, action.ok, cancelled, error, action.counters, list(action.parts), results
-        )
+        parts = list(action.parts) if len(action.parts) <= PARTS_TOLD_MAX else []
+        ended = m.Ended(action.job, action.ok, cancelled, error, action.counters, parts, results)
         self._book.end(entry, ended)
         if entry.file is None or self._leaving:
             self._tell_end(entry, ended)

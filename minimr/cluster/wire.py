@@ -34,6 +34,8 @@ CHECKSUM = struct.Struct("!I")
 LENGTH = struct.Struct("!Q")
 BLOB_CODE = 1
 SMALL_BLOB_BYTES = 512
+REFERENCE_BYTES = 4
+"""What a reference takes in the head."""
 
 HEAD_BYTES_MAX = 1 << 20
 BLOBS_MAX = 65_535
@@ -79,6 +81,18 @@ class Frame:
 
 def encode_frame(kind: int, value: Any) -> list[Buffer]:
     """The pieces of one frame, in order. `value` is msgpack data with `Blob`s in it."""
+    head, blobs = _packed(value, SMALL_BLOB_BYTES)
+    if len(head) > HEAD_BYTES_MAX:
+        head, blobs = _packed(value, REFERENCE_BYTES)  # Many small blobs are too much for a head.
+    _check_outgoing(head, blobs)
+    lengths = b"".join(LENGTH.pack(len(blob)) for blob in blobs)
+    header = HEADER.pack(MAGIC, PROTOCOL_VERSION, kind, len(blobs), len(head))
+    checksum = CHECKSUM.pack(_checksum((header, lengths, head, *blobs)))
+    return [header + checksum + lengths + head, *blobs]
+
+
+def _packed(value: Any, small_bytes: int) -> tuple[bytes, list[Buffer]]:
+    """The head, and the blobs to which it refers: those that are not small."""
     blobs: list[Buffer] = []
 
     def refer(item: Any) -> bytes | msgpack.ExtType:
@@ -86,18 +100,13 @@ def encode_frame(kind: int, value: Any) -> list[Buffer]:
             raise FrameTooLarge("a number of more than 64 bits cannot travel in a message")
         if not isinstance(item, Blob):
             raise TypeError(f"{type(item).__name__} cannot travel in a frame")
-        if len(item.data) <= SMALL_BLOB_BYTES:
+        if len(item.data) <= small_bytes or len(blobs) == BLOBS_MAX:
             return bytes(item.data)
         blobs.append(item.data)
         return msgpack.ExtType(BLOB_CODE, struct.pack("!H", len(blobs) - 1))
 
     packer = msgpack.Packer(default=refer, unicode_errors="surrogatepass", buf_size=FIRST_BYTES)
-    head = packer.pack(value)
-    _check_outgoing(head, blobs)
-    lengths = b"".join(LENGTH.pack(len(blob)) for blob in blobs)
-    header = HEADER.pack(MAGIC, PROTOCOL_VERSION, kind, len(blobs), len(head))
-    checksum = CHECKSUM.pack(_checksum((header, lengths, head, *blobs)))
-    return [header + checksum + lengths + head, *blobs]
+    return packer.pack(value), blobs
 
 
 def _check_outgoing(head: bytes, blobs: list[Buffer]) -> None:

@@ -78,7 +78,9 @@ class Request:
     def result(
         self, parts: Sequence[dict[str, Any]], counters: dict[str, int], seconds: float
     ) -> "Result":
+        """What was published, as we were told; parts that were too many for that are read."""
         infos = [PartInfo.from_dict(part) for part in parts]
+        infos = infos or list(committer.read_manifest(self.target).parts)
         skipped = committer.read_skipped(self.target) if self.spec.skip_max else []
         return Result(
             self.final, infos, dict(counters), seconds, skipped, self.target, self.output_format,

@@ -75,6 +75,21 @@ def test_the_limit_of_a_blob_inside_the_head():
     assert len(encode_frame(1, Blob(bytes(above)))) == 2
 
 
+def test_small_blobs_that_would_burst_the_head_travel_beside_it():
+    """As the results of a round over thousands of partitions do."""
+    blobs = [number.to_bytes(4, "big") * 125 for number in range(3000)]
+    frame = decoded(encoded(1, [Blob(each) for each in blobs]))
+    assert [bytes(each.data) for each in frame.value] == blobs
+
+
+def test_more_blobs_than_a_frame_may_refer_to_are_our_own_error(monkeypatch):
+    monkeypatch.setattr(wire, "BLOBS_MAX", 3)
+    assert len(encode_frame(1, [Blob(bytes(1000))] * 4)) == 4, "the last is in the head"
+    monkeypatch.setattr(wire, "HEAD_BYTES_MAX", 999)
+    with pytest.raises(FrameTooLarge):
+        encode_frame(1, [Blob(bytes(1000))] * 4)
+
+
 def test_frames_follow_each_other():
     read = reader(encoded(1, ["first", Blob(b"xy")]) + encoded(1, ["second"]))
     assert read_frame(read, Limits()).value[0] == "first"
