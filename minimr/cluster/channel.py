@@ -112,7 +112,10 @@ class Channel:
                 if self._closed:
                     return
         except ProtocolError as error:
-            self._end(f"it broke the protocol: {error}")
+            text = f"it broke the protocol: {error}"
+            # The peer only sees the end, and of a client no event log tells.
+            print(f"a connection is given up: {text}", file=sys.stderr, flush=True)
+            self._end(text)
 
     def _end(self, text: str) -> None:
         self.close()

@@ -90,11 +90,12 @@ def test_a_large_message_comes_through(heard):
     assert bytes(heard.events[0].cargo.data) == data
 
 
-def test_a_peer_that_breaks_the_protocol_is_cut_off(heard):
+def test_a_peer_that_breaks_the_protocol_is_cut_off(heard, capsys):
     heard.peer.sendall(wire(m.Beat()) + b"GET / HTTP/1.1\r\n\r\n")
     heard.loop.run()
     assert heard.events[0] == m.Beat()
     assert heard.events[1].startswith("gone: it broke the protocol: the peer does not speak")
+    assert "given up: it broke the protocol: the peer does not" in capsys.readouterr().err
 
 
 def test_a_peer_that_does_not_read_does_not_block_and_misses_nothing(heard):
