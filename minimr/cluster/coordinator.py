@@ -27,7 +27,7 @@ from minimr.cluster.loop import Loop
 from minimr.cluster.office import Office
 from minimr.cluster.peers import Outboxes, Peer
 from minimr.cluster.performer import Performer
-from minimr.cluster.recall import recall
+from minimr.cluster.recall import recall, still_needed
 from minimr.cluster.worker_desk import WorkerDesk
 from minimr.errors import MinimrError
 from minimr.scheduler import actions, events, policy
@@ -54,7 +54,8 @@ class Coordinator:
     ) -> None:
         """With a journal, resume the cluster that it remembers: same token, same port, next epoch.
 
-        Raises UsageError if the port is taken, BadRecord if the records make no sense.
+        Raises UsageError if the port is taken, BadRecord if the records make no sense, MinimrError
+        if the journal cannot be written.
         """
         identity = journal.identity if journal else None
         self._token = identity.token if identity else new_token()
@@ -67,6 +68,7 @@ class Coordinator:
         if journal and self._epoch:
             records = recall(journal.records, self._book)
             self._scheduler, self._todo = restore(records, self._epoch, time.monotonic())
+            journal.shorten(still_needed(journal.records, records))
         self.failed: MinimrError | None = None
         self._peers: dict[Peer, None] = {}
         self._workers: dict[str, Peer] = {}

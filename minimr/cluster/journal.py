@@ -134,6 +134,12 @@ class Journal:
         self._count = len(values)
         self._in_doubt = False
 
+    def shorten(self, records: list[Any]) -> None:
+        """Keep only these of the records, and forget the others. Raises as `append` does."""
+        if len(records) < len(self.records):
+            self.rewrite(records)
+        self.records = records
+
     def keep_port(self, port: int) -> None:
         """Listen at this port after a restart too. Raises MinimrError if that cannot be written."""
         self._check_usable()

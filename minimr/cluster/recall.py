@@ -3,15 +3,29 @@
 The scheduler's records say what was decided. A job that was accepted needs its cargo, too: the
 code, the inputs and where the output goes, which the scheduler never sees. It is written beside the
 job's first record, once.
+
+A cluster that stands for months takes many jobs, and nobody should wait for all of them when it
+starts again. So what is needed no more is left out then.
 """
 
 from typing import Any
 
-from minimr.cluster.jobs import JobBook, JobEntry
+from minimr.cluster.jobs import KEPT_MAX, JobBook, JobEntry
 from minimr.cluster.joined import Joined
 from minimr.cluster.wire import Blob
 from minimr.errors import BadRecord, ProtocolError
-from minimr.scheduler.journal import JobAccepted, Record, from_plain, to_plain
+from minimr.scheduler.journal import (
+    Committed,
+    JobAccepted,
+    JobClosed,
+    MapAccepted,
+    OutputLost,
+    Publishing,
+    Record,
+    WorkerLost,
+    from_plain,
+    to_plain,
+)
 from minimr.scheduler.state import JobPlan
 
 
@@ -35,6 +49,30 @@ def recall(values: list[Any], book: JobBook) -> list[Record]:
             raise BadRecord(f"the journal holds a record of another kind: {error}") from None
         records.append(record)
     return records
+
+
+def still_needed(values: list[Any], records: list[Record]) -> list[Any]:
+    """Those of the values that the next start has to read; `records` are the same, recalled.
+
+    A job that ended long ago is known to nobody any more. The last ones are announced again, and
+    which workers were lost counts for as long as one of them may come back.
+    """
+    ended = [record.job for record in records if isinstance(record, JobClosed)]
+    forgotten = set(ended[:-KEPT_MAX])
+    together = zip(values, records, strict=True)
+    return [value for value, record in together if _job_of(record) not in forgotten]
+
+
+def _job_of(record: Record) -> str | None:
+    match record:
+        case JobAccepted(plan):
+            return plan.job
+        case MapAccepted(attempt) | Committed(attempt) | OutputLost(attempt):
+            return attempt.job
+        case Publishing(job) | JobClosed(job):
+            return job
+        case WorkerLost():
+            return None
 
 
 def _cargo(entry: JobEntry) -> dict[str, Any]:

@@ -5,8 +5,8 @@ import socket
 import pytest
 
 import minimr as mr
+from minimr.cluster import jobs, performer, recall
 from minimr.cluster import messages as m
-from minimr.cluster import performer
 from minimr.cluster.connect import connect
 from minimr.cluster.connection import Connection, encode_messages
 from minimr.cluster.coordinator import Coordinator
@@ -56,6 +56,27 @@ def test_a_coordinator_whose_journal_fails_stops_and_says_why(tmp_path, monkeypa
         assert each.wait(10)
         assert "no space left" in str(each.failed)
         client.close()
+
+
+def test_jobs_that_ended_long_ago_leave_the_journal_at_a_restart(tmp_path, monkeypatch):
+    """With their cargo. Those that ended last are known as before."""
+    for module in (jobs, recall):
+        monkeypatch.setattr(module, "KEPT_MAX", 2)
+    known, records = [], []
+    for epoch in range(3):
+        with Journal.open(tmp_path / "journal") as journal:
+            records.append(len(journal.records))
+            each = Coordinator(journal=journal)
+            each.start()
+            client = Connection(connect(each.address(0), "client"))
+            for number in range(0 if epoch else 6):
+                client.send([submit(watch=False), m.CancelJob(2, f"job-{number + 1}")])
+                answers(client)
+            known.append([(job["job"], job["state"]) for job in status(client)["jobs"]])
+            client.close()
+            each.stop()
+    assert known == [[("job-5", "cancelled"), ("job-6", "cancelled")]] * 3
+    assert records == [0, 12, 4], "accepted and closed: two for each job"
 
 
 def test_a_worker_that_comes_back_forgets_jobs_that_ended_without_it(tmp_path):
