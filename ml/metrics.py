@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 class Moments:
     """Mergeable statistics of pairs of prediction and observation.
 
-    `*_spread` is the sum of squares around the mean; the errors are sums over the pairs.
+    `*_spread` is the sum of squares around the mean; the errors are sums over the pairs. What
+    overflows is infinite, or NaN where infinities are taken from each other.
     """
 
     rows: int
@@ -48,6 +49,7 @@ class Moments:
     absolute_error: float
 
     @classmethod
+    @np.errstate(over="ignore", invalid="ignore")  # an infinite figure says it
     def of(cls, predictions: Vector, observations: Vector) -> "Moments":
         """Moments of two vectors of shape (n,)."""
         if len(predictions) == 0:
@@ -73,9 +75,9 @@ class Moments:
         return Moments(
             rows,
             self.prediction_mean + prediction_gap * other.rows / rows,
-            self.prediction_spread + other.prediction_spread + weight * prediction_gap**2,
+            self.prediction_spread + other.prediction_spread + weight * _square(prediction_gap),
             self.observation_mean + observation_gap * other.rows / rows,
-            self.observation_spread + other.observation_spread + weight * observation_gap**2,
+            self.observation_spread + other.observation_spread + weight * _square(observation_gap),
             self.squared_error + other.squared_error,
             self.absolute_error + other.absolute_error,
         )
@@ -122,7 +124,7 @@ class RegressionMetrics:
     def explainedVariance(self) -> float:
         """mean((p - mean(y))^2), the variance of the predictions around the mean observation."""
         m = self._moments
-        return m.prediction_spread / m.rows + (m.prediction_mean - m.observation_mean) ** 2
+        return m.prediction_spread / m.rows + _square(m.prediction_mean - m.observation_mean)
 
     @property
     def meanAbsoluteError(self) -> float:
@@ -143,7 +145,7 @@ class RegressionMetrics:
     def r2(self) -> float:
         """1 - SSE/SST; as in Spark -inf when all observations are equal, NaN if also predicted."""
         m = self._moments
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             return float(1.0 - np.float64(m.squared_error) / m.observation_spread)
 
     def as_dict(self) -> dict[str, float]:
@@ -193,6 +195,11 @@ def _mean_and_spread(values: Vector) -> tuple[float, float]:
     off = centred.mean()
     spread = float(centred @ centred - len(values) * off * off)
     return float(rounded + off), max(spread, 0.0)
+
+
+def _square(value: float) -> float:
+    """Infinite if it is too large, where `value**2` raises OverflowError."""
+    return value * value
 
 
 def _numbers(name: str, values: Iterable[Any]) -> Vector:

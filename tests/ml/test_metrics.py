@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml import ArgumentError, LinearRegressionModel, RegressionMetrics, evaluate
+from ml import (
+    ArgumentError,
+    Linear,
+    LinearRegressionModel,
+    RegressionMetrics,
+    Trained,
+    evaluate,
+)
 from ml.metrics import Moments
 from tests.ml.fakes import labeled_data
 
@@ -112,6 +119,18 @@ def test_evaluate_measures_a_model_in_one_round():
     expected = RegressionMetrics(model.predict(X), labels)
     assert found.as_dict() == pytest.approx(expected.as_dict(), rel=1e-13)
     assert found.rows == 6
+
+
+def test_figures_that_overflow_are_infinite():
+    """As those of a Poisson model are where features are not scaled: e^400 squared is no float."""
+    model = Trained(Linear("poisson"), 1, np.array([1.0]))
+    found = evaluate(model, labeled_data(([[400.0]], [1.0]), ([[0.0], [0.0]], [0.0, 2.0])))
+    assert found.meanSquaredError == found.explainedVariance == math.inf
+    assert (found.meanAbsoluteError, found.r2) == (pytest.approx(math.exp(400) / 3), -math.inf)
+    assert RegressionMetrics([1e150, 0.0], [0.0, 1e-150]).r2 == -math.inf
+    alike = RegressionMetrics([1e200, 1e200], [0.0, 1.0])
+    assert (alike.explainedVariance, alike.r2) == (math.inf, -math.inf)
+    assert RegressionMetrics([1.0, 0.0], [-1e200, 1e200]).meanSquaredError == math.inf
 
 
 def test_evaluate_refuses_data_wider_than_the_model():
