@@ -115,7 +115,7 @@ class ClassificationModel:
         fields = read_model(path, FORMAT)
         if fields.get("loss") not in list(KINDS):  # of which a value without a hash is none either
             raise mr.UsageError(f"{path} is damaged: 'loss' is none of {', '.join(KINDS)}.")
-        threshold = fields.get("threshold")
+        threshold = fields.get("threshold", "lost")  # null, too, is a word about it
         if threshold is not None and not is_finite_number(threshold):
             raise mr.UsageError(
                 f"{path} is damaged: 'threshold' is neither a finite number nor null."

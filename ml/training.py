@@ -98,8 +98,11 @@ class Trained:
                 bool(fields["converged"]),
             )
             size = model.size(trained.features)
+            lost = model.options().keys() - fields["model"].keys()
         except (KeyError, TypeError, ValueError) as error:
             raise mr.UsageError(f"{path} is damaged: {error}.") from None
+        if lost:  # Another value by default would make another model of the same parameters.
+            raise mr.UsageError(f"{path} is damaged: its model lacks {', '.join(sorted(lost))}.")
         if len(trained.parameters) != size:
             raise mr.UsageError(
                 f"{path} is damaged: the model has {size} parameters, but the file holds "

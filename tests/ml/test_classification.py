@@ -188,6 +188,7 @@ def test_a_saved_model_comes_back_with_the_same_bits(tmp_path, model, threshold)
         ('"hinge"', '["hinge"]', "'loss' is none of logistic, hinge"),
         ('"threshold": 0.0', '"threshold": "x"', "'threshold' is neither a finite number nor null"),
         ('"threshold": 0.0', '"threshold": NaN', "'threshold' is neither a finite number nor null"),
+        ('"threshold"', '"treshold"', "'threshold' is neither a finite number nor null"),
         ("classification", "clustering", "its format is not"),
     ],
 )

@@ -317,6 +317,21 @@ def test_a_damaged_file(tmp_path, trained, change, message):
         Trained.load(path)
 
 
+@pytest.mark.parametrize(
+    "model", [Linear("poisson"), MultilayerPerceptron((2,), activation="relu")]
+)
+def test_a_file_that_lost_a_word_about_its_model_is_damaged(tmp_path, model):
+    """By default it would be a model of another loss, or of another activation."""
+    path = tmp_path / "model.json"
+    Trained(model, 3, np.ones(model.size(3))).save(path)
+    fields = json.loads(path.read_text())
+    for name in model.options():
+        rest = {word: value for word, value in fields["model"].items() if word != name}
+        path.write_text(json.dumps(fields | {"model": rest}))
+        with pytest.raises(mr.UsageError, match=f"is damaged: .*{name}"):
+            Trained.load(path)
+
+
 def test_rows_of_another_width(trained):
     with pytest.raises(ArgumentError, match="the rows have 2 features, but the model has 3"):
         trained.predict([[1.0, 2.0]])
