@@ -18,10 +18,8 @@ from functools import cached_property
 from math import inf
 from typing import Any, Protocol, runtime_checkable
 
-import numpy as np
-
 import minimr as mr
-from ml.arguments import number, whole_number
+from ml.arguments import number, start_vector, whole_number
 from ml.checks import check_labels, check_rows
 from ml.descent import OnStep
 from ml.errors import ArgumentError
@@ -88,10 +86,18 @@ class EarlyStopping:
         return self._in_vain >= self.patience
 
     def best(self, trained: Trained) -> Trained:
-        """The same model with the parameters that had the smallest loss."""
+        """The same model with the parameters that had the smallest loss.
+
+        Raises ArgumentError if no step was measured, or those of another model.
+        """
         if self.best_parameters is None:
             raise ArgumentError(
                 "no step was measured: train with this as on_step, and mini-batches that hold rows"
+            )
+        if self.best_parameters.shape != trained.parameters.shape:
+            raise ArgumentError(
+                f"the best step had {self.best_parameters.size} parameters, but this model has "
+                f"{len(trained.parameters)}: it watched another training"
             )
         return replace(trained, parameters=self.best_parameters)
 
@@ -121,8 +127,10 @@ class EarlyStopping:
             )
         self.losses = [float(loss) for loss in saved["losses"]]
         self.best_loss, self.best_iteration = float(saved["best"][0]), int(saved["best"][1])
-        parameters = saved["parameters"]
-        self.best_parameters = None if parameters is None else np.array(parameters)
+        best = saved["parameters"]
+        self.best_parameters = (
+            None if best is None else start_vector("parameters", best, len(best), "parameters")
+        )
         self._in_vain = int(saved["in_vain"])
 
     @property

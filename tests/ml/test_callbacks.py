@@ -112,6 +112,13 @@ def test_held_out_rows_are_no_wider_than_the_training_s():
         stopping.best(train(MODEL, TRAINING, iterations=1, step=0.1))
 
 
+def test_the_best_parameters_are_those_of_the_model():
+    stopping = EarlyStopping(MODEL, HELD_OUT)
+    train(MODEL, TRAINING, on_step=stopping, **SETTINGS)
+    with pytest.raises(ArgumentError, match="had 9 parameters, but this model has 8"):
+        stopping.best(train(Linear(), TRAINING, iterations=1, step=0.1))
+
+
 def test_strategies_that_cannot_tell_say_so():
     with pytest.raises(ArgumentError, match="cannot call on_step"):
         train(MODEL, TRAINING, "allreduce", on_step=EarlyStopping(MODEL, HELD_OUT))

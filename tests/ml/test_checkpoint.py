@@ -166,6 +166,19 @@ def test_a_damaged_file_is_refused(tmp_path, damage, said):
         train(MODEL, DATA, checkpointed(path), iterations=3, step=0.1)
 
 
+@pytest.mark.parametrize("parameters", ["lost", [[1.0]], [1.0, None], {"a": 1.0}])
+def test_a_damaged_memory_of_early_stopping_is_refused(tmp_path, parameters):
+    """It would give them back as the best model."""
+    path = tmp_path / "run.checkpoint"
+    settings = {"strategy": checkpointed(path), "iterations": 3, "step": 0.1}
+    train(MODEL, DATA, on_step=EarlyStopping(MODEL, HELD_OUT), **settings)
+    fields = json.loads(path.read_text())
+    fields["callback"]["parameters"] = parameters
+    path.write_text(json.dumps(fields))
+    with pytest.raises(mr.UsageError, match="is damaged"):
+        train(MODEL, DATA, on_step=EarlyStopping(MODEL, HELD_OUT), **settings)
+
+
 def test_early_stopping_does_not_go_on_with_other_held_out_rows(tmp_path):
     settings = {"strategy": checkpointed(tmp_path / "run.checkpoint"), "iterations": 3, "step": 0.1}
     train(MODEL, DATA, on_step=EarlyStopping(MODEL, HELD_OUT), **settings)
