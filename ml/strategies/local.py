@@ -46,7 +46,7 @@ class LocalGang(mr.Job):
             {
                 "parameters": drift.parameters,
                 "losses": drift.losses,
-                "updates": drift.iteration - 1,
+                "updates": drift.updates,
                 "seconds": drift.seconds,
                 "sent_bytes": members.sent.total_bytes,
             },
@@ -57,11 +57,12 @@ class LocalGang(mr.Job):
         """Some steps of one's own, then the average weighted by rows, memory included."""
         shared = drift.state.shape
         opening, rows = drift.go(self.steps)
-        message = np.concatenate([rows * drift.state.ravel(), [rows], opening])
-        total = mr.all_reduce(members, message)
+        own = np.append(drift.state, drift.updates)
+        total = mr.all_reduce(members, np.concatenate([rows * own, [rows], opening]))
         seen, loss, first_rows = total[-3:]
         if seen > 0:
-            drift.state = total[:-3].reshape(shared) / seen
+            drift.state = total[:-4].reshape(shared) / seen
+            drift.updates = round(float(total[-4] / seen))
         drift.averaged += 1
         drift.saw(loss, first_rows)
 
@@ -76,11 +77,13 @@ class Drift:
         self.seconds: list[float] = []
         self._began = time.perf_counter()
         self.iteration, self.averaged = 1, 0
+        self.updates = 0
+        """How many the memory is of: a mini-batch without rows makes none. It is averaged, too."""
         self._penalty = 0.0
         self._pace = problem.pace()
         if resumed is not None:
             self.state, self.iteration = resumed["state"], resumed["iteration"]
-            self.averaged = resumed["averaged"]
+            self.averaged, self.updates = resumed["averaged"], resumed["updates"]
             for loss in resumed["losses"]:
                 self._note(loss)
             self.seconds.clear()
@@ -104,8 +107,9 @@ class Drift:
             gradient, _, rows = mean_of(sums)
             if rows > 0:
                 eta = self._pace.eta(self.iteration)
+                self.updates += 1
                 parameters, memory = self._problem.update(
-                    self.parameters, gradient, self.state[1:], eta, self.iteration
+                    self.parameters, gradient, self.state[1:], eta, self.updates
                 )
                 self.state = np.vstack([parameters[None, :], memory])
             seen += rows
@@ -120,7 +124,7 @@ class Drift:
             self._note(float(loss / rows) + self._penalty)
 
     def saved(self) -> dict[str, Any]:
-        names = ("state", "iteration", "averaged", "losses")
+        names = ("state", "iteration", "averaged", "updates", "losses")
         return {name: getattr(self, name) for name in names}
 
     def _note(self, loss: float) -> None:

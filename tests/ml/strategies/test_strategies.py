@@ -12,6 +12,7 @@ from ml import (
     Diverged,
     Linear,
     MultilayerPerceptron,
+    Optimizer,
     Penalty,
     Problem,
     Schedule,
@@ -193,6 +194,52 @@ def test_a_member_alone_is_sync(strategy):
     found, expected = trained(strategy, model, data), trained("sync", model, data)
     np.testing.assert_allclose(found.parameters, expected.parameters, rtol=0, atol=TOLERANCE)
     np.testing.assert_allclose(found.loss_history, expected.loss_history, rtol=TOLERANCE)
+
+
+@pytest.mark.parametrize("strategy", ROUNDED)
+def test_a_member_alone_counts_no_update_of_a_mini_batch_without_rows(strategy):
+    """Adam makes up for averages that began at zero by how many numbers they are of."""
+    data = labeled_data((X[:2], Y[:2]), (X[2:4], Y[2:4]))
+    data.dataset.members_max = 1
+    settings = {"data": data, "optimizer": "adam", "fraction": 0.1}
+    found, expected = trained(strategy, **settings), trained("sync", **settings)
+    assert found.updates == expected.updates < STEPS
+    np.testing.assert_allclose(found.parameters, expected.parameters, rtol=0, atol=TOLERANCE)
+
+
+def test_members_have_the_count_of_their_updates_in_common():
+    """One draws no row in the first of two periods, and goes on with what the other remembers."""
+    data = labeled_data((X[:1], Y[:1]), (X[1:], Y[1:]))
+    seed = next(seed for seed in count() if draws_of_one_row(seed) == [0, 0, 1, 1])
+    batches, steps = Batches(seed, 0.5), Schedule("constant", 0.1)
+    problem = Problem(LINEAR, FEATURES, Penalty(l2=0.1), Optimizer("adam"), steps, batches=batches)
+    state = np.vstack([np.zeros(FEATURES + 1), problem.memory()])
+    for period in range(2):
+        ends = [
+            two_steps(problem, state, (rank, block), period)
+            for rank, block in enumerate(data.dataset.blocks)
+        ]
+        state = np.average([end for end, _ in ends], axis=0, weights=[rows for _, rows in ends])
+    found = trained("local:2", data=data, optimizer="adam", iterations=4, fraction=0.5, seed=seed)
+    np.testing.assert_allclose(found.parameters, state[0], rtol=0, atol=TOLERANCE)
+    assert found.updates == 4
+
+
+def draws_of_one_row(seed):
+    block = labeled_data((X[:1], Y[:1])).dataset.blocks[0]
+    return [len(Batches(seed, 0.5).of(block, iteration, 0)) for iteration in range(1, 5)]
+
+
+def two_steps(problem, state, owned, period):
+    """A member's steps 1 and 2, or 3 and 4, from what all had; and the rows that they saw."""
+    (parameters, *memory), seen = state, 0
+    for iteration in (2 * period + 1, 2 * period + 2):
+        rank, block = owned
+        gradient, _, rows = mean_of(problem.sums(parameters, block, iteration, rank))
+        if rows > 0:
+            parameters, memory = problem.update(parameters, gradient, memory, 0.1, iteration)
+        seen += rows
+    return np.vstack([parameters, memory]), seen
 
 
 def test_replicas_of_an_allreduce_send_no_more_than_they_must():
