@@ -75,8 +75,15 @@ class Optimizer:
         return np.zeros((RULES[self.kind].vectors, size))
 
     def move(self, start: Point) -> Moved:
-        """New weights (d,) and memory (vectors, d); nothing is changed in place."""
-        return RULES[self.kind].move(self, start)
+        """New weights (d,) and memory (vectors, d); nothing is changed in place.
+
+        A weight whose memory overflows is NaN: with infinite squares it would never move again.
+        """
+        weights, memory = RULES[self.kind].move(self, start)
+        finite = np.isfinite(memory)
+        if not finite.all():
+            weights = np.where(finite.all(axis=0), weights, np.nan)
+        return weights, memory
 
     def stable_step(self, curvature: float, staleness: int = 0, unrest: float = 0.0) -> float:
         """The largest step that cannot diverge where the curvature is at most this; inf if any.

@@ -139,6 +139,18 @@ def test_steps_that_know_no_safe_length_are_the_cause_all_the_same(optimizer):
         fit(Linear("poisson"), data, step=1e3, optimizer=optimizer)
 
 
+@pytest.mark.parametrize("strategy", ["sync", "ssp:0", "local:3", "model_parallel", "average"])
+@pytest.mark.parametrize("optimizer", ["adam", "adagrad"])
+def test_squares_of_gradients_that_overflow_end_the_descent(optimizer, strategy):
+    """With infinite squares in its memory no weight would ever move again, and nobody know it."""
+    data = labeled_data((np.ones((2, 1)), [1.0, 2.0]))
+    with pytest.raises(Diverged, match=r"step=500\. Pass a tenth of the step"):
+        fit(Linear("poisson"), data, strategy, step=500.0, optimizer=optimizer)
+    steep = labeled_data(([[1e160], [-1e160]], [1.0, 0.0]))
+    with pytest.raises(Diverged, match=r"The squares of the features overflow; scale"):
+        fit(Linear("logistic"), steep, strategy, step=0.1, optimizer=optimizer)
+
+
 def test_mini_batches_that_vary_more_than_the_whole():
     data = labeled_data(([[1.0], [1.0]], [1.0, 1.0]))
     failure = NotFinite("the loss became inf", 7)
