@@ -13,6 +13,7 @@ from ml.errors import ArgumentError
 from ml.scikit import warn_of_column
 from ml.vectors import Matrix, Vector
 
+NOT_FINITE = "Input {name} contains NaN or infinity; fill or leave out those rows."
 Labels = npt.NDArray[Any]
 """One label for each row, of any kind: (n,)."""
 
@@ -67,10 +68,24 @@ def targets_of(y: Any, rows: int) -> Vector:
 
 
 def class_labels_of(y: Any, rows: int) -> Labels:
-    """y as classes (rows,): texts or numbers, but no fractions."""
+    """y as classes (rows,): texts or numbers, but no fractions, and none that is missing."""
     labels = labels_of(y, rows)
     refuse_fractions(labels)
+    if labels.dtype.kind in "OM":
+        _refuse_missing(labels)
     return labels
+
+
+def _refuse_missing(labels: Labels) -> None:
+    """Raise ArgumentError for objects or dates of which one is missing, or that have no order."""
+    if (labels != labels).any():  # NaN and NaT are unlike themselves: each would be a class.
+        raise ArgumentError(NOT_FINITE.format(name="y"))
+    try:
+        np.sort(labels)
+    except TypeError:
+        raise ArgumentError(
+            "y must hold labels of one kind, all numbers or all texts, and None is neither"
+        ) from None
 
 
 def refuse_fractions(labels: Labels) -> None:
@@ -93,4 +108,4 @@ def refuse_other_width(features: int, expected: int, estimator: object) -> None:
 
 def _check_finite(name: str, values: npt.NDArray[np.float64]) -> None:
     if not np.isfinite(values).all():
-        raise ArgumentError(f"Input {name} contains NaN or infinity; fill or leave out those rows.")
+        raise ArgumentError(NOT_FINITE.format(name=name))
