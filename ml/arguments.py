@@ -6,6 +6,7 @@ from numbers import Integral, Real
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ml.errors import ArgumentError
 from ml.vectors import Matrix, Vector
@@ -41,10 +42,20 @@ def choice(name: str, value: object, choices: Sequence[Choice]) -> Choice:
     raise ArgumentError(f"must be one of {names}, but is {value!r}", name)
 
 
+def real_numbers(values: Any) -> NDArray[np.float64]:
+    """An array of floats, of any shape. Raises TypeError or ValueError for what is none."""
+    if np.iscomplexobj(values):
+        raise TypeError("complex numbers are not taken")
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except OverflowError:
+        raise ArgumentError("a whole number is too large for a float; scale it down") from None
+
+
 def number_pairs(name: str, value: Iterable[Any], meaning: str) -> Matrix:
     """Return pairs of numbers (n, 2), or raise ArgumentError, which says their `meaning`."""
     try:
-        both = np.asarray(value if isinstance(value, np.ndarray) else list(value), np.float64)
+        both = real_numbers(value if isinstance(value, np.ndarray) else list(value))
     except (TypeError, ValueError):
         both = np.ones(1)
     if both.size and (both.ndim != 2 or both.shape[1] != 2):
@@ -63,11 +74,9 @@ def refuse_sparse(name: str, value: object) -> None:
 def start_vector(name: str, value: Any, size: int, of: str) -> Vector:
     """Return a checked copy (size,) of `value`, one number for each of the `of`."""
     try:
-        vector = None if np.iscomplexobj(value) else np.array(value, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError):
-        vector = None
-    if vector is None:
-        raise ArgumentError("must be a list or array of numbers", name)
+        vector = real_numbers(value).copy()
+    except (TypeError, ValueError):
+        raise ArgumentError("must be a list or array of numbers", name) from None
     if vector.shape != (size,):
         raise ArgumentError(
             f"must hold one number for each of the {size} {of}, but its shape is {vector.shape}",

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ml.arguments import refuse_sparse
+from ml.arguments import real_numbers, refuse_sparse
 from ml.errors import ArgumentError
 from ml.scikit import warn_of_column
 from ml.vectors import Matrix, Vector
@@ -24,7 +24,7 @@ def features_of(X: Any) -> Matrix:
     given = np.asarray(X)
     if np.iscomplexobj(given):
         raise ArgumentError("Complex data not supported: pass real numbers")
-    rows = np.asarray(given, dtype=np.float64)
+    rows = real_numbers(given)
     if rows.ndim != 2:
         raise ArgumentError(
             f"Expected 2D array, got {rows.ndim}D array instead. Reshape your data with "
@@ -62,7 +62,7 @@ def labels_of(y: Any, rows: int) -> Labels:
 
 def targets_of(y: Any, rows: int) -> Vector:
     """y as finite numbers (rows,)."""
-    numbers: Vector = labels_of(y, rows).astype(np.float64)
+    numbers = real_numbers(labels_of(y, rows))
     _check_finite("y", numbers)
     return numbers
 

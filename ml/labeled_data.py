@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 import minimr as mr
-from ml.arguments import number, refuse_sparse, whole_number
+from ml.arguments import number, real_numbers, refuse_sparse, whole_number
 from ml.errors import ArgumentError
 from ml.vectors import Matrix, Vector
 
@@ -270,11 +270,8 @@ def load_arrays(
 
 
 def _numbers(name: str, values: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    try:
-        if not np.iscomplexobj(values):
-            return np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        pass
+    with suppress(TypeError, ValueError):
+        return real_numbers(values)
     more = ". For classes with names there is DescentClassifier" if name == "y" else ""
     raise ArgumentError(f"must be an array of real numbers, and is none{more}", name)
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import minimr as mr
-from ml.arguments import number_pairs
+from ml.arguments import number_pairs, real_numbers
 from ml.errors import ArgumentError
 from ml.models import model_from
 from ml.prediction import Predictor, check_width
@@ -204,7 +204,7 @@ def _square(value: float) -> float:
 
 def _numbers(name: str, values: Iterable[Any]) -> Vector:
     try:
-        return np.asarray(values if isinstance(values, np.ndarray) else list(values), np.float64)
+        return real_numbers(values if isinstance(values, np.ndarray) else list(values))
     except (TypeError, ValueError):
         raise ArgumentError(f"{name} must be numbers in a regular list or array") from None
 

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 import minimr as mr
+from ml.arguments import real_numbers
 from ml.errors import ArgumentError
 from ml.labeled_data import LabeledData
 from ml.models import Model, model_from
@@ -79,8 +80,8 @@ def as_rows(x: npt.ArrayLike) -> Matrix:
     if hasattr(x, "toarray"):
         raise ArgumentError("sparse matrices are not taken: pass x.toarray(), or LabeledData")
     try:
-        rows = np.zeros(()) if np.iscomplexobj(x) else np.asarray(x, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError):
+        rows = real_numbers(x)
+    except (TypeError, ValueError):
         rows = np.zeros(())
     if rows.ndim not in (1, 2):
         raise ArgumentError("predict takes one row (d,), rows (n, d) or LabeledData")

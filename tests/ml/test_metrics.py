@@ -99,6 +99,9 @@ def test_the_three_ways_to_give_pairs():
         (([(1.0, 2.0, 3.0)],), "pairs must be"),
         (([(1.0,), (1.0, 2.0)],), "pairs of numbers"),
         (([("a", 2.0)],), "pairs of numbers"),
+        (([(10**400, 2.0)],), "pairs of numbers"),
+        (([1.0], [10**400]), "observations must be numbers"),
+        (([1.0], np.array([1j])), "observations must be numbers"),
         (([1.0], [1.0, 2.0]), r"one length, but their shapes are \(1,\) and \(2,\)"),
     ],
 )

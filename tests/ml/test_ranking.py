@@ -98,6 +98,7 @@ def test_resident_data_is_measured_in_one_round():
         ([(1.0, 2.0, 3.0)], r"must be \(score, label\) pairs"),
         ([1.0, 2.0], r"must be \(score, label\) pairs"),
         (["ab"], r"must be \(score, label\) pairs"),
+        ([(10**400, 1.0), (0.0, 0.0)], r"must be \(score, label\) pairs"),
         (7, r"must be \(score, label\) pairs"),
     ],
 )
