@@ -390,4 +390,6 @@ def split_borders(weights: Sequence[float]) -> list[float]:
     total = float(sum(checked))
     if total == 0.0:
         raise ArgumentError("weights must hold at least one number > 0")
+    if math.isinf(total):  # Each share of it would be 0, and no part hold any row.
+        raise ArgumentError("weights must add up to a number; divide them all by the largest")
     return list(accumulate((weight / total for weight in checked), initial=0.0))

@@ -71,6 +71,8 @@ class BinaryClassificationMetrics:
 
     def __init__(self, scoreAndLabels: Iterable[Any]) -> None:
         scores, labels = number_pairs("scoreAndLabels", scoreAndLabels, "score, label").T
+        if np.isnan(labels).any():
+            raise ArgumentError("a label is NaN: neither positive nor negative")
         self._set(_tally(scores, labels))
 
     @classmethod

@@ -174,6 +174,7 @@ def test_borders_are_the_running_sums_of_normalised_weights():
         ([0.0, 0.0], "at least one number > 0"),
         ([], "at least one number > 0"),
         (["a"], "each weight must be a number"),
+        ([1e308, 1e308], "weights must add up to a number"),
         ([float("nan")], "each weight must be a number"),
     ],
 )

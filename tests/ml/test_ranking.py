@@ -95,6 +95,7 @@ def test_resident_data_is_measured_in_one_round():
         ([(0.5, 1.0)], "both classes are needed"),
         ([(0.5, 0.0), (0.6, 0.0)], "both classes are needed"),
         ([(float("nan"), 0.0), (0.6, 1.0)], "a score is NaN or infinity"),
+        ([(0.4, float("nan")), (0.6, 1.0)], "a label is NaN"),
         ([(1.0, 2.0, 3.0)], r"must be \(score, label\) pairs"),
         ([1.0, 2.0], r"must be \(score, label\) pairs"),
         (["ab"], r"must be \(score, label\) pairs"),
