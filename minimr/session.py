@@ -47,6 +47,7 @@ __all__ = [
 Inputs = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 Waited = TypeVar("Waited")
 DEFAULT_WORKERS = 2
+PARTITIONS_ALLOWED = 100_000
 
 
 def run(
@@ -208,8 +209,11 @@ class Cluster:
         "binary:WIDTH". Raises UsageError for a path that is not there, JobFailed for data that does
         not parse.
         """
-        if partitions < 1:
-            raise UsageError(f"a dataset needs at least one partition, not {partitions}")
+        if not 1 <= partitions <= PARTITIONS_ALLOWED:
+            raise UsageError(
+                f"a dataset has from 1 to {PARTITIONS_ALLOWED:,} partitions, not {partitions:,}; "
+                "each of them is a task of every round"
+            )
         splits = plan_splits(_paths(path), split_bytes=1 << 62, minimum=partitions)
         self._client.ask(m.AwaitWorkers(self._client.next_request(), self._workers))
         submission = cluster_runner.load(self._client, splits, format)

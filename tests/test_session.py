@@ -393,6 +393,12 @@ class TestDatasets:
         with pytest.raises(mr.JobFailed, match="load it again"):
             dataset.round(Where)
 
+    @pytest.mark.parametrize("partitions", [0, 10**9])
+    def test_as_many_partitions_as_can_be(self, cluster, numbers, partitions):
+        told = f"from 1 to 100,000 partitions, not {partitions:,}"
+        with pytest.raises(mr.UsageError, match=told):
+            cluster.load(numbers, "libsvm", partitions=partitions)
+
     def test_text_is_a_dataset_of_records(self, cluster, tmp_path):
         path = tmp_path / "text.txt"
         path.write_text("a b a\nb a\n")
