@@ -13,6 +13,7 @@ from cli.main import main
 from ml import DIABETES, Compared, Linear, Trained
 
 LINE = "{http://www.w3.org/2000/svg}polyline"
+TEXT = "{http://www.w3.org/2000/svg}text"
 
 
 def run(*arguments):
@@ -130,3 +131,15 @@ def test_curves_fill_their_axes():
     assert x1 - x0 == pytest.approx(260)
     assert y1 - y0 == pytest.approx(180)
     assert "a<b" in "".join(root.itertext())
+
+
+def test_no_two_curves_look_alike_and_the_legend_names_all():
+    names = [f"ssp:{bound}" for bound in range(24)]
+    root = ElementTree.fromstring(
+        draw([Panel("steps", [Curve(name, [(0, 1.0), (1234, 0.0)]) for name in names])], "loss")
+    )
+    strokes = [(line.get("stroke"), line.get("stroke-dasharray")) for line in root.findall(LINE)]
+    assert len(set(strokes)) == len(names)
+    texts = {text.text: float(text.get("y")) for text in root.iter(TEXT)}
+    assert max(texts[name] for name in names) < float(root.get("height"))
+    assert "1234" in texts, "steps are counted, not rounded"
