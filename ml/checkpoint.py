@@ -36,6 +36,22 @@ FORMAT = "minimr checkpoint"
 DAMAGES = (AttributeError, KeyError, TypeError, ValueError, IndexError, OverflowError)
 """What values of other types and lengths raise on their way into a descent and its callback."""
 
+WORDS = {
+    "model": "the model",
+    "penalty": "the penalty",
+    "optimizer": "the optimizer",
+    "schedule": "the step or its schedule",
+    "batches": "the mini-batches or their seed",
+    "delays": "the stragglers",
+    "features": "the number of features",
+    "iterations": "the iterations",
+    "tolerance": "the tolerance",
+    "data": "the rows",
+    "start": "the parameters to begin with",
+    "callback": "the rule of stopping",
+}
+"""Each part of what tells trainings apart, as whoever gave it would call it."""
+
 
 def checkpointed(path: str | os.PathLike[str], every: int = 10) -> "Checkpointed":
     """The strategy "sync", with its state in the file `path` after every `every` steps."""
@@ -96,11 +112,11 @@ class Checkpointed:
         return descent
 
     def _check_same(self, found: dict[str, Any], training: dict[str, Any]) -> None:
-        others = [name for name, value in training.items() if found[name] != value]
+        others = [WORDS[name] for name, value in training.items() if found[name] != value]
         if others:
             raise mr.UsageError(
-                f"{self.path} belongs to another training, with another {' and '.join(others)}; "
-                "give the same arguments and data, or another file."
+                f"{self.path} belongs to another training; what differs: {', '.join(others)}. "
+                "Give the same arguments and data, or another file."
             )
 
 

@@ -13,6 +13,7 @@ from ml import (
     checkpointed,
     train,
 )
+from ml.checkpoint import WORDS
 from tests.ml.fakes import labeled_data
 
 GENERATOR = np.random.default_rng(8)
@@ -121,21 +122,28 @@ def test_the_file_is_written_every_few_steps(tmp_path):
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"iterations": 8}, "another iterations"),
-        ({"step": 0.2, "optimizer": "adam"}, "another optimizer and schedule"),
-        ({"model": Linear()}, "another model and start"),
-        ({"start": np.ones(4)}, "another start"),
-        ({"data": labeled_data((X, X[:, 1]))}, "another data"),
-        ({"data": labeled_data((X[:10] / 2, X[:10, 0]), (X[10:] / 2, X[10:, 0]))}, "another data"),
-        ({"on_step": EarlyStopping(MODEL, HELD_OUT)}, "another callback"),
+        ({"iterations": 8}, "the iterations"),
+        ({"step": 0.2, "optimizer": "adam"}, "the optimizer, the step or its schedule"),
+        ({"model": Linear()}, "the model, the parameters to begin with"),
+        ({"step": 0.2}, r"the step or its schedule\. Give the same"),
+        ({"start": np.ones(4)}, "the parameters to begin with"),
+        ({"data": labeled_data((X, X[:, 1]))}, "the rows"),
+        ({"data": labeled_data((X[:10] / 2, X[:10, 0]), (X[10:] / 2, X[10:, 0]))}, "the rows"),
+        ({"on_step": EarlyStopping(MODEL, HELD_OUT)}, "the rule of stopping"),
     ],
 )
 def test_another_training_does_not_go_on_from_it(tmp_path, changed, said):
     path = tmp_path / "run.checkpoint"
     settings = {"model": MODEL, "data": DATA, "iterations": 7, "step": 0.1}
     train(strategy=checkpointed(path), **settings)
-    with pytest.raises(mr.UsageError, match=f"belongs to another training, with {said}"):
+    with pytest.raises(mr.UsageError, match=f"another training; what differs: {said}"):
         train(strategy=checkpointed(path), **{**settings, **changed})
+
+
+def test_there_are_words_for_all_that_tells_trainings_apart(tmp_path):
+    path = tmp_path / "run.checkpoint"
+    train(MODEL, DATA, checkpointed(path), iterations=1)
+    assert set(json.loads(path.read_text())["training"]) == set(WORDS)
 
 
 @pytest.mark.parametrize(
