@@ -53,9 +53,12 @@ def layer_sizes(
     if text is None:
         return None
     try:
-        return tuple(int(each) for each in text.split(","))
+        sizes = tuple(int(each) for each in text.split(","))
     except ValueError:
-        raise click.BadParameter(f"{text!r} is not a list of sizes, as in 16,8") from None
+        sizes = (0,)
+    if min(sizes) < 1:
+        raise click.BadParameter(f"{text!r} is not a list of sizes from 1 on, as in 16,8")
+    return sizes
 
 
 def together(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:

@@ -81,8 +81,9 @@ def find_strategy(strategy: str | Strategy) -> Strategy:
     found: Strategy = getattr(import_module(entry.module), entry.function)
     keywords = _keywords(entry, words)
     if words:
-        number = "no number" if entry.number is None else "a whole number >= 0"
-        raise ArgumentError(f"{name!r} takes {number}, but is {strategy!r}", "strategy")
+        raise ArgumentError(
+            f"{name!r} takes {_taken(entry)} behind its name, but is {strategy!r}", "strategy"
+        )
     return partial(found, **keywords) if keywords else found
 
 
@@ -95,6 +96,12 @@ def _keywords(entry: Entry, words: list[str]) -> dict[str, int | str]:
         keywords["compress"] = compress = words.pop(0)
         find_compression(compress)
     return keywords
+
+
+def _taken(entry: Entry) -> str:
+    """What may stand behind the name of that strategy, in words."""
+    number = [] if entry.number is None else ["a whole number >= 0"]
+    return " and ".join(number + ["a compression"] * entry.compresses) or "nothing"
 
 
 @dataclass(frozen=True)

@@ -193,7 +193,11 @@ def test_a_strategy_is_a_name_or_a_function():
 
 FAULTS = [
     ({"strategy": "psync"}, "strategy must be one of sync.*, but is 'psync'"),
-    ({"strategy": "sync:4"}, "strategy 'sync' takes no number, but is 'sync:4'"),
+    ({"strategy": "sync:4"}, "strategy 'sync' takes nothing behind its name, but is 'sync:4'"),
+    ({"strategy": "average:half"}, "'average' takes nothing behind its name"),
+    ({"strategy": "local:half"}, "'local' takes a whole number >= 0 behind its name"),
+    ({"strategy": "allreduce:half:sign"}, "'allreduce' takes a compression behind its name"),
+    ({"strategy": "ssp:2:half:sign"}, "'ssp' takes a whole number >= 0 and a compression behind"),
     ({"strategy": "ssp:"}, "strategy has nothing behind a colon: write 'ssp' in place of 'ssp:'"),
     ({"strategy": "ssp:2:"}, "write 'ssp:2' in place of 'ssp:2:'"),
     ({"optimizer": "adamw"}, "optimizer must be one of"),
