@@ -184,9 +184,12 @@ def _gang_formed(event: Event) -> str:
 
 
 def _member_note(event: Event) -> str:
-    own = ("t", "event", "job", "task", "worker", "rank", "epoch")
+    own = ("t", "event", "job", "task", "worker", "rank", "epoch", "what")
     told = ", ".join(f"{name} {value}" for name, value in event.items() if name not in own)
-    return f"{event['task']} notes: {told}"
+    noted = f"{event['task']} notes"
+    if "what" in event:
+        noted += " " + str(event["what"]).replace("_", " ")
+    return f"{noted}: {told}" if told else noted
 
 
 def _job_done(event: Event) -> str:

@@ -185,6 +185,14 @@ def test_the_gist_of_an_error_is_its_last_line(error: str, expected: str) -> Non
             {"event": "member_note", "task": "gang-0", "rank": 0, "epoch": 1, "loss": 0.5},
             "gang-0 notes: loss 0.5",
         ),
+        (
+            {"event": "member_note", "task": "gang-1", "what": "parameter_server_read", "clock": 2},
+            "gang-1 notes parameter server read: clock 2",
+        ),
+        (
+            {"event": "member_note", "task": "gang-1", "what": "done"},
+            "gang-1 notes done",
+        ),
     ],
 )
 def test_what_becomes_of_a_gang(event, told):
