@@ -67,6 +67,13 @@ def test_the_cost_line_says_whether_it_paid(seconds, words):
     assert text.endswith(words)
 
 
+def test_what_reads_the_rows_once_is_not_praised_for_distributing():
+    single = Trained(Linear(), 1, np.zeros(1), seconds=[0.0, 3.0])
+    found = [Compared(name, single, wall, 0.0) for name, wall in (("sync", 2.0), ("gram", 1.0))]
+    told = "gram, the fastest here, 1 s: 3.0 times as fast, by reading the rows only once."
+    assert verdict(found, single).endswith(told)
+
+
 def test_stragglers_change_nothing_but_the_time():
     data, delays = partitioned(), slow_member(1, 3, 3, factor=1.5, share=0.5)
     assert delays == Delays(1, 2, 1.5, 0.5)
