@@ -15,6 +15,7 @@ from cli.progress import progress
 from cli.run import say_log
 from cli.train_options import address_here, data_argument, workers_option
 from minimr.errors import UsageError
+from minimr.observe.sentences import count
 
 if TYPE_CHECKING:
     from ml import LabeledData
@@ -95,7 +96,7 @@ def opened(
 
 def _lacks_features(data: str, label: str | None, features: int, expected: int) -> None:
     """Warn that missing features count as zeros. UsageError for a table, where none can miss."""
-    told = f"the rows have {features} features, and the model has {expected}"
+    told = f"the rows have {count(features, 'feature')}, and the model has {expected}"
     from ml.labeled_data import TABLES, suffix_of
 
     if suffix_of(data) in TABLES:
@@ -121,8 +122,8 @@ def _measured(model: "AnyModel", rows: "LabeledData") -> Figures:
 
 def _in_a_line(metrics: Figures, rows: int) -> str:
     if "accuracy" in metrics:
-        return f"{rows:,} rows, accuracy {metrics['accuracy']:.4f}"
+        return f"{count(rows, 'row')}, accuracy {metrics['accuracy']:.4f}"
     if "r2" in metrics:
         error = f"root mean squared error {metrics['rootMeanSquaredError']:.6g}"
-        return f"{rows:,} rows, {error}, r2 {metrics['r2']:.4f}"
-    return f"{rows:,} rows"
+        return f"{count(rows, 'row')}, {error}, r2 {metrics['r2']:.4f}"
+    return count(rows, "row")

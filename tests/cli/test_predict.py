@@ -32,6 +32,14 @@ def test_classes_and_how_many_are_right(minimr: Minimr, model: str, data: str) -
     assert result.stderr == "4 rows, accuracy 0.7500\n"
 
 
+def test_one_row_is_told_as_one(minimr: Minimr, model: str, tmp_path: Path) -> None:
+    path = tmp_path / "narrow.libsvm"
+    path.write_text("1 1:2\n")
+    warning = "minimr: warning: the rows have 1 feature, and the model has 2; those that are"
+    warned, told = minimr("predict", model, path).stderr.splitlines()
+    assert (warned[: len(warning)], told) == (warning, "1 row, accuracy 1.0000")
+
+
 def test_the_figures_of_a_classification(minimr: Minimr, model: str, data: str) -> None:
     figures = json.loads(minimr("evaluate", model, data, "--json").stdout)
     assert figures["rows"] == 4
