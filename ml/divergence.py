@@ -193,7 +193,8 @@ def _name_of(problem: Problem, strain: Strain, restless: bool, exact: bool) -> s
     if not isfinite(bound):
         return "A step that is safe near the solution"
     if strain.staleness:
-        return f"A step that bears gradients {strain.staleness} updates old, as they may be,"
+        old = f"{strain.staleness} update{'s' * (strain.staleness > 1)} old"
+        return f"A step that bears gradients {old}, as they may be,"
     if restless:
         return "A step that mini-batches of that size bear"
     return "The largest safe step" if exact and bound == 1.0 else "A step that is surely safe"

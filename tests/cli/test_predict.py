@@ -134,7 +134,7 @@ def test_a_table_without_labels(minimr: Minimr, model: str, tmp_path: Path, comm
     table.write_text("a,b\n1,2\n3,4\n")
     result = minimr(command, model, table)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "the rows have 1 features, and the model has 2: the last column" in result.stderr
+    assert "the rows have 1 feature, and the model has 2: the last column" in result.stderr
     assert "any numbers in that one" in result.stderr
 
 
