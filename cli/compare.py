@@ -1,5 +1,7 @@
 """`minimr compare`: several ways of distributing one training, side by side."""
 
+import os
+import sys
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +31,7 @@ from cli.train_options import (
     svg_path,
     workers_option,
 )
+from minimr.cluster.fork_server import ONE_THREAD
 from minimr.errors import UsageError
 from minimr.observe.sentences import size
 
@@ -123,8 +126,8 @@ def compare(
     """Train one model in several ways, and tell what each costs.
 
     DATA is what `minimr train` takes. The table has seconds, updates of the parameters, bytes sent,
-    the last loss, and how far the parameters are from those of one process of plain numpy, the row
-    (alone). It ends with what that costs beside the fastest.
+    the last loss, and how far the parameters are from those of one process of plain numpy with one
+    thread, the row (alone). It ends with what that costs beside the fastest.
 
     \b
     Examples:
@@ -136,6 +139,7 @@ def compare(
     refuse_own_workers(address)
     refuse_same({"DATA": data, "--plot": plot, "--log": log})
     refuse_nowhere(plot)
+    _one_thread()
     from minimr.session import Cluster
     from ml.comparison import compare as run
     from ml.comparison import verdict
@@ -162,6 +166,17 @@ def compare(
         say(f"the losses are drawn in {plot}")
     if log is None:
         say_log(cluster.log)
+
+
+def _one_thread() -> None:
+    """Gives what runs alone one thread of linear algebra, as every slot has, unless the environment
+    says otherwise: several wait for each other where cores are busy, and it took 16 times as long.
+
+    numpy reads it when it is imported, so this comes first.
+    """
+    if "numpy" not in sys.modules:
+        for name in ONE_THREAD:
+            os.environ.setdefault(name, "1")
 
 
 def _names(strategies: str) -> list[str]:

@@ -63,8 +63,9 @@ def compare(
 def alone(
     problem: Problem, data: LabeledData, start: Vector, on_step: OnStep | None = None
 ) -> Trace:
-    """The strategy of those who distribute nothing: one thread, here, without stragglers.
+    """The strategy of those who distribute nothing: one process, here, without stragglers.
 
+    It has as many threads of linear algebra as numpy was given; one is fair, as a slot has no more.
     The seconds do not count how the rows came here: a program of its own would have read them.
     """
     problem = replace(problem, delays=Delays())

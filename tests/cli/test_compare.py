@@ -1,6 +1,9 @@
 """`minimr compare` with a cluster of its own; what it draws; what it refuses."""
 
 import json
+import os
+import subprocess
+import sys
 from xml.etree import ElementTree
 
 import numpy as np
@@ -10,6 +13,7 @@ from click.testing import CliRunner
 from cli.compare import _panels as panels
 from cli.curves import Curve, Panel, draw
 from cli.main import main
+from minimr.cluster.fork_server import ONE_THREAD
 from ml import DIABETES, Compared, Linear, Trained
 
 LINE = "{http://www.w3.org/2000/svg}polyline"
@@ -111,6 +115,28 @@ def test_data_by_its_name_with_as_many_classes_as_its_labels_say(tmp_path):
 def test_batches_without_a_row_are_told():
     done = run("--strategies", "sync", "--iterations", "1", "--fraction", "1e-9")
     assert (done.exit_code, "a larger --fraction" in done.output) == (2, True)
+
+
+@pytest.mark.parametrize("own", [None, "3"])
+def test_what_runs_alone_has_one_thread_unless_told_otherwise(own):
+    """The environment is looked at when numpy is, which reads it then and never again."""
+    look = """
+import os, sys
+class Look:
+    def find_spec(self, name, *_):
+        if name == "numpy":
+            print(os.environ.get("OPENBLAS_NUM_THREADS"))
+sys.meta_path.insert(0, Look())
+from cli.main import main
+main(["compare", "nothing.libsvm"])
+"""
+    environment = {name: value for name, value in os.environ.items() if name not in ONE_THREAD}
+    if own is not None:
+        environment["OPENBLAS_NUM_THREADS"] = own
+    done = subprocess.run(
+        [sys.executable, "-c", look], env=environment, capture_output=True, text=True
+    )
+    assert (done.stdout, "nothing.libsvm" in done.stderr) == (f"{own or 1}\n", True)
 
 
 def test_losses_are_drawn_against_what_was_sent_until_then():
