@@ -2,12 +2,14 @@
 
 import importlib
 import importlib.util
+import inspect
 import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from weakref import WeakSet
 
 from minimr.errors import MinimrError, UsageError
 from minimr.job import Job
@@ -36,6 +38,9 @@ def job_of(job: AnyJob, options: dict[str, Any] | None = None) -> Job:
             f"{type(instance).__name__} has an __init__ that does not call that of minimr.Job; let "
             "it call super().__init__(**options), or declare options in the class, as in n: int = 2"
         )
+    if type(instance) not in _called_rightly:
+        _refuse_other_parameters(instance)
+        _called_rightly.add(type(instance))
     if vars(instance).keys() - instance.option_table().keys() - {"counters"}:
         _refuse_what_would_not_travel(instance)
     return instance
@@ -53,6 +58,39 @@ def _refuse_what_would_not_travel(instance: Job) -> None:
                 "make their own job of its options alone. Declare it in the class, as in "
                 f"{name}: {type(value).__name__} = {preview(value)}"
             )
+
+
+CALLED_WITH = {
+    "map": ("key", "value"),
+    "combine": ("key", "values"),
+    "reduce": ("key", "values"),
+    "partition": ("key", "partitions"),
+    "map_block": ("block",),
+    "reduce_block": ("groups",),
+    "gang": ("blocks", "members"),
+}
+"""What each method of a job is called with, beside self."""
+
+_called_rightly: WeakSet[type[Job]] = WeakSet()
+"""Classes that were looked at: a round asks for the same job again and again."""
+
+
+def _refuse_other_parameters(job: Job) -> None:
+    """Raise UsageError for a method that cannot be called as it will be: without self, for one."""
+    for name, given in CALLED_WITH.items():
+        method = getattr(job, name)
+        function = getattr(method, "__func__", method)
+        if not inspect.isfunction(function) or function.__module__ == Job.__module__:
+            continue
+        try:
+            inspect.signature(method, follow_wrapped=False).bind(*given)
+        except TypeError:
+            shown = inspect.signature(function, follow_wrapped=False)
+            place = f"{function.__code__.co_filename}, line {function.__code__.co_firstlineno}"
+            raise UsageError(
+                f"{place}: {type(job).__name__}.{name}{shown} is called as "
+                f"{name}({', '.join(given)}); write def {name}(self, {', '.join(given)})"
+            ) from None
 
 
 def load_job(reference: str) -> type[Job]:

@@ -1,6 +1,7 @@
 """From what the user typed to a Job class, or to a message that helps."""
 
 from dataclasses import dataclass
+from functools import partialmethod, wraps
 
 import pytest
 
@@ -139,3 +140,53 @@ def test_what_would_not_reach_the_tasks_is_refused():
     changed.word = "the"
     with pytest.raises(UsageError, match=r"Keeps has word = 'the', which is no option"):
         job_of(changed)
+
+
+def class_with(name, method):
+    return type("Odd", (mr.Job,), {name: method})
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "shown"),
+    [
+        ("map", lambda key, line: [(key, line)], r"map(key, line) is called as map(key, value)"),
+        ("map", lambda self, line: [(self, line)], r"map(self, line) is called as map(key, value)"),
+        ("reduce", lambda self: self, r"reduce(self) is called as reduce(key, values)"),
+        ("combine", lambda self, *, values: self, r"combine(self, *, values) is called as combine"),
+        ("partition", lambda self, key: 0, r"partition(self, key) is called as partition(key, p"),
+        ("map_block", lambda block: [], r"map_block(block) is called as map_block(block); write"),
+        ("gang", lambda self, blocks: [], r"write def gang(self, blocks, members)"),
+    ],
+)
+def test_a_method_that_cannot_be_called_is_refused(name, method, shown):
+    """It failed in every attempt, with a traceback of our frames, as there was none of theirs."""
+    with pytest.raises(UsageError) as caught:
+        job_of(class_with(name, method))
+    line = method.__code__.co_firstlineno
+    assert str(caught.value).startswith(f"{__file__}, line {line}: Odd.")
+    assert shown in str(caught.value)
+
+
+def for_words(function):
+    @wraps(function)
+    def for_lines(_self, _key, line):
+        return [pair for word in line.split() for pair in function(word)]
+
+    return for_lines
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        lambda self, key, line: [],
+        for_words(lambda word: [(word, 1)]),
+        lambda self, *both: [],
+        lambda self, key, line=None, third=3: [],
+        staticmethod(lambda key, line: []),
+        classmethod(lambda cls, key, line: []),
+        partialmethod(lambda self, third, key, line: [], 3),
+        max,
+    ],
+)
+def test_whatever_can_be_called_is_taken(method):
+    assert isinstance(job_of(class_with("map", method)), mr.Job)
