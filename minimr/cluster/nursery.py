@@ -90,7 +90,8 @@ def _become_slot(slot_main: SlotMain, nursery: int, slot_descriptor: int, output
 
 def _die_with(parent: int) -> None:
     """End when the parent ends. User code may run for ever, and does not notice that all who would
-    end it are gone."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    end it are gone. Where the kernel is not Linux, it has no such thing."""
+    if hasattr(libc := ctypes.CDLL(None), "prctl"):
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)  # It was gone before the kernel knew.
