@@ -40,6 +40,11 @@ class Outboxes:
         peer.outbox += messages
         self._dirty[peer] = None
 
+    def tell_later(self, peer: Peer, message: m.Message) -> None:
+        """Without hurry, and behind what it is told before: a job whose attempts were cancelled in
+        this batch is forgotten after they were ordered."""
+        (peer.outbox or peer.later).append(message)
+
     def tell_event(self, peer: Peer, job: str, line: dict[str, Any]) -> None:
         """Lines that follow each other share a message; long ones travel alone."""
         last = peer.outbox[-1] if peer.outbox else None

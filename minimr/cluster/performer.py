@@ -91,7 +91,7 @@ class Performer:
     def _forget_job(self, action: actions.ForgetJob) -> None:
         if peer := self._workers.get(action.worker):
             peer.cargo.discard(action.job)
-            peer.later.append(m.Forget(action.job))
+            self._outboxes.tell_later(peer, m.Forget(action.job))
 
     def _drop_worker(self, action: actions.DropWorker) -> None:
         if peer := self._workers.pop(action.worker, None):

@@ -1,0 +1,57 @@
+"""What becomes of the scheduler's actions: messages, in their order."""
+
+import pytest
+
+from minimr.cluster import messages as m
+from minimr.cluster.jobs import JobBook
+from minimr.cluster.peers import Outboxes, Peer
+from minimr.cluster.performer import Performer
+from minimr.scheduler import actions
+from minimr.scheduler.state import AttemptId
+
+ATTEMPT = AttemptId("data-1", "load", 0, 0)
+FORGET = actions.ForgetJob("worker-1", "data-1", "test")
+
+
+class Connection:
+    """Keeps what is sent."""
+
+    def __init__(self):
+        self.frames = []
+
+    def send(self, messages):
+        self.frames.append(list(messages))
+
+
+@pytest.fixture
+def peer():
+    return Peer(Connection(), "worker", "worker-1", cargo={"data-1"})
+
+
+@pytest.fixture
+def outboxes():
+    return Outboxes()
+
+
+@pytest.fixture
+def performer(peer, outboxes):
+    nothing = [].append
+    return Performer(JobBook(0), {peer.name: peer}, outboxes, nothing, nothing, lambda *_: [])
+
+
+def test_a_job_is_forgotten_behind_what_was_ordered_of_it(performer, peer, outboxes):
+    """All in one batch of events: a lost partition is to be made again, and its client goes."""
+    outboxes.tell(peer, m.Run(ATTEMPT, None))
+    performer.perform(actions.CancelAttempt("worker-1", ATTEMPT, "test"))
+    performer.perform(FORGET)
+    outboxes.flush()
+    assert peer.connection.frames == [[m.Run(ATTEMPT, None), m.Cancel(ATTEMPT), m.Forget("data-1")]]
+
+
+def test_to_forget_a_job_has_time_until_there_is_more_to_say(performer, peer, outboxes):
+    performer.perform(FORGET)
+    outboxes.flush()
+    assert peer.connection.frames == []
+    outboxes.tell(peer, m.Beat())
+    outboxes.flush()
+    assert peer.connection.frames == [[m.Forget("data-1"), m.Beat()]]
