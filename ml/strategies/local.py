@@ -124,8 +124,9 @@ class Drift:
             self._note(float(loss / rows) + self._penalty)
 
     def saved(self) -> dict[str, Any]:
-        names = ("state", "iteration", "averaged", "updates", "losses")
-        return {name: getattr(self, name) for name in names}
+        """What a Drift resumes: plain values and arrays, which later steps do not change."""
+        names = ("state", "iteration", "averaged", "updates")
+        return {name: getattr(self, name) for name in names} | {"losses": list(self.losses)}
 
     def _note(self, loss: float) -> None:
         self.losses.append(loss)

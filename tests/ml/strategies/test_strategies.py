@@ -25,6 +25,7 @@ from ml.divergence import curvature_of
 from ml.problem import mean_of
 from ml.strategies import Strain, find_strategy, strain
 from ml.strategies.average import solve
+from ml.strategies.gang import Checkpoints
 from ml.strategies.parameter_server import Steps
 from tests.ml.fakes import labeled_data
 
@@ -384,6 +385,27 @@ def test_a_lost_member_changes_nothing(strategy, victim):
     # The second death comes in epoch 2 where all start again, in epoch 1 where the lost one does.
     deaths = {(victim, 1): 5, (1 - victim, 2): late, (1 - victim, 1): late}
     rough.dataset.dies = lambda rank, epoch, number: deaths.get((rank, epoch)) == number
+    found = trained(strategy, model, rough, **settings)
+    assert found.parameters.tobytes() == expected.parameters.tobytes()
+    assert found.loss_history == expected.loss_history
+
+
+@pytest.mark.parametrize("strategy", [*ROUNDED, "model_parallel", "pipeline"])
+def test_a_checkpoint_that_one_member_did_not_reach_changes_nothing(strategy, monkeypatch):
+    """All go on from the one before. The others have kept it as it was, and made steps since."""
+    offer = Checkpoints.offer
+
+    def all_but_the_last_of_the_first(checkpoints, step, value):
+        if step < 20 or checkpoints._members.rank > 0:
+            offer(checkpoints, step, value)
+
+    model = model_for(strategy)
+    calm, rough = partitioned(model), partitioned(model)
+    settings = {"optimizer": "momentum", "schedule": FALLING}
+    expected = trained(strategy, model, calm, **settings)
+    late = 9 * calm.dataset.sent[0].messages // 10
+    rough.dataset.dies = lambda rank, epoch, number: (rank, epoch, number) == (0, 1, late)
+    monkeypatch.setattr(Checkpoints, "offer", all_but_the_last_of_the_first)
     found = trained(strategy, model, rough, **settings)
     assert found.parameters.tobytes() == expected.parameters.tobytes()
     assert found.loss_history == expected.loss_history
