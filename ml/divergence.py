@@ -11,7 +11,9 @@ is at most the bound of l'' times the H above. So 2 / (bound lambda_max) is safe
 loss. Hinge and quantile have corners in place of curvature: a long step only throws them far, and
 1 for the bound gives one of the right size. The Poisson loss has no bound: its curvature is the
 mean count, so the largest label stands for it, which is right about the solution. A network has
-none either. Momentum changes the 2 (optimizers.py).
+none either. Momentum changes the 2 (optimizers.py). Polyak's bears 2 (1 + m) where the curvature
+is the same everywhere, as that of the squared loss; where it changes, the weights come fast from
+where it is small, and what bears that is 2 (1 - m) (Ghadimi, Feyzmahdavian and Johansson 2015).
 
 A mini-batch of b rows has an H of its own, another one in each step. The error shrinks in the mean
 of its square if the step is below 2 / (lambda_max + R^2 / b), with R the length of the longest row
@@ -165,7 +167,8 @@ def _what_to_do(failure: NotFinite, problem: Problem, data: LabeledData, strain:
     rows = steepest(data, intercept) if strain.apart else curvature.largest
     restless = unrest(problem.model, problem.batches, data, strain.apart)
     bent = rows * bound + float(np.max(problem.penalty.l2, initial=0.0))
-    safe_step = problem.optimizer.stable_step(bent, strain.staleness, restless)
+    uneven = varies(problem.model)
+    safe_step = problem.optimizer.stable_step(bent, strain.staleness, restless, uneven)
     if safe_step == 0.0:
         return OVERFLOW
     if problem.schedule.step > safe_step:
@@ -197,7 +200,8 @@ def _name_of(problem: Problem, strain: Strain, restless: bool, exact: bool) -> s
         return f"A step that bears gradients {old}, as they may be,"
     if restless:
         return "A step that mini-batches of that size bear"
-    return "The largest safe step" if exact and bound == 1.0 else "A step that is surely safe"
+    largest = exact and not varies(problem.model)
+    return "The largest safe step" if largest else "A step that is surely safe"
 
 
 def bend_of(model: Model, data: LabeledData) -> float:
@@ -208,6 +212,11 @@ def bend_of(model: Model, data: LabeledData) -> float:
     """
     curvature = model.objective.curvature
     return curvature or 1.0 if isfinite(curvature) else max(data.summary().label_max, 1.0)
+
+
+def varies(model: Model) -> bool:
+    """Whether its loss bends more at some scores than at others."""
+    return model.objective.name != "squared"
 
 
 @dataclass(frozen=True)

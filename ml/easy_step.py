@@ -13,7 +13,7 @@ import numpy as np
 
 from ml.batches import Batches
 from ml.checks import check_rows
-from ml.divergence import bend_of, curvature_of, steepest, unrest
+from ml.divergence import bend_of, curvature_of, steepest, unrest, varies
 from ml.errors import ArgumentError
 from ml.labeled_data import LabeledData
 from ml.models import Linear, Model
@@ -49,7 +49,7 @@ def easy_step(
     rows = steepest(data, model.intercept) if strained.apart and isfinite(whole) else whole
     curvature = rows * bend_of(model, data) + float(np.max(penalty.l2))
     restless = unrest(model, batches, data, strained.apart)
-    stable = optimizer.stable_step(curvature, strained.staleness, restless)
+    stable = optimizer.stable_step(curvature, strained.staleness, restless, varies(model))
     if stable == 0.0:
         raise ArgumentError("the squares of the features overflow; scale the features down")
     return stable / 2 if isfinite(stable) else USUAL_STEP

@@ -85,14 +85,17 @@ class Optimizer:
             weights = np.where(finite.all(axis=0), weights, np.nan)
         return weights, memory
 
-    def stable_step(self, curvature: float, staleness: int = 0, unrest: float = 0.0) -> float:
+    def stable_step(
+        self, curvature: float, staleness: int = 0, unrest: float = 0.0, varies: bool = False
+    ) -> float:
         """The largest step that cannot diverge where the curvature is at most this; inf if any.
 
-        Where gradients are up to `staleness` updates old, or mini-batches bring an `unrest` of
-        their own, one that bears it (divergence.py).
+        Where gradients are up to `staleness` updates old, mini-batches bring an `unrest` of their
+        own, or the curvature `varies` on the way, one that bears it (divergence.py).
         """
         rule = RULES[self.kind]
-        factor = rule.stale(self) / (staleness + 1) if staleness else rule.stability(self)
+        fresh = rule.varying if varies and rule.varying else rule.stability
+        factor = rule.stale(self) / (staleness + 1) if staleness else fresh(self)
         largest = factor / curvature if curvature > 0 else inf
         if unrest == 0.0:
             return largest
@@ -147,12 +150,18 @@ class Rule:
     """The largest stable constant step on a quadratic, times its largest curvature."""
     stale: Callable[[Optimizer], float]
     """The same with old gradients, times the updates that they are old, plus one."""
+    varying: Callable[[Optimizer], float] | None = None
+    """The same where the curvature is not everywhere the largest, if that is less."""
 
 
 RULES = {
     "sgd": Rule(_sgd, 0, lambda _: 2.0, lambda _: 1.0),
     "momentum": Rule(
-        _momentum, 1, lambda rule: 2.0 * (1.0 + rule.momentum), lambda rule: 1.0 - rule.momentum
+        _momentum,
+        1,
+        lambda rule: 2.0 * (1.0 + rule.momentum),
+        lambda rule: 1.0 - rule.momentum,
+        varying=lambda rule: 2.0 * (1.0 - rule.momentum),
     ),
     "nesterov": Rule(
         _nesterov,

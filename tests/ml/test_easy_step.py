@@ -58,6 +58,16 @@ def test_it_is_stable_with_a_memory_of_gradients(kind):
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.parametrize("kind", ["sgd", "momentum", "nesterov"])
+def test_it_bears_a_curvature_that_grows_on_the_way(kind):
+    """Polyak's momentum carries the weights beyond where e^z is large, if it comes from afar."""
+    data = local_data(np.array([[-3.0], [1.0]]), np.array([2.0, 0.0]))
+    step = easy_step(Linear("poisson"), data, Optimizer(kind), Penalty())
+    settings = {"optimizer": kind, "schedule": "constant", "step": step, "iterations": 300}
+    losses = train(Linear("poisson"), data, **settings).loss_history
+    assert losses[-1] < losses[0] == max(losses)
+
+
 def test_where_nothing_bounds_it():
     data = local_data(X, np.zeros(60))
     network = MultilayerPerceptron((2,))

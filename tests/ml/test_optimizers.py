@@ -151,6 +151,22 @@ def test_the_step_for_old_gradients_bears_them_and_one_thirty_times_as_long_does
         assert bool(abs(path[-1][0]) < 1.0) is stays
 
 
+@pytest.mark.parametrize("kind", ["sgd", "momentum", "nesterov"])
+def test_a_step_that_bears_a_curvature_which_varies(kind):
+    """Of the squared hinge it is 0 beyond the margin. Polyak's momentum is not safe below the
+    border of a quadratic: from this start it is driven away, and the loss was 1e26 in the end."""
+    rows = np.array([[-1.0, -1.0], [-2.0, 3.0], [2.0, 0.0], [-2.0, -2.0]])  # s x of each row
+    largest = 2.0 * np.linalg.eigvalsh(rows.T @ rows / 4.0)[-1]
+    optimizer = Optimizer(kind)
+    eta = 0.98 * optimizer.stable_step(largest, varies=True)
+    weights, memory = np.full(2, 2.0), optimizer.memory(2)
+    for count in range(1, 401):
+        short = np.maximum(1.0 - rows @ weights, 0.0)
+        at = Point(weights, -2.0 * short @ rows / 4.0, memory, eta, count, Penalty())
+        weights, memory = optimizer.move(at)
+    assert short @ short < 10.0 < 4.0 * 26.5, "what it was at the start"
+
+
 def test_constants_out_of_range():
     with pytest.raises(ArgumentError, match="optimizer must be one of 'sgd', 'momentum'"):
         Optimizer("lbfgs")
