@@ -72,7 +72,7 @@ def _lines(output: Path, verdict: "Verdict") -> Iterator[str]:
     yield (
         f"{output}: {'sorted' if verdict.valid else 'not valid'}; "
         f"{count(contents.records, 'record')} in {count(verdict.parts, 'part')}, "
-        f"{verdict.duplicates:,} with the key before, checksum {contents.checksum:x}"
+        f"{verdict.duplicates:,} with the key of the one before, checksum {contents.checksum:x}"
     )
 
 

@@ -31,7 +31,9 @@ def test_a_sorted_output_is_valid(minimr: Minimr, lines: Path, tmp_path: Path) -
     output = sort(lines, tmp_path / "out")
     result = minimr("validate", output, "--input", lines)
     assert result.exit_code == 0
-    assert result.stdout.startswith(f"{output}: sorted; 3 records in 2 parts, 0 with the key")
+    assert result.stdout.startswith(
+        f"{output}: sorted; 3 records in 2 parts, 0 with the key of the one"
+    )
 
 
 def test_it_is_judged_by_the_options_that_sort_was_given(
