@@ -24,7 +24,13 @@ class JobCommand(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         end = args.index("--") if "--" in args else len(args)
         ctx.meta[JOB_ARGUMENTS] = args[end + 1 :]
-        return super().parse_args(ctx, args[:end])
+        try:
+            return super().parse_args(ctx, args[:end])
+        except click.NoSuchOption as error:
+            said = f"{error.message} A job's own options come after `--`."
+            raise click.NoSuchOption(
+                error.option_name, said, error.possibilities, error.ctx
+            ) from None
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
         return [*super().collect_usage_pieces(ctx), "[-- JOB-ARGS]"]
@@ -69,8 +75,15 @@ def _find(table: Mapping[str, Option], flag: str) -> tuple[Option, bool]:
         return table[name], False
     positive = table.get(name.removeprefix("no_"))
     if positive is None or positive.type is not bool:
-        raise UsageError(f"The job has no option {flag}.")
+        place = " It is one of minimr's: put it before `--`." if _is_of_the_command(flag) else ""
+        raise UsageError(f"The job has no option {flag}.{place}")
     return positive, True
+
+
+def _is_of_the_command(flag: str) -> bool:
+    ctx = click.get_current_context(silent=True)
+    params = ctx.command.params if ctx else []
+    return any(flag in (*param.opts, *param.secondary_opts) for param in params)
 
 
 def _next(arguments: Iterator[str], flag: str) -> str:

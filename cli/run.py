@@ -68,6 +68,7 @@ def run(job: str, as_json: bool, profile: bool, **request: Any) -> None:
             result = run_job(job_class, on_event=shown.on_event, options=options, **request)
     if request["output"] is None:
         print_result(result, request["output_format"] or job_class.output_format)
+        say_counters(result)
         say_skipped(result)
         if request["log"] is None:
             say_log(result.log)
@@ -142,9 +143,13 @@ def say_summary(result: Any) -> None:
     total = size(sum(part.bytes for part in result.parts))
     parts = count(len(result.parts), "part")
     say(f"{result.output}: {records}, {total} in {parts}, {duration(result.seconds)}")
+    say_counters(result)
+    say_skipped(result)
+
+
+def say_counters(result: Any) -> None:
     for name, value in sorted(result.counters.items()):
         say(f"  {name} = {value:,}")
-    say_skipped(result)
 
 
 def say_log(path: Path | None) -> None:

@@ -62,6 +62,29 @@ def test_with_an_output_stdout_is_empty_and_a_summary_is_said(
     assert f"{out}: 5 records, 26 bytes in 1 part, 1.50 s\n  lines = 2\n" in result.stderr
 
 
+def test_what_was_counted_is_said_with_the_result_on_stdout(
+    minimr: Minimr, job_file: str, text: str
+) -> None:
+    """A job that finds no number in any line has no other way to say why it prints nothing."""
+    result = minimr("run", job_file, text)
+    assert (result.stdout, "  lines = 2\n" in result.stderr) == (COUNTED, True)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--wrods", "x"], "A job's own options come after `--`."),
+        (["--", "--overwrite"], "no option --overwrite. It is one of minimr's: put it before `--`"),
+        (["--", "--no-backups"], "option --no-backups. It is one of minimr's: put it before `--`"),
+    ],
+)
+def test_an_option_on_the_wrong_side_is_told_to_be_there(
+    minimr: Minimr, job_file: str, text: str, options: list[str], said: str
+) -> None:
+    result = minimr("run", job_file, text, *options)
+    assert (result.exit_code, said in result.stderr) == (2, True)
+
+
 def test_the_summary_as_json(minimr: Minimr, job_file: str, text: str, tmp_path: Path) -> None:
     result = minimr("run", job_file, text, "-o", tmp_path / "counts", "--json")
     assert json.loads(result.stdout) == {
@@ -135,6 +158,7 @@ def test_progress_is_plain_lines_where_there_is_no_terminal(
     assert result.stderr.splitlines() == [
         "WordCount begins: 2 maps and 1 reduce",
         "map done: 2 tasks in 0.30 s",
+        "  lines = 4",
     ]
 
 
