@@ -14,9 +14,10 @@ def connect(address: Address, role: str) -> socket.socket:
     try:
         sock = socket.create_connection((address.host, address.port), CONNECT_TIMEOUT_S)
     except OSError as error:
+        again = "start it again with 'minimr coordinator' and its --journal"
         raise NoCoordinator(
             f"no coordinator answers at {address.host}:{address.port} ({error.strerror or error}); "
-            "start one with 'minimr up'"
+            + (again if address.resumes else "start one with 'minimr up'")
         ) from None
     try:
         greet(sock, address.secret, role)

@@ -7,6 +7,8 @@ import time
 import pytest
 
 from minimr.cluster import handshake
+from minimr.cluster.address import Address, new_token
+from minimr.cluster.connect import connect
 from minimr.cluster.connection import MESSAGES_KIND
 from minimr.cluster.handshake import admit, greet
 from minimr.cluster.wire import encode_frame
@@ -187,3 +189,15 @@ def test_a_stranger_who_drips_is_sent_away_too(monkeypatch):
             break
     assert isinstance(server.finish(), OSError | ProtocolError)
     assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize(
+    ("resumes", "advice"),
+    [(False, "start one with 'minimr up'"), (True, "with 'minimr coordinator' and its --journal")],
+)
+def test_nobody_at_the_port(resumes, advice):
+    """One that keeps a journal has jobs to resume: another in its place would not know them."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with pytest.raises(NoCoordinator, match=advice):
+        connect(Address("127.0.0.1", port, new_token(), 1, resumes=resumes), "client")
