@@ -78,7 +78,7 @@ def sim(**given: Any) -> int:
       minimr sim gang --seeds 0..999
       minimr sim --scenario osdi04-sort
     """
-    if given["scenario"] is not None and given["scenario"].startswith("osdi04-"):
+    if given["scenario"] is not None and given["scenario"].startswith("osdi04"):
         return _experiment(given)
     if given["figure"] is not None:
         raise UsageError("--figure goes with an experiment: --scenario osdi04-sort")

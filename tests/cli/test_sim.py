@@ -139,6 +139,7 @@ def test_a_scenario_file_is_run(minimr: Minimr, tmp_path: Path) -> None:
         (("--faults", "heal"), "no fault is called 'heal'"),
         (("--scenario", "missing.json"), "missing.json"),
         (("--scenario", "osdi04-sorting"), "no experiment is called"),
+        (("--scenario", "osdi04"), "no experiment is called 'osdi04'; there are: osdi04-grep"),
         (("--figure", "x.svg"), "--figure goes with an experiment"),
         (("--seed", "1", "--shrink"), "nothing to shrink"),
         (("nosuchjob",), "no job is called 'nosuchjob'"),
