@@ -51,7 +51,7 @@ class Share:
 
     def saved(self) -> dict[str, Any]:
         """All that `resume` needs: plain values and arrays, which later steps do not change."""
-        return {**{name: getattr(self, name) for name in KEPT}, "losses": list(self.losses)}
+        return {name: getattr(self, name) for name in KEPT} | {"losses": list(self.losses)}
 
     def resume(self, saved: dict[str, Any]) -> None:
         """Go on from what `saved` gave."""
