@@ -13,7 +13,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from minimr.cluster import messages as m
 from minimr.cluster.connection import Connection
@@ -92,7 +92,8 @@ class Slot:
         self._mail = SlotMail(self._connection)
         self._token = token
         self._directory = directory
-        self._scratch = scratch_path(directory, os.getpid())
+        self._pid = os.getpid()
+        self._scratch = scratch_path(directory, self._pid)
         self._scratch.mkdir(parents=True)
         self._jobs: dict[str, SlotJob] = {}
         self._cargo: Cargo | None = None
@@ -151,7 +152,10 @@ class Slot:
             case m.Run():
                 self._started.next()
                 self._whereabouts.begin()
-                self._answers.append(self._attempt(message))
+                answer = self._attempt(message)
+                if os.getpid() != self._pid:
+                    _leave_as_a_child(answer)
+                self._answers.append(answer)
             case m.Forget(job):
                 self._jobs.pop(job, None)
                 self._fetcher.release()
@@ -263,6 +267,14 @@ class Slot:
             self._token, self._directory, order.attempt.job, self._worker, self._whereabouts.tick
         )
         return member.run(user_job, job.maps, partitions)
+
+
+def _leave_as_a_child(answer: Answer) -> NoReturn:
+    """User code forked, and its child came back here by an error, by sys.exit or by going on. It
+    must neither answer in our place nor take our orders."""
+    if isinstance(answer, m.Failed):
+        print(answer.text, file=sys.stderr, flush=True)
+    os._exit(1)
 
 
 def _map_done(attempt: AttemptId, result: MapResult) -> m.Done:

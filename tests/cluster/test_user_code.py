@@ -142,6 +142,33 @@ class Chatty(mr.Job):
         yield line, 1
 
 
+class Forks(mr.Job):
+    """A child that does not leave by os._exit comes back into the slot's own code."""
+
+    how: str
+
+    def map(self, offset, line):
+        child = os.fork()
+        if child == 0:
+            LEAVING[self.how]()
+        os.waitpid(child, 0)
+        yield line, 1
+
+
+def _fail():
+    raise ValueError("a bad child")
+
+
+LEAVING = {"exit": sys.exit, "raise": _fail}
+
+
+@pytest.mark.parametrize("how", LEAVING)
+def test_a_forked_child_that_comes_back_neither_speaks_nor_listens(text, how):
+    with mr.Cluster(1, progress_timeout_s=3) as cluster:
+        for _ in range(2):
+            assert sorted(cluster.run(Forks(how=how), [str(text)])) == [("one", 1), ("two", 1)]
+
+
 class Moving(mr.Job):
     def map(self, offset, line):
         os.chdir("/")
