@@ -326,9 +326,9 @@ class CappedOutput(io.RawIOBase):
 
 def take_printed() -> str:
     """What the attempt printed since the last call, C libraries and child processes included."""
-    sys.stdout.flush()
-    if sys.stderr is not sys.stdout:
-        sys.stderr.flush()
+    for standard in dict.fromkeys((sys.stdout, sys.stderr)):
+        with suppress(Exception):  # User code may have put anything in its place, or closed it.
+            standard.flush()
     size_bytes = os.fstat(1).st_size
     if size_bytes == 0:
         return ""

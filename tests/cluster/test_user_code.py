@@ -142,6 +142,24 @@ class Chatty(mr.Job):
         yield line, 1
 
 
+class Silences(mr.Job):
+    how: str
+
+    def map(self, offset, line):
+        if self.how == "close":
+            sys.stdout.close()
+        else:
+            sys.stdout = sys.stderr = None
+        yield line, 1
+
+
+@pytest.mark.parametrize("how", ["close", "take away"])
+def test_a_job_may_do_without_standard_output(text, how):
+    text.write_text("one\n")
+    with mr.Cluster(1) as cluster:
+        assert list(cluster.run(Silences(how=how), [str(text)])) == [("one", 1)]
+
+
 class Forks(mr.Job):
     """A child that does not leave by os._exit comes back into the slot's own code."""
 
