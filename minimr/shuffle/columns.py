@@ -67,11 +67,6 @@ def is_array(column: Column, *dtypes: type) -> TypeGuard[Array]:
     )
 
 
-def is_typed(column: Column) -> bool:
-    """Tell whether a column is something better than a list."""
-    return not isinstance(column, list)
-
-
 def item(column: Column, index: int) -> Any:
     """Return one item as a Python object (or a row)."""
     return column[index].item() if is_array(column) else column[index]

@@ -110,9 +110,6 @@ KINDS: dict[str, Kind] = {
 }
 """Every kind of fault, by name."""
 
-LASTING_FOR_GOOD = frozenset({"crash", "drain", "partition", "partition_workers"})
-"""Kinds that a schedule may leave without an end."""
-
 
 def check_fault(fault: Fault, workers: int, maps: int) -> None:
     """Raises UsageError, which says what is wrong, for a fault that no world can have."""
