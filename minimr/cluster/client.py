@@ -76,7 +76,7 @@ class Client:
     def submit(self, request: m.Submit, arrived: "Lines | None" = None) -> "Watched":
         """Start a job. With `request.watch`, `Watched.wait` gives its end. Its events go into
         `arrived`, too, in the order in which they come, and those of other jobs with it."""
-        return Watched(self, self._send(request, _Answers(arrived)))
+        return Watched(self, self._send(request, _Answers(arrived, request.watch)))
 
     def watch(self, job: str) -> "Watched":
         """Follow a job that somebody submitted earlier."""
@@ -146,7 +146,7 @@ class Client:
         match message:
             case m.Reply(request, value, _):
                 answers = self._waiting.pop(request, None)
-                if answers is not None and isinstance(value, str):
+                if answers is not None and answers.follows and isinstance(value, str):
                     self._watching[value] = answers
                 return answers
             case m.Events(job, _):
@@ -163,7 +163,9 @@ class _Answers:
     names the job that is to be cancelled then.
     """
 
-    def __init__(self, arrived: Lines | None = None) -> None:
+    def __init__(self, arrived: Lines | None = None, follows: bool = True) -> None:
+        """`follows` says whether more will come than the reply."""
+        self.follows = follows
         self.reply: m.Reply | None = None
         self._arrived = arrived
         self._came: deque[Answer | None] = deque()

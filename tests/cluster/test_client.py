@@ -12,6 +12,8 @@ from minimr.cluster.client import Client
 from minimr.cluster.coordinator import Coordinator
 from minimr.cluster.fault import Fault
 from minimr.cluster.fault_proxy import FaultProxy
+from minimr.cluster.joined import joined
+from minimr.cluster.wire import Blob
 from minimr.errors import NoCoordinator, UsageError
 
 
@@ -70,6 +72,24 @@ def test_lines_that_came_together_keep_their_order(coordinator):
     client._sort(lines)
     assert [line["t"] for line in arrived] == [0, 1, 2]
     assert [one.next(), other.next(), one.next()] == lines
+    client.close()
+
+
+def test_a_client_remembers_nothing_of_jobs_that_it_does_not_watch(coordinator):
+    client = Client(coordinator.address(1))
+    inputs = Blob(joined([b""]))
+    names = []
+    for _ in range(3):
+        request = client.next_request()
+        names.append(
+            client.submit(
+                m.Submit(
+                    request, "x", "job", 1, 1, None, "c", Blob(b""), inputs, None, False, False
+                )
+            ).job
+        )
+    assert names == ["job-1", "job-2", "job-3"]
+    assert (client._watching, client._waiting) == ({}, {})
     client.close()
 
 
