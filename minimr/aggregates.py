@@ -13,6 +13,10 @@ are plain values.
 
 Merging goes from left to right, by `+`. The built-in `sum` would not do: since Python 3.12 it
 compensates rounding, and the result would depend on how often the combiner ran.
+
+A sum that is no number is always the same NaN. There are many, and which of them inf - inf + nan
+becomes depends on the order in which the processor gets the two; Python swaps them in a loop that
+it has run a few times.
 """
 
 import heapq
@@ -27,6 +31,7 @@ from typing import Any, ClassVar
 from minimr.errors import BadRecord, UsageError
 from minimr.keys import preview
 
+NAN = float("nan")
 AT_ONCE = 1024
 """Values that are looked at together."""
 
@@ -45,6 +50,10 @@ class Aggregate(ABC):
     def merge(self, key: Any, states: Iterable[Any]) -> list[Any]:
         """Return fewer states that stand for all the given ones (at least one)."""
 
+    def settle(self, state: Any) -> Any:
+        """Return the state as `merge` would, which somebody else has added up."""
+        return state
+
     def finish(self, key: Any, states: list[Any]) -> Iterator[tuple[Any, Any]]:
         """Yield the answer's pairs, given what the last `merge` returned."""
         for state in states:
@@ -60,7 +69,10 @@ class Sum(Aggregate):
     """Add the values from left to right: ints, floats, numpy arrays, whatever has `+`."""
 
     def merge(self, key: Any, states: Iterable[Any]) -> list[Any]:
-        return [_fold("Sum", "add", operator.add, key, states)]
+        return [one_nan(_fold("Sum", "add", operator.add, key, states))]
+
+    def settle(self, state: Any) -> Any:
+        return one_nan(state)
 
 
 @dataclass(frozen=True)
@@ -105,7 +117,11 @@ class Mean(Aggregate):
         def add(left: tuple[Any, int], right: tuple[Any, int]) -> tuple[Any, int]:
             return left[0] + right[0], left[1] + right[1]
 
-        return [_fold("Mean", "add", add, key, states)]
+        return [self.settle(_fold("Mean", "add", add, key, states))]
+
+    def settle(self, state: Any) -> Any:
+        total, count = state
+        return one_nan(total), count
 
     def finish(self, key: Any, states: list[Any]) -> Iterator[tuple[Any, Any]]:
         for total, count in states:
@@ -150,6 +166,11 @@ def check_pair(job: str, combine: Any, reducer: Any) -> None:
         f"{job}: combine = {combine!r} does not go with reduce = {reducer!r}; "
         "use the same aggregate for both, or leave combine out."
     )
+
+
+def one_nan(total: Any) -> Any:
+    """Return the total, or NAN for a float that is no number."""
+    return NAN if type(total) is float and total != total else total
 
 
 def _without_nan(key: Any, values: Iterable[Any]) -> Iterator[Any]:

@@ -1,5 +1,6 @@
 import math
-from itertools import pairwise
+import struct
+from itertools import pairwise, permutations
 
 import numpy as np
 import pytest
@@ -7,7 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minimr as mr
-from minimr.tasks.failure import TaskFailed
+from minimr.block import Groups
+from minimr.shuffle.column_folds import Fold
+from minimr.tasks.emitted import KeyGate
+from minimr.tasks.failure import Position, TaskFailed
+from minimr.tasks.held import STEPS, States
 from tests.tasks.running import run_job
 
 NUMBERS = st.lists(
@@ -43,6 +48,29 @@ def in_pieces(aggregate, values, cuts):
 def test_each_aggregate_as_a_reducer(aggregate, expected):
     assert whole(aggregate, [3, 1, 4, 2]) == expected
     assert next(aggregate("key", [3, 1, 4, 2]))[0] == "key"
+
+
+@pytest.mark.parametrize("values", list(permutations([math.inf, -math.inf, math.nan, -math.nan])))
+@pytest.mark.parametrize("aggregate", [mr.Sum(), mr.Mean()])
+def test_a_sum_that_is_no_number_is_always_the_same(aggregate, values):
+    """Which NaN it is shows in the bits, and so in the bytes and the digest of an output."""
+    held = States(aggregate, STEPS[type(aggregate)], KeyGate("map"), Position("map task 0"))
+    held.take(iter([("k", value) for value in values]), len(values))
+    groups = Groups(
+        np.zeros(4, np.int64), fold_of(aggregate).lift(np.array(values)), np.zeros(1, int)
+    )
+    by_columns = fold_of(aggregate).finish(*fold_of(aggregate).groups(groups))
+    found = [
+        *whole(aggregate, values),
+        *in_pieces(aggregate, values, [2]),
+        *(mean for _, mean in aggregate.finish("k", held.pop("k"))),
+        by_columns[1][0],
+    ]
+    assert {struct.pack(">d", each) for each in found} == {struct.pack(">d", math.nan)}
+
+
+def fold_of(aggregate):
+    return Fold(aggregate.merge, aggregate)
 
 
 @given(NUMBERS, st.lists(st.integers(0, 100), max_size=4))

@@ -2,12 +2,13 @@
 
 What an aggregate means is said there, value by value. Here the same is done for all groups of a
 sorted column at once, wherever numpy gives the same result; everywhere else the aggregate's own
-`merge` runs for each key. Three places need care.
+`merge` runs for each key. Four places need care.
 
     Sums of floats go from left to right. `np.add.reduceat` adds in pairs, which rounds otherwise;
     `np.add.at` takes the values in their order. It starts from -0.0, the one float that any other
     can be added to without a change.
     Sums of ints have no bounds in Python. Groups that might leave int64 are added up by Python.
+    A sum that is no number is the NaN that `minimr/aggregates.py` takes.
     Of equal floats the first stays, and -0.0 equals 0.0. Minima are looked up again for the sign.
 
 A fold is *exact* if merging values in any grouping gives the same bits: for ints always, for sums
@@ -23,7 +24,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from minimr.aggregates import Aggregate, Count, Max, Mean, Min, Sum, TopK
+from minimr.aggregates import NAN, Aggregate, Count, Max, Mean, Min, Sum, TopK
 from minimr.block import Groups
 from minimr.shuffle.byte_strings import ByteStrings
 from minimr.shuffle.columns import (
@@ -173,6 +174,7 @@ def _totals(values: Column, begins: Ints) -> Column | None:
         totals = np.full(len(begins), -0.0)
         with np.errstate(all="ignore"):
             np.add.at(totals, _group_of_each(begins, len(values)), values)
+        totals[np.isnan(totals)] = NAN
         return totals
     return _int_totals(values, begins) if values.dtype == np.int64 else None
 

@@ -265,7 +265,8 @@ class States:
         return self._states.keys()
 
     def pop(self, key: Any) -> list[Any]:
-        return [self._states.pop(key)]
+        state = self._states.pop(key)
+        return [state if type(state) is int else self._aggregate.settle(state)]
 
     def _way(self) -> "Callable[[Iterator[Any]], tuple[Any, Any] | None]":
         if self._step is not add or self._lift is not None:
