@@ -38,12 +38,6 @@ __all__ = ["REQUIRED", "Job", "Option", "Pair", "key_kind"]
 Pair = tuple[Any, Any]
 Combiner = Callable[[Any, Iterator[Any]], Iterable[Pair]]
 
-COUNTERS_MAX = 1_000
-"""Of one job. They are for people, and travel in messages; what depends on the data is pairs."""
-COUNTER_CHARACTERS_MAX = 200
-COUNT_MAX = 1 << 53
-"""In one task: the sum over all of them is to be a number of 64 bits."""
-
 
 class Job:
     """Subclass this and give `map`, and `reduce` or an aggregate in its place.

@@ -27,12 +27,13 @@ from minimr.cluster.member_link import MemberLink
 from minimr.cluster.partitions import Partitions
 from minimr.cluster.slot_mail import SlotMail
 from minimr.cluster.wire import Blob
+from minimr.counters import check_counters
 from minimr.errors import UsageError
 from minimr.gang.members import Arrived, MemberLost, Target, Traffic
 from minimr.job import Job
 from minimr.scheduler.gang_policy import share
 from minimr.shuffle.pairs import block_records
-from minimr.tasks.emitted import as_iterable, checked_pairs, counted, encoded
+from minimr.tasks.emitted import as_iterable, checked_pairs, encoded
 from minimr.tasks.failure import Position, Reporting, TaskFailed
 from minimr.tasks.resident import open_resident
 from minimr.tasks.watcher import Watcher
@@ -139,7 +140,7 @@ class MemberTask:
             with Reporting(job, position):
                 yielded = as_iterable(job.gang(blocks, members), "gang")
                 pair_blocks = list(encoded(checked_pairs(yielded, "gang")))
-                counted(job)
+                check_counters(job.counters)
         except TaskFailed as error:
             for behind in _causes(error):
                 if isinstance(behind, MemberLost):

@@ -9,7 +9,7 @@ from minimr.scheduler.state import AttemptId
 
 LINES_MAX = 100
 SHORT_CHARACTERS = 4096
-TEXTS = ("text", "error")
+LONG = ("text", "error", "counters")
 """Fields of a line that may be long."""
 
 
@@ -49,7 +49,7 @@ class Outboxes:
         """Lines that follow each other share a message; long ones travel alone."""
         last = peer.outbox[-1] if peer.outbox else None
         # A member of a gang may note an error that is a number.
-        short = sum(len(str(line.get(name, ""))) for name in TEXTS) < SHORT_CHARACTERS
+        short = sum(len(str(line.get(name, ""))) for name in LONG) < SHORT_CHARACTERS
         if isinstance(last, m.Events) and last.job == job and short and len(last.lines) < LINES_MAX:
             last.lines.append(line)
         else:

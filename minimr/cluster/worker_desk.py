@@ -9,10 +9,10 @@ from minimr.cluster import messages as m
 from minimr.cluster.gang_messages import MemberNotes, MemberReady, noted
 from minimr.cluster.office import Office
 from minimr.cluster.peers import Peer
-from minimr.errors import ProtocolError
+from minimr.counters import check_counters
+from minimr.errors import ProtocolError, UsageError
 from minimr.formats.committer import part_name
 from minimr.formats.output import PartInfo
-from minimr.job import COUNT_MAX, COUNTER_CHARACTERS_MAX, COUNTERS_MAX
 from minimr.scheduler import events
 from minimr.scheduler.state import AttemptId, Failure, Job, Output
 from minimr.scheduler.workers import may_return
@@ -173,8 +173,10 @@ def _check_done(message: m.Done, job: Job | None) -> None:
     """`job` is the one that it speaks of, if that is known."""
     if not all(map(_is_stat, message.stats, message.stats.values())):
         raise ProtocolError("numbers of an attempt that make no sense")
-    if message.counters and not _are_counters(message.counters):
-        raise ProtocolError("counters that make no sense")
+    try:
+        check_counters(message.counters or {})
+    except UsageError as error:
+        raise ProtocolError(f"counters that make no sense: {error}") from None
     for digest in (message.digest, message.inputs):
         if digest is not None and not (digest.isascii() and len(digest) <= DIGEST_CHARACTERS):
             raise ProtocolError("a digest that makes no sense")
@@ -194,16 +196,6 @@ def _is_stat(name: str, value: Any) -> bool:
             type(each) is dict and {str, int}.issuperset(map(type, each.values())) for each in value
         )
     return name in STATS and type(value) in (int, float) and 0 <= value < AMOUNT_MAX
-
-
-def _are_counters(counters: dict[Any, Any]) -> bool:
-    return len(counters) <= COUNTERS_MAX and all(
-        type(name) is str
-        and len(name) <= COUNTER_CHARACTERS_MAX
-        and type(count) is int
-        and abs(count) <= COUNT_MAX
-        for name, count in counters.items()
-    )
 
 
 def _check_part(message: m.Done, job: Job | None) -> None:

@@ -30,7 +30,6 @@ from pathlib import Path
 from minimr import __version__
 from minimr.errors import CorruptData, MinimrError, UsageError
 from minimr.formats.output import PartInfo, cannot_write
-from minimr.job import COUNTERS_MAX
 
 MANIFEST = "_SUCCESS"
 SKIPPED = "_skipped.jsonl"
@@ -135,16 +134,11 @@ def publish(
 
     `skipped` are the bad records that the winners left out; they are saved beside the parts.
 
-    Safe to call again after a crash at any point. Raises UsageError if there are too many counters
-    or an output appeared meanwhile, CorruptData if a winner's file is missing or has another size,
-    MinimrError if the disk is full or the like; there is then no output, or still the former one. A
-    MinimrError that says "Cannot remove" comes after the output is in its place.
+    Safe to call again after a crash at any point. Raises UsageError if an output appeared
+    meanwhile, CorruptData if a winner's file is missing or has another size, MinimrError if the
+    disk is full or the like; there is then no output, or still the former one. A MinimrError that
+    says "Cannot remove" comes after the output is in its place.
     """
-    if len(counters) > COUNTERS_MAX:
-        raise UsageError(
-            f"the tasks have {len(counters):,} counters together; a job may have up to "
-            f"{COUNTERS_MAX:,}, so yield as pairs what depends on the data"
-        )
     output = Path(output).resolve()
     parts = tuple(part for _, part in winners)
     manifest = Manifest(output_format, parts, dict(counters), len(skipped))

@@ -18,7 +18,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
-from minimr.errors import JobFailed, MinimrError
+from minimr.counters import too_many
+from minimr.errors import JobFailed, MinimrError, UsageError
 from minimr.formats import committer
 from minimr.job import Job
 from minimr.runners.request import Request, Result
@@ -179,6 +180,8 @@ class _SerialRun:
             )
 
     def _publish(self, reduced: list[ReduceResult]) -> Result:
+        if why := too_many(self._counters):
+            raise UsageError(why)
         request = self._request
         parts = [outcome.part for outcome in reduced if outcome.part is not None]
         committer.publish(

@@ -1,5 +1,4 @@
 """What user code yields: it must be pairs, with keys of one kind. Loops inline the common case.
-And what it has counted, which travels with every answer.
 
 A yielded two-letter string unpacks like a pair, and `1`, `1.0` and `True` would share a group in
 a dict. Both are errors at the first record.
@@ -11,8 +10,8 @@ from types import GeneratorType
 from typing import Any
 
 from minimr.block import Pairs
-from minimr.errors import BadRecord, UsageError
-from minimr.job import COUNT_MAX, COUNTER_CHARACTERS_MAX, COUNTERS_MAX, Job, Pair
+from minimr.errors import BadRecord
+from minimr.job import Pair
 from minimr.keys import KIND_NAMES, key_kind, plain_key, preview
 from minimr.shuffle.pairs import BLOCK_BYTES, RECORDS_MAX, encode_pairs
 from minimr.shuffle.passes import check_size
@@ -147,29 +146,3 @@ def measured(groups: Iterable[tuple[Any, Iterable[Any]]], block_bytes: int) -> I
                 keys, values, held_bytes = [], [], 0
     if keys:
         yield encode_pairs(keys, values)
-
-
-def counted(job: Job) -> dict[str, int]:
-    """Return what the job has counted. Raises UsageError if a message cannot carry it.
-
-    `count` refuses what is no number; but `counters` is a dict that user code may write to.
-    """
-    counters = job.counters
-    if type(counters) is not dict or len(counters) > COUNTERS_MAX:
-        what = f"{len(counters):,}" if type(counters) is dict else "no dict of them"
-        raise UsageError(
-            f"a job may have up to {COUNTERS_MAX:,} counters, not {what}; "
-            "yield as pairs what depends on the data"
-        )
-    for name, count in counters.items():
-        if type(name) is not str or len(name) > COUNTER_CHARACTERS_MAX:
-            raise UsageError(
-                f"the name of a counter is a text of up to {COUNTER_CHARACTERS_MAX} characters, "
-                f"not {preview(name)}"
-            )
-        if type(count) is not int or abs(count) > COUNT_MAX:
-            raise UsageError(
-                f"the counter {preview(name)} is {preview(count)}; "
-                f"a counter is a whole number of up to {COUNT_MAX:,}"
-            )
-    return counters

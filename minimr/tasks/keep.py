@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from minimr.block import Block
+from minimr.counters import check_counters
 from minimr.errors import UsageError
 from minimr.job import Job
 from minimr.shuffle.pairs import block_records
-from minimr.tasks.emitted import as_iterable, checked_pairs, counted, encoded
+from minimr.tasks.emitted import as_iterable, checked_pairs, encoded
 from minimr.tasks.failure import Position
 from minimr.tasks.resident import store_block, store_pairs
 from minimr.tasks.source import Source, emitted, mapped_blocks, rows_of
@@ -38,7 +39,7 @@ def keep(job: Job, source: Source, path: Path, position: Position) -> MapResult:
         records_in=position.records,
         records_out=rows,
         bytes_out=size_bytes,
-        counters=counted(job),
+        counters=check_counters(job.counters),
     )
 
 

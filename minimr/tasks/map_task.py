@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minimr.block import Pairs
+from minimr.counters import check_counters
 from minimr.job import Job
 from minimr.shuffle.compression import NONE, Compressing
 from minimr.shuffle.digest import segments_digest
 from minimr.shuffle.pairs import block_records, encode_pairs
 from minimr.shuffle.segments import write_map_output
 from minimr.tasks.collector import Collector, PartitionBlocks
-from minimr.tasks.emitted import checked_pairs, counted
+from minimr.tasks.emitted import checked_pairs
 from minimr.tasks.failure import Position, Reporting, position_of
 from minimr.tasks.keep import keep
 from minimr.tasks.reduce_input import first
@@ -130,7 +131,7 @@ def _store(
         records_in=position.records,
         records_out=sum(block_records(block) for _, block in held),
         bytes_out=held_bytes,
-        counters=counted(job),
+        counters=check_counters(job.counters),
         digest=segments_digest(parts) if task.digest else None,
     )
 
@@ -162,6 +163,6 @@ def _store_in_file(
         records_in=position.records,
         records_out=index.records,
         bytes_out=index.size_bytes,
-        counters=counted(job),
+        counters=check_counters(job.counters),
         digest=segments_digest((each.length, each.crc) for each in index.segments),
     )

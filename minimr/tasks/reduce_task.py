@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from minimr.aggregates import Aggregate
+from minimr.counters import check_counters
 from minimr.formats.committer import attempt_name
 from minimr.formats.output import open_writer
 from minimr.job import Job
@@ -27,7 +28,7 @@ from minimr.shuffle.pairs import (
 )
 from minimr.shuffle.secondary_sort import one_call_each
 from minimr.tasks.combine import reducer_of
-from minimr.tasks.emitted import as_iterable, blocks_of, check_pair, checked_pairs, counted
+from minimr.tasks.emitted import as_iterable, blocks_of, check_pair, checked_pairs
 from minimr.tasks.failure import NO_KEY, Position, Reporting, position_of
 from minimr.tasks.reduce_input import PAIR_BYTES, Passes, first, largest_block, loaded
 from minimr.tasks.sizes import LARGE_BYTES
@@ -177,7 +178,7 @@ def _write(
                 count += 1  # noqa: SIM113
                 if count == due:
                     due = pace.next(count)
-        counters = counted(job)
+        counters = check_counters(job.counters)
         part = writer.close()
     return ReduceResult(
         part=part,
@@ -204,7 +205,7 @@ def _collect(
         records_in=position.records,
         records_out=sum(map(block_records, blocks)),
         bytes_out=len(data),
-        counters=counted(job),
+        counters=check_counters(job.counters),
     )
 
 

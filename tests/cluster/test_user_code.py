@@ -223,7 +223,7 @@ class Says(mr.Job):
     [
         ("a long error", ["begins xxx", "xxx ends", "characters left out"]),
         ("counters of one task", ["up to 1,000 counters, not 100,000"]),
-        ("counters together", ["have 1,200 counters together"]),
+        ("counters together", ["up to 1,000 counters, not 1,200"]),
     ],
 )
 @pytest.mark.parametrize("runner", ["cluster", "serial"])
@@ -234,6 +234,32 @@ def test_who_says_too_much_is_told_so(cluster, text, what, words, runner):
     for word in words:
         assert word in str(caught.value)
     assert len(str(caught.value)) < 100_000
+
+
+class CountsInEachTask(mr.Job):
+    names: int
+
+    def map(self, offset, line):
+        for number in range(self.names):
+            self.count(f"{line} {'x' * 100} {number}")
+        yield "lines", 1
+
+    def reduce(self, key, values):
+        yield key, sum(values)
+
+
+@pytest.mark.parametrize(("names", "fits"), [(12, True), (300, False)])
+def test_what_all_tasks_of_a_round_count_is_told_or_refused_in_words(
+    cluster, tmp_path, names, fits
+):
+    """All of it together is more than one message holds."""
+    (tmp_path / "in.txt").write_text("\n".join(f"line {number}" for number in range(80)))
+    data = cluster.load(tmp_path / "in.txt", partitions=40)
+    if fits:
+        assert data.round(CountsInEachTask(names=names)) == [("lines", 80)]
+    else:
+        with pytest.raises(mr.JobFailed, match="up to 1,000 counters, not 24,000"):
+            data.round(CountsInEachTask(names=names))
 
 
 class TellsTooMuch(mr.Job):
