@@ -10,8 +10,9 @@ import struct
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import count
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from minimr.cluster import messages as m
@@ -27,6 +28,7 @@ Lines = deque[dict[str, Any]]
 Answer = m.Reply | m.Events | m.Ended
 SILENCE = struct.pack("ll", 1, 0)  # One second, as the kernel's timeout for receiving.
 SILENCES_MAX = 10
+LOOK_UP_S = 1.0
 NEXT = "start it again, as with 'minimr up', and repeat this"
 
 
@@ -187,9 +189,14 @@ class _Answers:
         self.put([None])
 
     def next(self) -> Answer | None:
-        """Wait for the next; None if there is none."""
+        """Wait for the next; None if there is none.
+
+        It looks up now and then: a signal that another thread takes does not end the wait for a
+        lock, and Ctrl-C would be lost.
+        """
         while not self._came:
-            self._wake.get()
+            with suppress(Empty):
+                self._wake.get(timeout=LOOK_UP_S)
         return self._came.popleft()
 
 

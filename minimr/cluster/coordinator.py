@@ -34,6 +34,8 @@ from minimr.scheduler import actions, events, policy
 from minimr.scheduler.recovery import restore
 from minimr.scheduler.scheduler import Scheduler
 
+LOOK_UP_S = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
@@ -118,8 +120,16 @@ class Coordinator:
         self._stopped.wait()
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Block until the coordinator has stopped, by `stop` or by a client's request."""
-        return self._stopped.wait(timeout_s)
+        """Block until the coordinator has stopped, by `stop` or by a client's request.
+
+        Without a limit it looks up now and then: a signal that another thread takes does not end
+        the wait for a lock, and Ctrl-C would be lost.
+        """
+        if timeout_s is not None:
+            return self._stopped.wait(timeout_s)
+        while not self._stopped.wait(LOOK_UP_S):
+            pass
+        return True
 
     def expect_at_most(self, workers: int, why: str) -> None:
         """So many are left, and no other comes: whoever waits for more waits no longer. If none is

@@ -3,6 +3,7 @@
 import threading
 from collections import deque
 from dataclasses import replace
+from queue import Empty
 
 import pytest
 
@@ -61,6 +62,22 @@ def test_one_that_has_nothing_to_say_is_asked_and_answers(coordinator, monkeypat
     with pytest.raises(UsageError, match="enough"):
         client.ask(m.AwaitWorkers(client.next_request(), 1))
     client.close()
+
+
+def test_whoever_waits_for_an_answer_looks_up_now_and_then():
+    """A signal that another thread of the process takes does not end the wait for a lock."""
+    answers, waits = client_module._Answers(), []
+
+    class Wake:
+        def get(self, timeout=None):
+            waits.append(timeout)
+            if len(waits) < 3:
+                raise Empty
+            answers._came.append(None)
+
+    answers._wake = Wake()
+    assert answers.next() is None
+    assert waits == [client_module.LOOK_UP_S] * 3
 
 
 def test_lines_that_came_together_keep_their_order(coordinator):

@@ -9,7 +9,7 @@ from minimr.cluster import jobs, performer, recall
 from minimr.cluster import messages as m
 from minimr.cluster.connect import connect
 from minimr.cluster.connection import Connection, encode_messages
-from minimr.cluster.coordinator import Coordinator
+from minimr.cluster.coordinator import LOOK_UP_S, Coordinator
 from minimr.cluster.gang_messages import MemberNotes
 from minimr.cluster.joined import joined
 from minimr.cluster.journal import Journal
@@ -77,6 +77,21 @@ def test_jobs_that_ended_long_ago_leave_the_journal_at_a_restart(tmp_path, monke
             each.stop()
     assert known == [[("job-5", "cancelled"), ("job-6", "cancelled")]] * 3
     assert records == [0, 12, 4], "accepted and closed: two for each job"
+
+
+def test_whoever_waits_for_its_end_looks_up_now_and_then(coordinator, monkeypatch):
+    """A signal that another thread of the process takes does not end the wait for a lock."""
+    waits = []
+
+    class Stopped:
+        def wait(self, timeout_s=None):
+            waits.append(timeout_s)
+            return len(waits) == 3
+
+    with monkeypatch.context() as patch:
+        patch.setattr(coordinator, "_stopped", Stopped())
+        assert coordinator.wait()
+    assert waits == [LOOK_UP_S] * 3
 
 
 def test_a_worker_that_comes_back_forgets_jobs_that_ended_without_it(tmp_path):
