@@ -19,6 +19,7 @@ from minimr.cluster import performer
 from minimr.cluster.client import Client, Watched
 from minimr.cluster.connection import encode_messages
 from minimr.formats.output import KIND_OF_TYPE, PartInfo
+from minimr.job import COUNT_MAX, COUNTER_CHARACTERS_MAX, COUNTERS_MAX
 from minimr.jobs.wordcount import WordCount
 from minimr.observe.checks import judged
 from minimr.observe.log import read_log
@@ -114,10 +115,12 @@ def test_more_parts_than_a_message_can_name_are_found_in_the_manifest(
     assert sorted(result) == [((1, "1"), 1.0), ((2, "2"), 2.0)]
 
 
-def test_the_limit_of_told_parts_fits_into_a_message():
+def test_the_limits_of_told_parts_and_counters_fit_into_a_message():
+    long = "\U0001d11e" * (COUNTER_CHARACTERS_MAX - 4)
+    counters = {f"{number:04}{long}": COUNT_MAX for number in range(COUNTERS_MAX)}
     longest = PartInfo("part-00000", 2**60, 2**60, "0" * 64, ("|".join(KIND_OF_TYPE.values()),) * 2)
     parts = [longest.to_dict()] * performer.PARTS_TOLD_MAX
-    encode_messages([m.Ended("job-1", True, False, "", {}, parts, [])])
+    encode_messages([m.Ended("job-1", True, False, "", counters, parts, [])])
 
 
 class Typed(mr.Job):

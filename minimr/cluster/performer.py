@@ -25,7 +25,7 @@ from minimr.scheduler.state import Location
 
 LOCATIONS_TOGETHER = 2_000
 """How many map outputs one message announces: far from the limit of a message's head."""
-PARTS_TOLD_MAX = 2_000
+PARTS_TOLD_MAX = 500
 """So many parts a client is told of. More would burst the head; they stand in the manifest."""
 LAST_LINES_S = 5.0
 """How long a coordinator that leaves waits for the disks of its jobs' logs."""
