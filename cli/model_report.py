@@ -1,7 +1,6 @@
 """What is said of a trained model: its losses, its weights, and its figures as a table or JSON."""
 
 from collections.abc import Iterator, Mapping
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from cli.charts import sparkline
@@ -71,7 +70,7 @@ def as_plain(
             "losses": stopping.losses,
             "best_iteration": stopping.best_iteration,
         }
-    return {**fields, "metrics": {name: finite(each) for name, each in metrics.items()}}
+    return {**fields, "metrics": {name: dict(each) for name, each in metrics.items()}}
 
 
 def loss_curves(model: "AnyModel", stopping: "EarlyStopping | None" = None) -> str:
@@ -103,15 +102,10 @@ def figures_table(columns: Mapping[str, Figures]) -> Iterator[str]:
 
 def measured_plain(measured: "Measured") -> dict[str, Any]:
     """What was measured, as plain data."""
-    figures: dict[str, Any] = finite(measured.figures)
+    figures: dict[str, Any] = dict(measured.figures)
     if measured.confusion is not None:
         figures["confusionMatrix"] = measured.confusion.tolist()
     return figures
-
-
-def finite(figures: Figures) -> dict[str, float | None]:
-    """Figures as JSON can hold them: null for infinity, as r2 is where all labels are equal."""
-    return {name: value if isfinite(value) else None for name, value in figures.items()}
 
 
 def measured_table(measured: "Measured") -> Iterator[str]:

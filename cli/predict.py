@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.address import refuse_own_workers
-from cli.model_report import Figures, finite, measured_plain, measured_table
+from cli.model_report import Figures, measured_plain, measured_table
 from cli.option_names import options_named
 from cli.output import print_json, print_lines, say
 from cli.progress import progress
@@ -44,7 +44,7 @@ def predict(as_json: bool, **chosen: Any) -> None:
         predictions = np.atleast_1d(loaded.predict(rows)).tolist()
         metrics = _measured(loaded, rows)
         if as_json:
-            print_json({"predictions": predictions, "metrics": finite(metrics)})
+            print_json({"predictions": predictions, "metrics": metrics})
         else:
             print_lines(map(repr, predictions))
             say(_in_a_line(metrics, len(predictions)))

@@ -105,6 +105,17 @@ def test_a_regression_of_equal_labels_is_json_still(minimr: Minimr, tmp_path: Pa
     assert json.loads(minimr("predict", path, equal, "--json").stdout)["metrics"]["r2"] is None
 
 
+def test_predictions_that_overflow_are_json_still(minimr: Minimr, tmp_path: Path) -> None:
+    """As counts are that a Poisson model expects where a feature is too large."""
+    rows, path = tmp_path / "rows.libsvm", tmp_path / "model.json"
+    rows.write_text("2 1:800\n1 1:0\n")
+    Trained(Linear("poisson"), 1, np.array([1.0])).save(path)
+    assert minimr("predict", path, rows).stdout.split() == ["inf", "1.0"]
+    found = json.loads(minimr("predict", path, rows, "--json").stdout, parse_constant=pytest.fail)
+    assert found["predictions"] == [None, 1.0]
+    assert found["metrics"]["meanSquaredError"] is None
+
+
 def test_labels_of_another_kind(minimr: Minimr, model: str, tmp_path: Path) -> None:
     """Rows without labels of their own can be predicted, not measured."""
     path = tmp_path / "numbers.libsvm"
