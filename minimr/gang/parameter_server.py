@@ -279,6 +279,7 @@ class ParameterServer:
         self._changed.notify_all()
 
 
+@np.errstate(over="ignore", invalid="ignore")  # sums that are no numbers are for callers to see
 def _added(gradients: Mapping[int, Vector]) -> Vector:
     """The sum over the partitions, in their order."""
     first, *others = (gradients[each] for each in sorted(gradients))
