@@ -21,7 +21,7 @@ from typing import Any, Protocol, runtime_checkable
 import minimr as mr
 from ml.arguments import number, start_vector, whole_number
 from ml.checks import check_labels, check_rows
-from ml.descent import OnStep
+from ml.descent import OnStep, is_true
 from ml.errors import ArgumentError
 from ml.gradient import losses_at
 from ml.labeled_data import LabeledData, checksums_of
@@ -163,7 +163,8 @@ class AllOf:
 
     def __call__(self, iteration: int, loss: float, parameters: Vector) -> bool:
         """Whether any of them has seen enough."""
-        return True in [each(iteration, loss, parameters) is True for each in self._callbacks]
+        answers = [each(iteration, loss, parameters) for each in self._callbacks]
+        return any(map(is_true, answers))
 
     def saved(self) -> list[Any]:
         """What those that remember something have saved."""

@@ -137,7 +137,7 @@ class Descent:
         self.seconds.append(time.perf_counter() - self._began)
         self.pace.saw(loss)
         if self.on_step is not None:
-            self.ended = self.on_step(self.iteration, loss, self.parameters.copy()) is True
+            self.ended = is_true(self.on_step(self.iteration, loss, self.parameters.copy()))
 
     def _step(self, gradient: Vector) -> None:
         eta = self.pace.eta(self.iteration)
@@ -153,6 +153,11 @@ class Descent:
 
 
 KEPT = ("parameters", "memory", "iteration", "updates", "loss_history", "ended", "converged")
+
+
+def is_true(answer: object) -> bool:
+    """Whether a listener returned True, or numpy's, as a comparison of its numbers is one."""
+    return isinstance(answer, bool | np.bool_) and bool(answer)
 
 
 def converged(previous: Vector, current: Vector, tolerance: float) -> bool:

@@ -67,6 +67,8 @@ def test_any_of_several_ends_the_descent_and_all_are_told():
     watched = all_of(lambda i, *_: i == 3, lambda i, *_: told.append(i))
     assert len(train(MODEL, TRAINING, on_step=watched, step=0.1).loss_history) == 3
     assert told == [1, 2, 3]
+    watched = all_of(lambda i, *_: np.int64(i) == 2, lambda *_: "no bool")
+    assert len(train(MODEL, TRAINING, on_step=watched, step=0.1).loss_history) == 2
 
 
 def test_progress_is_told_at_1_2_5_10_and_so_on(capsys):

@@ -216,6 +216,8 @@ def test_a_listener_that_returns_true_ends_the_descent_where_it_is():
     assert (len(trace.loss_history), trace.updates) == (3, 2)
     trace = descend(always([1.0]), np.zeros(1), problem(3), lambda i, loss, w: "yes")
     assert len(trace.loss_history) == 4
+    trace = descend(always([1.0]), np.zeros(1), problem(), lambda i, loss, w: np.int64(i) == 3)
+    assert len(trace.loss_history) == 3, "numpy's True"
 
 
 def test_an_adaptive_schedule_is_told_of_the_losses():
