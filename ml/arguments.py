@@ -33,6 +33,16 @@ def whole_number(name: str, value: object, least: int = 0) -> int:
     raise ArgumentError(f"must be a whole number >= {least}, but is {value!r}", name)
 
 
+def keep_plain(frozen: object, fields: dict[str, float]) -> None:
+    """Set fields of a frozen dataclass that was just made, to what their checks returned.
+
+    numpy's float32 computes in its own precision here, and in a slot, where it comes as a plain
+    float, in that of a float.
+    """
+    for name, value in fields.items():
+        object.__setattr__(frozen, name, value)
+
+
 def choice(name: str, value: object, choices: Sequence[Choice]) -> Choice:
     """Return the one of `choices` that equals `value`, or raise ArgumentError."""
     for allowed in choices:

@@ -26,7 +26,7 @@ from math import inf
 
 import numpy as np
 
-from ml.arguments import choice, number
+from ml.arguments import choice, keep_plain, number
 from ml.penalties import Penalty
 from ml.vectors import Matrix, Vector
 
@@ -66,9 +66,10 @@ class Optimizer:
 
     def __post_init__(self) -> None:
         choice("optimizer", self.kind, tuple(RULES))
+        plain = {"epsilon": number("epsilon", self.epsilon, lambda v: v > 0, "> 0")}
         for name in ("momentum", "beta1", "beta2"):
-            number(name, getattr(self, name), lambda v: 0 <= v < 1, "in [0, 1)")
-        number("epsilon", self.epsilon, lambda v: v > 0, "> 0")
+            plain[name] = number(name, getattr(self, name), lambda v: 0 <= v < 1, "in [0, 1)")
+        keep_plain(self, plain)
 
     def memory(self, size: int) -> Matrix:
         """What it remembers at the start: (vectors, size) zeros, one column per parameter."""

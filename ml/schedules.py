@@ -13,7 +13,7 @@ Pace, one per descent.
 import math
 from dataclasses import dataclass
 
-from ml.arguments import choice, number, whole_number
+from ml.arguments import choice, keep_plain, number, whole_number
 
 KINDS = ("mllib", "constant", "inverse", "adaptive")
 POWER_MAX = 10
@@ -34,10 +34,15 @@ class Schedule:
 
     def __post_init__(self) -> None:
         choice("schedule", self.kind, KINDS)
-        number("step", self.step, lambda v: v > 0, "> 0")
-        number("power", self.power, lambda v: 0 <= v <= POWER_MAX, f"in [0, {POWER_MAX}]")
-        number("tolerance", self.tolerance, lambda v: v >= 0, ">= 0")
-        whole_number("patience", self.patience, 1)
+        plain = {
+            "step": number("step", self.step, lambda v: v > 0, "> 0"),
+            "power": number(
+                "power", self.power, lambda v: 0 <= v <= POWER_MAX, f"in [0, {POWER_MAX}]"
+            ),
+            "tolerance": number("tolerance", self.tolerance, lambda v: v >= 0, ">= 0"),
+            "patience": whole_number("patience", self.patience, 1),
+        }
+        keep_plain(self, plain)
 
 
 @dataclass

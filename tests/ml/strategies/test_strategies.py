@@ -119,6 +119,16 @@ def test_staleness_zero_equals_sync_to_the_byte(size, schedule):
     assert found.loss_history == expected.loss_history
 
 
+@pytest.mark.parametrize("narrow", [np.float16, np.float32])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_numpy_s_narrow_numbers_are_the_same_on_both_sides_of_the_wire(narrow, optimizer):
+    step = {"schedule": Schedule("inverse", narrow(0.1), power=narrow(0.3))}
+    step["optimizer"] = Optimizer(optimizer, beta1=narrow(0.8), beta2=narrow(0.99))
+    found, expected = trained("ssp:0", **step), trained("sync", **step)
+    assert found.parameters.tobytes() == expected.parameters.tobytes()
+    assert step["schedule"] == Schedule("inverse", float(narrow(0.1)), float(narrow(0.3)))
+
+
 @pytest.mark.parametrize("strategy", ["ssp:0", "allreduce", "model_parallel", "pipeline"])
 @pytest.mark.parametrize("batch", [{"fraction": 0.4}, {"batch_rows": 7}, {"batch_rows": 1}])
 def test_mini_batches_are_those_of_sync(strategy, batch):
