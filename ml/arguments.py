@@ -33,6 +33,13 @@ def whole_number(name: str, value: object, least: int = 0) -> int:
     raise ArgumentError(f"must be a whole number >= {least}, but is {value!r}", name)
 
 
+def yes_or_no(name: str, value: object) -> bool:
+    """Return `value` as a bool, or raise ArgumentError unless it is True, False, 1 or 0."""
+    if isinstance(value, bool | np.bool_ | Integral) and value in (0, 1):
+        return bool(value)
+    raise ArgumentError(f"must be True or False, but is {value!r}", name)
+
+
 def keep_plain(frozen: object, fields: dict[str, float]) -> None:
     """Set fields of a frozen dataclass that was just made, to what their checks returned.
 

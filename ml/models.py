@@ -26,7 +26,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ml.arguments import choice, whole_number
+from ml.arguments import choice, number, whole_number, yes_or_no
 from ml.errors import ArgumentError
 from ml.layers import ACTIVATIONS, Layers
 from ml.losses import Loss, find_loss
@@ -89,6 +89,9 @@ class Linear:
 
     def __post_init__(self) -> None:
         _check(self)
+        for name in ("intercept", "penalise_intercept"):
+            yes_or_no(name, getattr(self, name))
+        number("intercept_start", self.intercept_start, lambda _: True, "that is finite")
 
     @property
     def objective(self) -> Loss:
