@@ -74,6 +74,7 @@ class Total:
         self._members = members
         self._packer = None if compression is None else mr.as_sent(compression)
 
+    @np.errstate(over="ignore", invalid="ignore")  # the descent tells what is not finite
     def of(self, sums: Vector) -> Vector:
         """Loss and rows are exact, whatever becomes of the gradient."""
         members, packer = self._members, self._packer

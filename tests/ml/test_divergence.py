@@ -197,9 +197,13 @@ def test_no_stray_warning_on_the_way(cluster):
         message_of(load_libsvm(DIABETES_RAW, cluster=cluster), step=1e300)
 
 
-@pytest.mark.parametrize("strategy", ["sync", "average", "async", "ssp:0:half", checkpointed])
-def test_nor_where_only_the_sum_over_partitions_overflows(tmp_path, strategy):
-    data = labeled_data(*[([[1.0]], [1.2e154])] * 9)
+@pytest.mark.parametrize("partitions", [3, 9])
+@pytest.mark.parametrize(
+    "strategy", ["sync", "average", "ssp:0:half", "allreduce:top-k", checkpointed]
+)
+def test_nor_where_only_the_sum_over_partitions_overflows(tmp_path, strategy, partitions):
+    """Or over the three members, each of which has one of three."""
+    data = labeled_data(*[([[1.0]], [1.2e154])] * partitions)
     if strategy is checkpointed:
         strategy = checkpointed(tmp_path / "run.checkpoint")
     with pytest.raises(Diverged, match="the loss became inf"):
