@@ -142,10 +142,15 @@ def _arrays(saved: dict[str, Any], problem: Problem) -> dict[str, Any]:
     finite = np.isfinite(parameters).all() and np.isfinite(memory).all()
     if not finite or not all(map(is_finite_number, numbers)):
         raise ValueError("a number is none, or not finite")
+    iteration = whole_number("iteration", saved["iteration"])
+    updates = whole_number("updates", saved["updates"])
+    # Each evaluation uses up an iteration, and each update is made after one.
+    if not updates <= len(saved["loss_history"]) < iteration <= problem.iterations + 2:
+        raise ValueError("iteration, losses and updates do not fit together")
     return {
         **saved,
-        "iteration": whole_number("iteration", saved["iteration"]),
-        "updates": whole_number("updates", saved["updates"]),
+        "iteration": iteration,
+        "updates": updates,
         "parameters": parameters.reshape(problem.size),
         "memory": memory.reshape(problem.memory().shape),
         "pace": [eta, np.inf if best is None else best, whole_number("pace", in_vain)],
