@@ -110,3 +110,8 @@ def __getattr__(name: str) -> Any:
     value = getattr(import_module(_HOME_OF[name]), name)
     globals()[name] = value
     return value
+
+
+def __dir__() -> list[str]:
+    """The public names, too: a prompt offers what it finds here, imported or not."""
+    return sorted({*globals(), *__all__})

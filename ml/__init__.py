@@ -155,3 +155,8 @@ def __getattr__(name: str) -> object:
     if name not in _HOME_OF:
         raise AttributeError(f"module 'ml' has no attribute {name!r}")
     return getattr(import_module(_HOME_OF[name]), name)
+
+
+def __dir__() -> list[str]:
+    """The public names, too: a prompt offers what it finds here, imported or not."""
+    return sorted({*globals(), *__all__})
