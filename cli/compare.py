@@ -11,7 +11,7 @@ import click
 from cli.address import refuse_own_workers
 from cli.charts import sparkline
 from cli.curves import Curve, Panel, draw
-from cli.fitting import refuse_nowhere, refuse_same
+from cli.fitting import refuse_empty, refuse_nowhere, refuse_same
 from cli.model_report import steps
 from cli.option_names import options_named
 from cli.output import print_json, print_lines, say, write_text
@@ -151,6 +151,7 @@ def compare(
         Cluster(workers, address=address, log=log, on_event=shown.on_event) as cluster,
     ):
         rows = load_file(data, partitions, cluster, label)
+        refuse_empty(data, rows)
         model = _model(loss, hidden, classes_of(rows, loss, None))
         delays = _delays(slow, rows.dataset.members_max, rows.dataset.partitions)
         found, single = run(model, rows, names, delays=delays, **settings)

@@ -72,6 +72,7 @@ def carry_out(
         Cluster(workers, address=address, log=place, on_event=shown.on_event) as cluster,
     ):
         rows = load_file(data, partitions, cluster, label)
+        refuse_empty(data, rows)
         parts = _parts(rows, split, seed)
         model, stopping = _trained(model_of, rows, parts, seed, settings, shown)
         if model_path:
@@ -225,6 +226,12 @@ def refuse_nowhere(path: str | Path | None) -> None:
         raise UsageError(f"{path} cannot be written: it is a directory; name a file in it")
     if path and not (folder := Path(path).parent).is_dir():
         raise UsageError(f"{path} cannot be written: there is no directory {folder}; make it first")
+
+
+def refuse_empty(data: str, rows: "LabeledData") -> None:
+    """Raise UsageError for data without a row."""
+    if not rows.count():
+        raise UsageError(f"{data} is empty: there is no row in it")
 
 
 def _refuse_no_rows(model: "LinearRegressionModel | Trained") -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.address import refuse_own_workers
+from cli.fitting import refuse_empty
 from cli.model_report import Figures, measured_plain, measured_table
 from cli.option_names import options_named
 from cli.output import print_json, print_lines, say
@@ -86,8 +87,7 @@ def opened(
     ):
         with options_named():
             rows = load_file(data, cluster=cluster, label=label)
-        if not rows.count():
-            raise UsageError(f"{data} is empty: there is no row in it")
+        refuse_empty(data, rows)
         if rows.features < loaded.features:
             _lacks_features(data, label, rows.features, loaded.features)
         yield loaded, rows

@@ -48,7 +48,8 @@ def check_rows(data: LabeledData, validate: bool = True) -> None:
     """Raise ArgumentError for what is no data, has no rows or, if asked, holds NaN or infinity."""
     if not isinstance(data, LabeledData):
         raise ArgumentError(
-            f"data must be LabeledData, as load_libsvm returns, but is {type(data).__name__}"
+            "data must be LabeledData, as load_file and load_arrays return, but is "
+            f"{type(data).__name__}"
         )
     summary = data.summary()
     if summary.rows == 0:

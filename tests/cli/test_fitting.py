@@ -287,6 +287,18 @@ def test_what_cannot_be_is_refused(minimr: Minimr, classes: str, arguments: str,
     assert said in result.stderr
 
 
+@pytest.mark.parametrize("command", ["train linear", "train softmax", "compare"])
+@pytest.mark.parametrize(("name", "text"), [("empty.libsvm", "\n"), ("empty.csv", "a,y\n")])
+def test_data_without_a_row_are_named(
+    minimr: Minimr, tmp_path: Path, command: str, name: str, text: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    result = minimr(*command.split(), path)
+    assert result.exit_code == 2
+    assert f"{path} is empty: there is no row in it" in result.stderr
+
+
 def test_the_command_line_knows_every_loss() -> None:
     assert set(FITTED_BY) == set(LOSSES)
 

@@ -93,7 +93,7 @@ def test_scaled_features_bear_a_large_step():
 def test_what_does_not_fit():
     with pytest.raises(ArgumentError, match="data is empty: there is no row"):
         StandardScaler().fit(labeled_data((np.zeros((0, 0)), [])))
-    with pytest.raises(ArgumentError, match=r"data must be LabeledData, .* but is ndarray"):
+    with pytest.raises(ArgumentError, match=r"LabeledData, .* load_arrays .* but is ndarray"):
         StandardScaler().fit(np.ones((2, 2)))
     for large in ([1e200, -1e200], [1e308, 1e308], [1e308, -1e308]):
         rows = np.column_stack([[1.0, 2.0], large])
