@@ -25,8 +25,8 @@ WORKERS = 2
 TEXT_FILES = 16
 WORDS_SHOWN = 10
 WORD_WIDTH = 12
-BAR_WIDTH = 48
-CURVE_WIDTH = 60
+BAR_WIDTH, BAR_LEFT = 48, 27
+CURVE_WIDTH, CURVE_LEFT, LOSS_WIDTH = 60, 14, 7
 WORD_OPTIONS = {"words": "letters", "ignore_case": True}
 LOSSES_SHOWN = (1, 2, 5, 10, 20, 50, 100, 200)
 ON_WHAT = "by gradient descent: 442 patients, 10 measurements each"
@@ -127,9 +127,9 @@ def count_words(cluster: "mr.Cluster", screen: Screen, out: Any, inputs: Sequenc
 
 
 def print_words(out: Any, commonest: Sequence[tuple[int, str]]) -> None:
-    most = commonest[0][0]
+    most, width = commonest[0][0], max(1, min(BAR_WIDTH, out.width - BAR_LEFT))
     for number, word in commonest:
-        picture = bar(number, most, BAR_WIDTH)
+        picture = bar(number, most, width)
         out.print(f"   {word:{WORD_WIDTH}} [bold]{number:9,}[/bold]  [cyan]{picture}[/cyan]")
 
 
@@ -156,11 +156,13 @@ def print_training(
     metrics: Mapping[str, Figures],
     seconds: float,
 ) -> None:
-    losses = model.loss_history
-    shown = [number for number in LOSSES_SHOWN if number <= len(losses)]
-    out.print(f"   loss       [cyan]{sparkline(losses, CURVE_WIDTH)}[/cyan]")
-    out.print("   iteration  " + "".join(f"{number:7}" for number in shown))
-    out.print("   loss       " + "".join(f"{losses[number - 1]:7,.0f}" for number in shown))
+    losses, room = model.loss_history, max(LOSS_WIDTH, out.width - CURVE_LEFT)
+    shown = [number for number in LOSSES_SHOWN if number <= len(losses)][-(room // LOSS_WIDTH) :]
+    out.print(f"   loss       [cyan]{sparkline(losses, min(CURVE_WIDTH, room))}[/cyan]")
+    out.print("   iteration  " + "".join(f"{number:{LOSS_WIDTH}}" for number in shown))
+    out.print(
+        "   loss       " + "".join(f"{losses[number - 1]:{LOSS_WIDTH},.0f}" for number in shown)
+    )
     rounds = count(len(losses), "round")
     out.print(f"\n   {rounds} in {duration(seconds)}, {duration(seconds / len(losses))} each\n")
     for line in figures_table(metrics):

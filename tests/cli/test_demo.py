@@ -102,6 +102,18 @@ def test_it_fits_on_a_terminal_of_80_columns(lines: list[str]) -> None:
     assert max(map(len, lines)) <= 80
 
 
+def test_bars_and_curve_fit_on_a_narrow_terminal(
+    minimr: Minimr, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They were broken in two: the bar of the commonest word stood below its number."""
+    monkeypatch.setenv("COLUMNS", "60")
+    shown = minimr("demo").stdout.splitlines()
+    assert not [line for line in shown if line.startswith("█")]
+    [iterations] = [line for line in shown if line.startswith("   iteration")]
+    losses = shown[shown.index(iterations) + 1]
+    assert len(losses) == len(iterations) == 14 + 6 * 7
+
+
 def test_what_to_try_next_exists(lines: list[str]) -> None:
     after = lines[lines.index("What to try next") + 1 : -2]
     assert [line.strip() for line in after[::2]] == list(NEXT_STEPS)
