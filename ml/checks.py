@@ -10,7 +10,7 @@ import minimr as mr
 from ml.batches import offsets_of
 from ml.errors import ArgumentError
 from ml.labeled_data import LabeledData
-from ml.losses import ANY
+from ml.losses import ANY, TWO
 from ml.models import Model, model_from
 from ml.problem import Problem
 
@@ -67,9 +67,11 @@ def check_labels(model: Model, data: LabeledData) -> None:
         return
     [(_, (outside, example))] = data.dataset.round(DomainRound(model=model.options()))
     if outside:
+        signs = loss.domain is TWO and example == -1
         raise ArgumentError(
             f"the labels of the {loss.name} loss must be {loss.domain.words_for(model.classes)}, "
             f"but {outside} of {data.count()} rows have others, {example:g} among them"
+            + ("; put 0 where the data say -1" if signs else "")
         )
 
 

@@ -234,7 +234,7 @@ def test_what_is_no_model_is_named(model):
 
 
 BAD_LABELS = [
-    ("logistic", -1.0, r"labels of the logistic loss must be 0 or 1, but 1 of 3 rows .* -1 among"),
+    ("logistic", -1.0, r"the logistic loss must be 0 or 1, but 1 of 3 rows .* -1 among.* put 0"),
     ("hinge", 2.0, "labels of the hinge loss must be 0 or 1"),
     ("squared_hinge", 0.5, "labels of the squared_hinge loss must be 0 or 1"),
     ("softmax", 3.0, "labels of the softmax loss must be the numbers of the classes, 0 to 2"),
