@@ -121,6 +121,7 @@ def _instance(job: type[Job], options: dict[str, Any]) -> Job:
 def _import_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise UsageError(f"the job file {path} does not exist")
+    _refuse_taken_name(path)
     sys.path.insert(0, str(path.resolve().parent))
     spec = importlib.util.spec_from_file_location(path.stem, path.resolve())
     if spec is None or spec.loader is None:
@@ -130,6 +131,19 @@ def _import_file(path: Path) -> ModuleType:
     execute = spec.loader.exec_module
     _execute(lambda: execute(module), str(path))
     return module
+
+
+NEEDED = ("minimr", "ml", "cli", "numpy", "msgpack", "click", "rich")
+"""Modules whose place a job file must not take; of Python's own those that are in use."""
+
+
+def _refuse_taken_name(path: Path) -> None:
+    """Raise UsageError for a file that others would get who import a module of that name."""
+    name = path.stem
+    if name in NEEDED or (name in sys.stdlib_module_names and name in sys.modules):
+        raise UsageError(
+            f"{path} has the name of a module that minimr needs, {name}; give the file another name"
+        )
 
 
 def _import_module(name: str) -> ModuleType:

@@ -1,5 +1,6 @@
 """From what the user typed to a Job class, or to a message that helps."""
 
+import sys
 from dataclasses import dataclass
 from functools import partialmethod, wraps
 
@@ -190,3 +191,17 @@ def for_words(function):
 )
 def test_whatever_can_be_called_is_taken(method):
     assert isinstance(job_of(class_with("map", method)), mr.Job)
+
+
+@pytest.mark.parametrize("name", ["minimr", "ml", "cli", "numpy", "select", "json"])
+def test_a_file_does_not_take_the_name_of_a_module_in_use(write, name):
+    """select.py ended in an error of ours, and ml.py in the advice to move its class up."""
+    before = sys.modules.get(name)
+    with pytest.raises(UsageError, match=rf"{name}\.py has the name of a module .*another name"):
+        load_job(write(f"{name}.py", ONE))
+    assert sys.modules.get(name) is before
+
+
+def test_names_that_python_has_but_nobody_uses_are_free(write, monkeypatch):
+    monkeypatch.delitem(sys.modules, "this", raising=False)
+    assert load_job(write("this.py", ONE)).__name__ == "First"
