@@ -1,6 +1,7 @@
 """`minimr logs`: what happened in a job, one sentence an event."""
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,12 @@ import click
 
 from cli.address import READ, address_option, connect
 from cli.output import print_lines
+from minimr.errors import UsageError
 from minimr.observe.log import read_log
 from minimr.observe.sentences import sentence
+
+JOB_ID = re.compile(r"[a-z]+-\d+(\.\d+)?")
+"""What the scheduler calls its jobs; after a restart with the epoch, as in job-1.2."""
 
 
 @click.command()
@@ -35,6 +40,8 @@ def logs(job: str, address: Path | None, as_json: bool) -> None:
 def _events(job: str, address: Path | None) -> Iterable[dict[str, Any]]:
     if Path(job).is_file():
         return read_log(job)
+    if not JOB_ID.fullmatch(job):
+        raise UsageError(f"there is no event log {job}; check the path, or give an id like job-1")
     with connect(address) as cluster:
         events: list[dict[str, Any]] = cluster.logs(job)
         return events

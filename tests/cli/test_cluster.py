@@ -180,6 +180,22 @@ def test_logs_reads_the_file_of_an_event_log(minimr: Minimr, tmp_path: Path) -> 
     assert "not an event log" in refused.stderr
 
 
+@pytest.mark.parametrize(
+    ("job", "code", "said"),
+    [
+        ("nowhere.log", 2, "there is no event log nowhere.log; check the path"),
+        (".", 2, "there is no event log .; check the path"),
+        ("job-1", 3, "start one with `minimr up`"),
+        ("job-1.2", 3, "start one with `minimr up`"),
+    ],
+)
+def test_a_log_that_is_not_there_is_no_cluster_that_is_not_up(
+    minimr: Minimr, job: str, code: int, said: str
+) -> None:
+    result = minimr("logs", job)
+    assert (result.exit_code, said in result.stderr) == (code, True)
+
+
 def test_the_coordinator_keeps_its_journal_where_it_is_told(
     minimr: Minimr, session: FakeSession, tmp_path: Path
 ) -> None:
