@@ -7,6 +7,7 @@ by Ctrl-C or by SIGTERM.
 import atexit
 import errno
 import gc
+import io
 import os
 import signal
 import sys
@@ -90,6 +91,7 @@ class Application(click.Group):
         if args is None:  # This is a process of its own.
             be_interrupted_by_any_ending()
             open_closed_streams()
+            draw_in_any_encoding()
         given = list(sys.argv[1:] if args is None else args)
         arguments, wants_traceback = take_traceback_flag(given or ["--help"])
         extra["standalone_mode"] = False
@@ -122,6 +124,12 @@ def open_closed_streams() -> None:
     os.close(descriptor)
     if sys.stderr is None:
         sys.stderr = open(STDERR, "w")  # noqa: SIM115
+
+
+def draw_in_any_encoding() -> None:
+    """Where stdout's encoding has no bars and curves, they are question marks, and no error."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
 
 
 def take_traceback_flag(arguments: Sequence[str]) -> tuple[list[str], bool]:

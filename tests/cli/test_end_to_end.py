@@ -479,3 +479,16 @@ def test_no_color(home: Path) -> None:
     drawn = on_a_terminal(home, "run", "wordcount", "text.txt", NO_COLOR="1")
     assert CURSOR_UP in drawn
     assert not COLOUR.search(drawn)
+
+
+def test_the_demo_where_there_are_no_bars(home: Path) -> None:
+    """It ended in a traceback behind its first word."""
+    result = subprocess.run(
+        [*MINIMR, "demo"],
+        env=environment(home, PYTHONIOENCODING="latin-1"),
+        capture_output=True,
+        encoding="latin-1",
+        timeout=LIMIT_S,
+    )
+    assert (result.returncode, "Traceback" in result.stderr) == (0, False)
+    assert "????" in result.stdout
