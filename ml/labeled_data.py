@@ -28,6 +28,7 @@ import numpy.typing as npt
 
 import minimr as mr
 from ml.arguments import number, real_numbers, refuse_sparse, whole_number
+from ml.column_names import check_same_names
 from ml.errors import ArgumentError
 from ml.vectors import Matrix, Vector
 
@@ -288,6 +289,8 @@ def _load(
     path: str | os.PathLike[str], data_format: str, partitions: int, cluster: "mr.Cluster | None"
 ) -> "LabeledData":
     cut = whole_number("partitions", partitions, 1)
+    if data_format.startswith("csv") and len(files := _files(Path(path))) > 1:
+        check_same_names(files)
     if cluster is None:
         cluster = mr.default_cluster()
     data = LabeledData(cluster.load(os.fspath(path), format=data_format, partitions=cut))
