@@ -46,7 +46,7 @@ def train() -> None:
     help="Stop at shorter steps; 0 never."
     f"  [default: {MLLIB_TOLERANCE}; if there is a --strategy, 0]",
 )
-@strategy_options(None)
+@strategy_options(None, "pipeline")
 @loss_option("squared", "linear", "; all but squared need --strategy")
 @place_options
 def linear(strategy: str | None, tolerance: float | None, **asked: Any) -> None:
@@ -75,7 +75,7 @@ def linear(strategy: str | None, tolerance: float | None, **asked: Any) -> None:
 @descent_options
 @intercept_option(True)
 @tolerance_option
-@strategy_options("sync")
+@strategy_options("sync", "gram", "pipeline")
 @place_options
 def logistic(**asked: Any) -> None:
     """Logistic regression: the probability of label 1 against 0.
@@ -94,7 +94,7 @@ def logistic(**asked: Any) -> None:
 @descent_options
 @intercept_option(True)
 @tolerance_option
-@strategy_options("sync")
+@strategy_options("sync", "gram", "pipeline")
 @loss_option("hinge", "svm")
 @place_options
 def svm(**asked: Any) -> None:
@@ -114,7 +114,7 @@ def svm(**asked: Any) -> None:
 @descent_options
 @intercept_option(True)
 @tolerance_option
-@strategy_options("sync")
+@strategy_options("sync", "gram", "pipeline")
 @classes_option
 @place_options
 def softmax(**asked: Any) -> None:
@@ -136,7 +136,7 @@ def softmax(**asked: Any) -> None:
 @loss_option("squared")
 @descent_options
 @tolerance_option
-@strategy_options("sync")
+@strategy_options("sync", "gram", "model_parallel")
 @classes_option
 @place_options
 def mlp(**asked: Any) -> None:

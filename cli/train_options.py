@@ -109,16 +109,32 @@ def schedule_option(default: str) -> Callable[[Command], Command]:
     )
 
 
-def strategy_options(default: str | None) -> Callable[[Command], Command]:
-    """How the descent is distributed, and by which rule it steps."""
+STRATEGIES = (
+    "sync",
+    "gram",
+    "ssp:N",
+    "async",
+    "allreduce",
+    "local:N",
+    "average",
+    "model_parallel",
+    "pipeline",
+)
+
+
+def strategy_options(default: str | None, *unfit: str) -> Callable[[Command], Command]:
+    """How the descent is distributed, and by which rule it steps; `unfit` are the strategies that
+    are not for such a model."""
+    *names, last = (name for name in STRATEGIES if name not in unfit)
+    told = "sync" if "gram" in unfit else "sync or gram"
     return together(
         click.option(
             "--strategy",
             default=default,
             show_default=True,
             metavar="NAME",
-            help="sync, gram, ssp:N, async, allreduce, local:N, average, model_parallel or "
-            "pipeline. Gradients may travel compressed: ssp:4:half, async:top-k, allreduce:sign.",
+            help=f"{', '.join(names)} or {last}. Gradients may travel compressed: ssp:4:half, "
+            "async:top-k, allreduce:sign.",
         ),
         optimizer_option,
         schedule_option("mllib"),
@@ -127,7 +143,7 @@ def strategy_options(default: str | None) -> Callable[[Command], Command]:
             "--early-stopping",
             type=COUNT,
             metavar="N",
-            help="With --strategy sync or gram: stop after N steps in a row that did not predict "
+            help=f"With --strategy {told}: stop after N steps in a row that did not predict "
             "the second part of --split better, and keep the best model.",
         ),
         click.option(

@@ -13,6 +13,7 @@ from cli.progress import PlainProgress
 from cli.train_options import FITTED_BY
 from ml import Linear, MultilayerPerceptron, Trained, load_libsvm, train
 from ml.losses import LOSSES
+from ml.strategies import STRATEGIES
 from tests.cli.conftest import Minimr
 from tests.ml.fakes import FakeCluster
 
@@ -307,6 +308,21 @@ def test_the_command_line_knows_every_loss() -> None:
 def test_the_help_tells_of_compression(minimr: Minimr, command: str) -> None:
     said = " ".join(minimr("train", command, "--help").stdout.split())
     assert "compressed: ssp:4:half, async:top-k, allreduce:sign." in said
+
+
+@pytest.mark.parametrize("command", ["linear", "logistic", "svm", "softmax", "mlp"])
+def test_the_help_names_the_strategies_that_the_model_has(
+    minimr: Minimr, halves: str, command: str
+) -> None:
+    said = " ".join(minimr("train", command, "--help").stdout.split())
+    [names] = re.findall(r"--strategy NAME (.*?)\. Gradients may", said)
+    named = {name.partition(":")[0] for name in re.split(", | or ", names)}
+    refused = {
+        name
+        for name in STRATEGIES
+        if minimr("train", command, halves, "--strategy", name, "--iterations", "1").exit_code == 2
+    }
+    assert named == set(STRATEGIES) - refused
 
 
 def test_the_help_says_when_no_tolerance_is_the_default(minimr: Minimr) -> None:
