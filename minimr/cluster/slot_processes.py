@@ -54,6 +54,8 @@ class SlotProcesses:
     ) -> None:
         self._nursery, self._loop, self._directory, self._hear = nursery, loop, directory, hear
         self.living: dict[int, SlotProcess] = {}
+        # How many have died in a row that had not begun.
+        self.stillborn = 0
         self._numbers: dict[int, int] = {}
         self._serial = 0
 
@@ -90,6 +92,7 @@ class SlotProcesses:
         while not process.connection.receive():
             pass  # Its last answers count: it died after them.
         del self._numbers[serial], self.living[number]
+        self.stillborn = 0 if process.pid else self.stillborn + 1
         printed = _read_output(process.output)
         process.connection.close()
         os.close(process.output)

@@ -39,6 +39,7 @@ from minimr.scheduler.state import AttemptId
 
 HELD_TOGETHER = 2_000
 DRAIN_S = 60.0
+STILLBORN_MAX = 3
 REPORTS = (m.Done, m.Failed, m.FetchMissed)
 
 
@@ -191,8 +192,18 @@ class Worker:
                 self._processes.kill_orphans()
                 self._handle(Leave("the nursery process died; this worker ends"))
             case Died(serial, text):
-                self._decide(self._processes.exited(serial, text))
+                died = self._processes.exited(serial, text)
+                self._decide(died)
+                if self._processes.stillborn >= STILLBORN_MAX:
+                    self._handle(Leave(self._why_stillborn(died.text)))
         return report is None
+
+    def _why_stillborn(self, text: str) -> str:
+        """One that has no room to begin would be born for ever, and its attempts wait as long."""
+        return (
+            f"{STILLBORN_MAX} slots in a row ended before they began, and this worker with them; "
+            f"see whether there is room in {self._directory.parent}: {text.splitlines()[-1]}"
+        )
 
     # The loop
 

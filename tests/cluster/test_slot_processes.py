@@ -73,6 +73,16 @@ def one_slot(nursery, loop, said, directory):
     return processes
 
 
+def test_those_that_died_in_a_row_before_they_began_are_counted(processes):
+    for serial in (1, 2, 3):
+        processes.exited(serial, KILLED)
+        processes.spawn(NUMBER)
+        assert processes.stillborn == serial - 1, "the first one had begun"
+    processes.living[NUMBER].pid = PID
+    processes.exited(4, KILLED)
+    assert processes.stillborn == 0
+
+
 def test_a_nursery_that_is_gone_is_no_error_of_whoever_asks_it(nursery, processes):
     """Of its end the worker reads next. It may just have said that a slot died."""
     nursery.is_there = False

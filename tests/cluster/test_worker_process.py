@@ -197,6 +197,32 @@ def test_a_worker_that_is_interrupted_as_it_begins_leaves_no_directory(
     assert list(base.iterdir()) == []
 
 
+def test_workers_whose_slots_have_no_room_to_begin_are_not_waited_for(tmp_path):
+    """No file may be as long as the one that a slot begins with; a full disk is like that. (Python
+    would keep the beginnings of compiled modules.)"""
+    (tmp_path / "text.txt").write_text("to be\n")
+    script = (
+        "import resource, sys, minimr as mr\n"
+        "from minimr.jobs.wordcount import WordCount\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))\n"
+        "try:\n"
+        "    mr.run(WordCount, [sys.argv[1]], workers=1)\n"
+        "except mr.MinimrError as error:\n"
+        "    print(error)\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "text.txt")],
+        env={**environment(), "TMPDIR": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert "no worker stays alive" in ran.stdout
+    assert "3 slots in a row ended before they began, and this worker with them" in ran.stderr
+    assert "whether there is room in" in ran.stderr
+
+
 def test_what_a_worker_did_not_expect_is_told(machine, cluster, base):
     base.rmdir()
     machine.bear(1)
