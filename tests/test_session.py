@@ -340,6 +340,19 @@ class TestDatasets:
         assert list(rows) == [0, 1, 2, 3]
         assert sum(rows.values()) == 100
 
+    def test_what_no_message_to_a_reducer_can_carry_fails_in_words(
+        self, cluster, numbers, monkeypatch
+    ):
+        """And ends no worker's connection."""
+        with cluster.load(numbers, "libsvm", partitions=4) as dataset:
+            before = [worker["name"] for worker in cluster.status()["workers"]]
+            monkeypatch.setattr(performer, "BLOB_BYTES_MAX", 50)
+            with pytest.raises(
+                mr.JobFailed, match=r"reduce-0 has to reduce .* that came in messages"
+            ):
+                dataset.round(Where)
+        assert [worker["name"] for worker in cluster.status()["workers"]] == before
+
     def test_several_reducers(self, cluster, numbers):
         with cluster.load(numbers, "libsvm", partitions=4) as dataset:
             assert sorted(dataset.round(Where, reducers=3)) == sorted(dataset.round(Where))

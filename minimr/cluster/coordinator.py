@@ -89,6 +89,7 @@ class Coordinator:
             self._loop.at,
             self._loop.post,
             self._scheduler.locations,
+            self._feed,
             journal,
         )
         office = Office(

@@ -15,13 +15,13 @@ from minimr.cluster.jobs import JobBook, JobEntry
 from minimr.cluster.journal import Journal
 from minimr.cluster.peers import Outboxes, Peer
 from minimr.cluster.recall import written
-from minimr.cluster.wire import Blob
+from minimr.cluster.wire import BLOB_BYTES_MAX, Blob
 from minimr.errors import MinimrError
 from minimr.formats import committer
 from minimr.formats.output import PartInfo
 from minimr.scheduler import actions, events
 from minimr.scheduler.journal import Record
-from minimr.scheduler.state import Location
+from minimr.scheduler.state import Failure, Location
 
 LOCATIONS_TOGETHER = 2_000
 """How many map outputs one message announces: far from the limit of a message's head."""
@@ -42,10 +42,12 @@ class Performer:
         at: Callable[[float, events.Timer], None],
         post: Callable[[events.Published | Callable[[], None]], object],
         locations: Callable[[str, range], list[Location]],
+        feed: Callable[[events.Event], None],
         journal: Journal | None = None,
     ) -> None:
+        """`feed` is the way to the scheduler, for what it has to hear after its own turn."""
         self._book, self._workers, self._outboxes = book, workers, outboxes
-        self._at, self._post, self._locations = at, post, locations
+        self._at, self._post, self._locations, self._feed = at, post, locations, feed
         self._journal_file = journal
         self._started_at = time.monotonic()
         self._leaving = False
@@ -56,6 +58,9 @@ class Performer:
     def _assign(self, action: actions.Assign) -> None:
         peer = self._workers[action.worker]
         attempt = action.attempt
+        if (size_bytes := sum(len(segment) for _, segment, _ in action.inline)) > BLOB_BYTES_MAX:
+            self._cannot_assign(action, size_bytes)
+            return
         entry = self._book.entries[attempt.job]
         if attempt.job not in peer.cargo:
             peer.cargo.add(attempt.job)
@@ -71,6 +76,16 @@ class Performer:
         cargo = None if inputs is None else Blob(inputs[attempt.index])
         inline, skip = pack_inlined(action.inline), list(action.skip)
         self._outboxes.tell(peer, m.Run(attempt, cargo, inline, action.careful, skip, action.epoch))
+
+    def _cannot_assign(self, action: actions.Assign, size_bytes: int) -> None:
+        """An order that no message can carry would end the connection of every worker in turn."""
+        text = (
+            f"{action.attempt.task} has to reduce {size_bytes:,} bytes that came in messages, and "
+            f"one can carry {BLOB_BYTES_MAX:,}. Let maps yield less, as with a combiner, or give "
+            "more reducers"
+        )
+        failed = events.AttemptFailed(action.worker, action.attempt, Failure("system", text))
+        self._post(lambda: self._feed(failed))
 
     def _meet(self, action: actions.Meet) -> None:
         hosts, ports = zip(*action.addresses, strict=True)
