@@ -76,7 +76,7 @@ class Listener:
             return
         self._is_full = False
         if not self._pending.acquire(blocking=False):
-            sock.close()  # Too many strangers at the door.
+            turn_away(sock, f"{PENDING_MAX} others stand at the gate of this port; try again later")
             return
         try:
             threading.Thread(target=self._admit, args=(sock,), name="peer", daemon=True).start()

@@ -5,7 +5,7 @@ import socket
 import pytest
 
 import minimr as mr
-from minimr.cluster import jobs, performer, recall
+from minimr.cluster import jobs, listener, performer, recall
 from minimr.cluster import messages as m
 from minimr.cluster.connect import connect
 from minimr.cluster.connection import Connection, encode_messages
@@ -498,6 +498,19 @@ def test_a_stranger_is_not_let_in(coordinator):
             pass
     assert b"refused" in received
     assert address.token.encode() not in received
+
+
+def test_who_finds_too_many_strangers_at_the_gate_is_told_so(monkeypatch):
+    monkeypatch.setattr(listener, "PENDING_MAX", 1)
+    each = Coordinator()
+    each.start()
+    address = each.address(0)
+    with (
+        socket.create_connection((address.host, address.port)),
+        pytest.raises(NoCoordinator, match="1 others stand at the gate of this port; try again"),
+    ):
+        connect(address, "client")
+    each.stop()
 
 
 def test_a_port_in_use(coordinator):
