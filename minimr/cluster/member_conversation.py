@@ -287,9 +287,11 @@ class Conversation:
             pass  # Already gone.
 
     def close(self) -> None:
-        self._sock.close()
-        if self._memory is not None:
-            self._memory.close()
+        """After `shut`. A thread that was sending has learned of the end, or is about to."""
+        with self._sending:
+            self._sock.close()
+            if self._memory is not None:
+                self._memory.close()
 
 
 def checksum(buffer: "Buffer | npt.NDArray[Any]") -> int:

@@ -106,7 +106,12 @@ class SharedMemory:
             self._free.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
+        """Give everything back; nobody uses this end any more. The memory must not wait until
+        Python looks for objects that refer to each other: a gang has some for each pair."""
+        import numpy as np
+
         self._free.close()
+        self._outgoing = self._incoming = np.empty(0, np.uint8)
 
 
 def pieces(buffer: memoryview) -> Iterator[memoryview]:
