@@ -25,35 +25,38 @@ from ml.vectors import Vector
 
 
 class ShardSolutions(mr.Job):
-    """Sums [rows * solution, rows] over the partitions. State: {"start": (size,)}."""
+    """Sums rows * [solution, updates, 1] over the partitions. State: {"start": (size,)}."""
 
     problem: dict[str, Any]
 
     def map_block(self, block: mr.Block) -> Iterator[tuple[int, Vector]]:
         problem = problem_from(self.problem)
-        solution = solve(problem, block, self.partition_index, self.state["start"])
-        yield 0, np.append(len(block) * solution, float(len(block)))
+        solution, updates = solve(problem, block, self.partition_index, self.state["start"])
+        yield 0, len(block) * np.append(solution, [updates, 1.0])
 
     reduce = mr.Sum()
 
 
-def solve(problem: Problem, block: mr.Block, index: int, start: Vector) -> Vector:
-    """The descent over one partition alone, to its end: (size,). NaN if it left the numbers."""
+def solve(problem: Problem, block: mr.Block, index: int, start: Vector) -> tuple[Vector, int]:
+    """The descent over one partition alone, to its end: (size,) and the updates that it took.
+
+    NaN if it left the numbers.
+    """
     descent = Descent(problem, start)
     try:
         while not descent.ended:
             descent.take(problem.sums(descent.parameters, block, descent.iteration, index))
     except NotFinite:
-        return np.full(problem.size, np.nan)
-    return descent.parameters
+        return np.full(problem.size, np.nan), descent.updates
+    return descent.parameters, descent.updates
 
 
 @np.errstate(over="ignore", invalid="ignore")  # whoever gets the trace looks
 def average(
     problem: Problem, data: LabeledData, start: Vector, on_step: OnStep | None = None
 ) -> Trace:
-    """The weighted average of the partitions' solutions. The loss history is first and last, over
-    the batch after the last step.
+    """The weighted average of the partitions' solutions, and of the updates that each took. The
+    loss history is first and last, over the batch after the last step.
 
     Raises ArgumentError for an `on_step`.
     """
@@ -61,10 +64,10 @@ def average(
     began = time.perf_counter()
     job = ShardSolutions(problem=problem.options())
     [(_, sums)] = data.dataset.round(job, state={"start": start})
-    parameters = sums[:-1] / sums[-1]
+    parameters, updates = sums[:-2] / sums[-1], round(float(sums[-2] / sums[-1]))
     seconds = [0.0, time.perf_counter() - began]
     losses = losses_at(problem, data, start, parameters)
     seconds = seconds[: len(losses)]
-    trace = Trace(parameters, losses, problem.iterations, seconds=seconds)
+    trace = Trace(parameters, losses, updates, seconds=seconds)
     trace.sent_bytes = round_bytes(problem, data)
     return trace

@@ -298,7 +298,18 @@ def test_average_is_the_weighted_average_of_the_shards_own_solutions():
 def test_a_shard_whose_descent_diverges_has_no_solution():
     block = partitioned().dataset.blocks[0]
     problem = Problem(Linear(), FEATURES, schedule=Schedule("constant", 1e6), iterations=400)
-    assert np.isnan(solve(problem, block, 0, np.zeros(FEATURES))).all()
+    assert np.isnan(solve(problem, block, 0, np.zeros(FEATURES))[0]).all()
+
+
+def test_average_counts_the_updates_that_the_shards_made():
+    """Not those that they might have made, had no mini-batch been empty and no step too short."""
+    data = labeled_data((X[:20], Y[:20]), (X[20:], Y[20:]))
+    assert trained("average", data=data).updates == STEPS
+    assert trained("average", data=data, fraction=1e-12).updates == 0
+    shards = [(labeled_data((X[rows], Y[rows])), len(X[rows])) for rows in (np.s_[:20], np.s_[20:])]
+    made = [trained("sync", data=shard, tolerance=0.05).updates for shard, _ in shards]
+    expected = np.average(made, weights=[rows for _, rows in shards])
+    assert trained("average", data=data, tolerance=0.05).updates == round(expected) < STEPS
 
 
 def test_local_steps_are_averaged_by_the_rows_of_the_members():
