@@ -10,6 +10,8 @@ corner, as the hinge has, there is no slope: choose parameters that put no row o
 import numpy as np
 import numpy.typing as npt
 
+from ml.arguments import start_vector
+from ml.errors import ArgumentError
 from ml.models import Model
 from ml.vectors import Vector
 
@@ -22,10 +24,17 @@ def check_gradient(
     """The largest difference between `model.sums` and central differences of its own loss.
 
     parameters (size,), X (n, d), y (n,). It is relative to the largest entry of the gradient, or
-    absolute below 1: 1e-6 and less is right, 1e-3 and more is a mistake.
+    absolute below 1: 1e-6 and less is right, 1e-3 and more is a mistake. Raises ArgumentError for
+    rows without labels, and for parameters that are not the model's, if it tells how many it has.
     """
-    at = np.asarray(parameters, dtype=np.float64)
     rows, labels = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    if rows.ndim != 2 or labels.shape != rows.shape[:1]:
+        raise ArgumentError(
+            f"X must be (rows, features) and y (rows,), but they are {rows.shape} and "
+            f"{labels.shape}"
+        )
+    size = model.size(rows.shape[1]) if hasattr(model, "size") else np.size(parameters)
+    at = start_vector("parameters", parameters, size, "parameters")
     gradient = model.sums(at, rows, labels)[:-2]
     differences = np.array([_difference(model, at, j, rows, labels) for j in range(len(at))])
     scale = max(float(np.abs(gradient).max(initial=0.0)), 1.0)

@@ -95,6 +95,15 @@ def test_the_checker_finds_a_wrong_gradient():
     assert check_gradient(Wrong(), np.ones(3), X, y) > 1e-5
 
 
+def test_the_checker_takes_the_model_s_parameters_only():
+    """A linear model passes over those that it has too many, and nothing would be found wrong."""
+    X, y = rows_for("squared")
+    with pytest.raises(ArgumentError, match="one number for each of the 3 parameters"):
+        check_gradient(Linear(), np.ones(4), X, y)
+    with pytest.raises(ArgumentError, match=r"y \(rows,\), but they are \(40, 3\) and \(39,\)"):
+        check_gradient(Linear(), np.ones(3), X, y[1:])
+
+
 @pytest.mark.parametrize(("told", "expected"), [(0.0, 0.25), (0.5, 0.25), (4.0, 3.75 / 4.0)])
 def test_the_checker_s_difference_is_relative_to_slopes_above_one(told, expected):
     class Tilted:
