@@ -30,6 +30,7 @@ SILENCE = struct.pack("ll", 1, 0)  # One second, as the kernel's timeout for rec
 SILENCES_MAX = 10
 LOOK_UP_S = 1.0
 NEXT = "start it again, as with 'minimr up', and repeat this"
+CLOSED = "this cluster was closed here; use it and its datasets before, as inside of the with block"
 
 
 class Client:
@@ -47,6 +48,8 @@ class Client:
         threading.Thread(target=self._read, name="client", daemon=True).start()
 
     def close(self) -> None:
+        with self._lock:
+            self._lost = self._lost or CLOSED
         self._connection.shut()
 
     def next_request(self) -> int:
@@ -110,7 +113,7 @@ class Client:
                     self._sort(decode_messages(frame))
         except (EOFError, OSError, ProtocolError) as error:
             with self._lock:
-                self._lost = f"the coordinator is gone ({error}); {NEXT}"
+                self._lost = self._lost or f"the coordinator is gone ({error}); {NEXT}"
                 all_answers = [*self._waiting.values(), *self._watching.values()]
             for answers in all_answers:
                 answers.end()

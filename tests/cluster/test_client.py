@@ -122,3 +122,12 @@ def count_beats(client, wanted=110):
 
     client._sort = counting
     return heard
+
+
+def test_one_that_was_closed_here_says_so(coordinator):
+    """It was told to start the coordinator again, which may be there."""
+    client = Client(coordinator.address(1))
+    client.ask(m.GetStatus(client.next_request()))
+    client.close()
+    with pytest.raises(NoCoordinator, match="closed here; use it and its datasets before"):
+        client.ask(m.GetStatus(client.next_request()))
