@@ -258,6 +258,7 @@ def test_a_failed_job_leaves_nothing_at_the_output(cluster, tmp_path):
         ({"encoding": "klingon"}, "klingon"),
         ({"errors": "explode"}, "explode"),
         ({"options": {"colour": "red"}}, "no option 'colour'"),
+        ({"colour": "red"}, r"no setting 'colour'; an option .* options=\{'colour': 'red'\}"),
         ({"output": "missing/out"}, "does not exist"),
     ],
 )

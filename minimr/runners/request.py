@@ -20,6 +20,7 @@ from minimr.formats.parts import read_part
 from minimr.formats.splits import Split, plan_splits
 from minimr.formats.text import check_encoding
 from minimr.job import Job
+from minimr.keys import preview
 from minimr.shuffle.compression import NONE, compressor
 from minimr.source.find import AnyJob, job_of
 from minimr.tasks.spec import INLINE_BYTES, MEMORY_BYTES, JobSpec, files_output
@@ -161,6 +162,7 @@ def new_request(
     compress: str = NONE,
     profiles: str | None = None,
     options: dict[str, Any] | None = None,
+    **unknown: Any,
 ) -> Request:
     """Check everything that can be checked before any work is done. Raises UsageError.
 
@@ -168,6 +170,11 @@ def new_request(
     is for each slot; `compress` names the codec of spills and shuffled segments: none, zlib, or
     zstd.
     """
+    for name, value in unknown.items():
+        raise UsageError(
+            f"there is no setting {name!r}; an option that the job declares is given as "
+            f"options={{{name!r}: {preview(value)}}}"
+        )
     _check_limits(skip_bad_records, memory_bytes, compress)
     instance = job_of(job, options)
     output_format = output_format or instance.output_format
