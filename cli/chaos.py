@@ -144,11 +144,12 @@ def chaos(
 
 def parse_fault(spec: str) -> "Fault":
     """`KIND[:SETTING,...]` as the help tells. Raises UsageError in one line."""
-    from minimr.cluster.fault import Fault
+    from minimr.cluster.fault import Fault, check_kind
 
     kind, _, rest = spec.partition(":")
     fields: dict[str, Any] = {}
     try:
+        check_kind(kind)
         for setting in filter(None, rest.split(",")):
             field, value = _setting(kind, setting)
             if field in fields:

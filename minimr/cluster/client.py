@@ -113,7 +113,8 @@ class Client:
                     self._sort(decode_messages(frame))
         except (EOFError, OSError, ProtocolError) as error:
             with self._lock:
-                self._lost = self._lost or f"the coordinator is gone ({error}); {NEXT}"
+                told = getattr(error, "strerror", None) or error
+                self._lost = self._lost or f"the coordinator is gone ({told}); {NEXT}"
                 all_answers = [*self._waiting.values(), *self._watching.values()]
             for answers in all_answers:
                 answers.end()

@@ -11,6 +11,12 @@ LASTING = (DELAY, HALF_OPEN, TRICKLE)
 DIRECTIONS = ("up", "down", "both")
 
 
+def check_kind(kind: str) -> None:
+    """Raise UsageError for a fault that there is not."""
+    if kind not in KINDS:
+        raise UsageError(f"no fault is called {kind!r}; there are: {', '.join(KINDS)}")
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """What goes wrong with the connections through a proxy.
@@ -39,8 +45,7 @@ class Fault:
     bytes_per_s: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise UsageError(f"no fault is called {self.kind!r}; there are: {', '.join(KINDS)}")
+        check_kind(self.kind)
         if self.direction not in DIRECTIONS:
             raise UsageError(f"{self.direction!r} is no direction; say up, down or both")
         amounts = (self.after_s, self.after_bytes, self.delay_s, self.jitter_s, self.bytes_per_s)

@@ -45,6 +45,7 @@ def test_faults_are_written_in_one_word(spec: str, fault: Fault) -> None:
     [
         ("explode", "no fault is called 'explode'; there are: " + ", ".join(KINDS)),
         ("", "no fault is called ''"),
+        ("dely:1s", "no fault is called 'dely'"),
         ("cut:after=soon", "'soon' is no amount with a unit"),
         ("cut:after=-3s", "'-3s' is no amount"),
         ("cut:after=3", "write for instance 3ms, 3s, 3B, 3KiB, 3MiB"),

@@ -1,5 +1,6 @@
 """A client whose coordinator says nothing, or nothing whole."""
 
+import errno
 import threading
 from collections import deque
 from dataclasses import replace
@@ -130,4 +131,16 @@ def test_one_that_was_closed_here_says_so(coordinator):
     client.ask(m.GetStatus(client.next_request()))
     client.close()
     with pytest.raises(NoCoordinator, match="closed here; use it and its datasets before"):
+        client.ask(m.GetStatus(client.next_request()))
+
+
+def test_a_connection_that_broke_is_told_without_its_number(coordinator, monkeypatch):
+    """[Errno 104] stood before the words."""
+
+    def broken(*_):
+        raise ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
+
+    monkeypatch.setattr(Client, "_receive", broken)
+    client = Client(coordinator.address(1))
+    with pytest.raises(NoCoordinator, match=r"gone \(Connection reset by peer\); start it again"):
         client.ask(m.GetStatus(client.next_request()))
