@@ -24,6 +24,16 @@ class LocalCluster:
         self, workers: int, slots: int = 1, progress_timeout_s: float = PROGRESS_TIMEOUT_S
     ) -> None:
         self.base = Path(tempfile.mkdtemp(prefix="minimr-"))
+        try:
+            self._prepare(workers, slots, progress_timeout_s)
+        except BaseException:
+            shutil.rmtree(self.base, ignore_errors=True)
+            raise
+        self._coordinator.start()
+        self._workers.join(self._coordinator.expect_at_most)
+
+    def _prepare(self, workers: int, slots: int, progress_timeout_s: float) -> None:
+        """The processes, and a coordinator that they find."""
         address_file = self.base / "cluster.json"
         self._workers = LocalWorkers(address_file, self.base, workers, slots, progress_timeout_s)
         try:
@@ -34,10 +44,7 @@ class LocalCluster:
             write_address(address_file, self.address)
         except BaseException:
             self._workers.close()
-            shutil.rmtree(self.base, ignore_errors=True)
             raise
-        self._coordinator.start()
-        self._workers.join(self._coordinator.expect_at_most)
 
     @property
     def worker_pids(self) -> list[int]:
