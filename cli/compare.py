@@ -14,7 +14,7 @@ from cli.curves import Curve, Panel, draw
 from cli.fitting import refuse_empty, refuse_nowhere, refuse_same
 from cli.model_report import steps
 from cli.option_names import options_named
-from cli.output import print_json, print_lines, say, write_text
+from cli.output import console, print_json, print_lines, say, write_text
 from cli.progress import progress
 from cli.run import say_log
 from cli.train import classes_of
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from ml.models import Model
 
 SPARKLINE_WIDTH = 24
+CURVE = "loss by step"
+FILE_COLUMNS = 1000
 
 
 def _slow(_ctx: click.Context, _option: click.Parameter, text: str | None) -> Any:
@@ -161,7 +163,8 @@ def compare(
     if as_json:
         print_json({"strategies": [_plain(each) for each in found], "cost": cost})
     else:
-        print_lines([*_table(found, single), "", cost])
+        columns = console().width if sys.stdout.isatty() else FILE_COLUMNS
+        print_lines([*_table(found, single, columns), "", cost])
     if plot is not None:
         write_text(plot, draw(_panels(found), "loss"))
         say(f"the losses are drawn in {plot}")
@@ -213,25 +216,33 @@ def _delays(slow: dict[str, float] | None, members: int, partitions: int) -> "De
     return slow_member(rank, members, partitions, slow["factor"], slow.get("share", 1.0))
 
 
-def _table(found: "list[Compared]", single: "Trained") -> list[str]:
+def _table(found: "list[Compared]", single: "Trained", columns: int) -> list[str]:
+    """A line for each, no longer than `columns` where that can be: the curves give way."""
     width = max(len("strategy"), *(len(each.strategy) for each in found))
-    lines = [
-        f"{'strategy':<{width}} {'seconds':>8} {'updates':>8} {'sent':>9} {'loss':>12} "
-        f"{'from alone':>11}  loss over its steps"
-    ]
+    head = (
+        f"{'strategy':<{width}} {'seconds':>8} {'updates':>7} {'sent':>9} {'loss':>12} "
+        f"{'from alone':>10}"
+    )
+    curve = min(SPARKLINE_WIDTH, columns - len(head) - 2)
+    if curve < len(CURVE):
+        curve = 0
+    lines = [f"{head}  {CURVE[:curve]}"]
     for each in found:
         trained = each.trained
         lines.append(
-            f"{each.strategy:<{width}} {each.seconds:>8.2f} {trained.updates:>8,} "
+            f"{each.strategy:<{width}} {each.seconds:>8.2f} {trained.updates:>7,} "
             f"{size(trained.sent_bytes):>9} {trained.loss_history[-1]:>12.6g} "
-            f"{each.distance:>11.1e}  {sparkline(trained.loss_history, SPARKLINE_WIDTH)}"
+            f"{each.distance:>10.1e}  {_curve(trained, curve)}"
         )
     lines.append(
-        f"{'(alone)':<{width}} {single.seconds[-1]:>8.2f} {single.updates:>8,} {'':>9} "
-        f"{single.loss_history[-1]:>12.6g} {'':>11}  "
-        f"{sparkline(single.loss_history, SPARKLINE_WIDTH)}"
+        f"{'(alone)':<{width}} {single.seconds[-1]:>8.2f} {single.updates:>7,} {'':>9} "
+        f"{single.loss_history[-1]:>12.6g} {'':>10}  {_curve(single, curve)}"
     )
-    return lines
+    return [line.rstrip() for line in lines]
+
+
+def _curve(trained: "Trained", width: int) -> str:
+    return sparkline(trained.loss_history, width) if width else ""
 
 
 def _panels(found: "list[Compared]") -> list[Panel]:

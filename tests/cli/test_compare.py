@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from cli.compare import _panels as panels
+from cli.compare import _table as table
 from cli.curves import Curve, Panel, draw
 from cli.main import main
 from minimr.cluster.fork_server import ONE_THREAD
@@ -137,6 +138,18 @@ main(["compare", "nothing.libsvm"])
         [sys.executable, "-c", look], env=environment, capture_output=True, text=True
     )
     assert (done.stdout, "nothing.libsvm" in done.stderr) == (f"{own or 1}\n", True)
+
+
+@pytest.mark.parametrize(("columns", "curve"), [(60, 0), (73, 0), (74, 12), (80, 18), (200, 24)])
+def test_the_table_fits_the_terminal(columns, curve):
+    """Of the usual strategies; every line of it was broken in two on a terminal of 80 columns."""
+    losses = [1000.0 / step for step in range(1, 100)]
+    trained = Trained(Linear(), 1, np.zeros(1), losses, 99, seconds=[0.0] * 99)
+    names = ["sync", "ssp:4", "async", "allreduce", "local:8"]
+    lines = table([Compared(name, trained, 2.0, 1e-12) for name in names], trained, columns)
+    assert max(map(len, lines)) == (60 if not curve else 62 + curve) <= columns
+    assert lines[0].endswith("loss by step") is bool(curve)
+    assert {len(line) for line in lines[1:-1]} == {max(map(len, lines))}
 
 
 def test_losses_are_drawn_against_what_was_sent_until_then():
