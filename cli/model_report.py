@@ -118,9 +118,10 @@ def measured_table(measured: "Measured") -> Iterator[str]:
     if len(counts) > CLASSES_SHOWN:
         yield f"which of {len(counts)} classes is taken for which: see --json"
         return
-    yield f"{'':26}" + "".join(f"{f'called {k}':>12}" for k in range(len(counts)))
+    cell = max(len(" called 0"), len(f" {counts.max():,}"))
+    yield f"{'':16}" + "".join(f"{f'called {k}':>{cell}}" for k in range(len(counts)))
     for label, row in enumerate(counts.tolist()):
-        yield f"{f'rows of class {label}':26}" + "".join(f"{number:>12,}" for number in row)
+        yield f"{f'rows of class {label}':16}" + "".join(f"{number:>{cell},}" for number in row)
 
 
 def _held_out(stopping: "EarlyStopping") -> list[str]:

@@ -86,6 +86,14 @@ def test_which_class_is_taken_for_which(minimr: Minimr, model: str, data: str) -
     ]
 
 
+def test_the_largest_table_of_classes_fits_a_terminal(minimr: Minimr, tmp_path: Path) -> None:
+    path, data = tmp_path / "seven.npz", tmp_path / "rows.libsvm"
+    Trained(Linear("softmax", classes=7), 1, np.arange(7.0)).save(path)
+    data.write_text("".join(f"{label} 1:1\n" for label in range(7)))
+    table = minimr("evaluate", path, data).stdout.splitlines()[-8:]
+    assert {len(line) for line in table} == {79}
+
+
 def test_many_classes_are_counted_in_json_alone(minimr: Minimr, tmp_path: Path, data: str) -> None:
     path = tmp_path / "many.npz"
     Trained(Linear("softmax", classes=8), 2, np.arange(16.0)).save(path)
