@@ -129,8 +129,9 @@ def _wait_for_slots(turn: Turn, job: Job, gang: Gang) -> None:
     if there >= job.plan.maps:
         gang.short_since = None
         return
+    slots = "1 slot" if there == 1 else f"{there} slots"
     text = (
-        f"the gang has {job.plan.maps} members, and the cluster has {there} slots; "
+        f"the gang has {job.plan.maps} members, and the cluster has {slots}; "
         "start more workers, or give fewer members"
     )
     if _is_short_for(turn, job, gang, policy.GANG_TOO_LARGE_S, text):
