@@ -41,6 +41,8 @@ def done(turn: Turn, event: events.AttemptDone) -> None:
     running = task.running.get(event.attempt)
     if running is not None and running.worker == worker.name:
         _succeed(turn, job, task, worker, event)
+        if worker.draining:
+            move_datasets(turn, worker)
     elif event.output.part is not None and task.winner != event.attempt:
         cause = "another attempt was first" if task.winner else "it does not run any more"
         turn.record_attempt("commit_denied", event.attempt, worker.name, cause=cause)
@@ -291,6 +293,18 @@ def output_lost(turn: Turn, task: Task, holder: Worker | None) -> None:
         job.state = move(JOB_TABLE, job.state, Step.OUTPUT_LOST)
     enqueue(task, first=True)
     turn.wake_all()
+
+
+def move_datasets(turn: Turn, leaving: Worker) -> None:
+    """Its partitions of datasets are made again elsewhere, if there is an elsewhere: a worker that
+    leaves gets no work, so whoever needs them would wait until it is gone."""
+    if all(worker.draining for worker in turn.state.workers.values()):
+        return
+    for job_id, index in list(leaving.holds):
+        job = turn.state.jobs[job_id]
+        if job.plan.kind == "load":
+            output_lost(turn, job.map_stage.tasks[index], leaving)
+    turn.wake(leaving.name)  # It may be spared now.
 
 
 def lose(job: Job, task: Task) -> None:

@@ -7,7 +7,7 @@ still say counts for nothing. That is the fence against a worker that was only c
 
 from minimr.scheduler import events, policy
 from minimr.scheduler.actions import CancelAttempt, DropWorker, ReleaseWorker, SetTimer
-from minimr.scheduler.attempts import output_lost, over
+from minimr.scheduler.attempts import move_datasets, output_lost, over
 from minimr.scheduler.journal import WorkerLost
 from minimr.scheduler.running import enter
 from minimr.scheduler.state import AttemptId, Failure, State, Worker
@@ -25,6 +25,9 @@ def joined(turn: Turn, event: events.WorkerJoined) -> None:
     if may_return(turn.state, event.worker, turn.now):
         _take_back(turn, worker, event)
     turn.wake(event.worker)
+    for each in turn.state.workers.values():
+        if each.draining:
+            move_datasets(turn, each)
 
 
 def may_return(state: State, worker: str, now: float) -> bool:
@@ -146,10 +149,7 @@ def draining(turn: Turn, event: events.WorkerDraining) -> None:
     worker.draining = True
     turn.cause = f"worker_draining {worker.name}"
     turn.record("worker_draining", None, worker=worker.name)
-    for job_id, index in list(worker.holds):
-        job = turn.state.jobs[job_id]
-        if job.plan.kind == "load" and len(turn.state.workers) > 1:
-            output_lost(turn, job.map_stage.tasks[index], worker)
+    move_datasets(turn, worker)
     turn.wake(worker.name)
     turn.wake_all()
 

@@ -134,6 +134,29 @@ def test_a_draining_worker_gets_no_work_and_leaves_when_nothing_of_it_is_needed(
     assert world.released == ["worker-1"]
 
 
+@pytest.mark.parametrize("when", ["it loads", "it is alone"])
+def test_a_round_does_not_wait_for_a_dataset_at_a_worker_that_leaves(when):
+    """It gets no work, so its partitions are made again elsewhere: those that it still makes, too,
+    and as soon as there is an elsewhere."""
+    world = World()
+    world.join(slots=2)
+    if when == "it loads":
+        world.join(slots=2)
+    world.feed(events.JobSubmitted(plan("data-1", maps=4, kind="load")))
+    if when == "it is alone":
+        world.run_loads()
+        world.feed(events.WorkerDraining("worker-1"))
+        world.join(slots=2)
+    else:
+        world.feed(events.WorkerDraining("worker-1"))
+        world.run_loads()
+    world.feed(events.JobSubmitted(plan("round-1", 4, 1, kind="round", source="data-1")))
+    assert world.released == ["worker-1"]
+    world.lose("worker-1")
+    world.run_to_end()
+    assert world.ended["round-1"].ok
+
+
 def test_an_idle_worker_drains_at_once():
     world = World()
     world.join()
