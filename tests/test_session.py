@@ -18,8 +18,8 @@ from minimr.cluster import messages as m
 from minimr.cluster import performer
 from minimr.cluster.client import Client, Watched
 from minimr.cluster.connection import encode_messages
+from minimr.counters import COUNT_MAX, COUNTERS_MAX, NAME_CHARACTERS_MAX
 from minimr.formats.output import KIND_OF_TYPE, PartInfo
-from minimr.job import COUNT_MAX, COUNTER_CHARACTERS_MAX, COUNTERS_MAX
 from minimr.jobs.wordcount import WordCount
 from minimr.observe.checks import judged
 from minimr.observe.log import read_log
@@ -116,7 +116,7 @@ def test_more_parts_than_a_message_can_name_are_found_in_the_manifest(
 
 
 def test_the_limits_of_told_parts_and_counters_fit_into_a_message():
-    long = "\U0001d11e" * (COUNTER_CHARACTERS_MAX - 4)
+    long = "\U0001d11e" * (NAME_CHARACTERS_MAX - 4)
     counters = {f"{number:04}{long}": COUNT_MAX for number in range(COUNTERS_MAX)}
     longest = PartInfo("part-00000", 2**60, 2**60, "0" * 64, ("|".join(KIND_OF_TYPE.values()),) * 2)
     parts = [longest.to_dict()] * performer.PARTS_TOLD_MAX

@@ -21,6 +21,8 @@ from minimr.simulator.world import JOB, SETTLE_S, World
 
 WITNESSES = 2
 POISON = ("user_exception", "segfault")
+TOO_LARGE = "the gang has "
+"""So begins what is said of one that finds too few slots."""
 
 
 def judge(world: World, faults: Sequence[Fault], limit_s: float, check: bool) -> list[str]:
@@ -81,10 +83,12 @@ def _too_large(world: World) -> bool:
     text = world.client.ended.error if world.client.ended else ""
     ended_at = world.client.ended_at + world.coordinator_ahead_s
     waits = [
-        line for line in world.log if line["event"] == "gang_waits" and "slots" in line["text"]
+        line
+        for line in world.log
+        if line["event"] == "gang_waits" and line["text"].startswith(TOO_LARGE)
     ]
     late = any(line["t"] + line["seconds_max"] <= ended_at for line in waits)
-    return late and text.startswith("the gang has ")
+    return late and text.startswith(TOO_LARGE)
 
 
 def _without_skippable(faults: Sequence[Fault], reference: Reference | None) -> Iterator[Fault]:

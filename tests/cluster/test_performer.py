@@ -36,7 +36,8 @@ def outboxes():
 @pytest.fixture
 def performer(peer, outboxes):
     nothing = [].append
-    return Performer(JobBook(0), {peer.name: peer}, outboxes, nothing, nothing, lambda *_: [])
+    workers = {peer.name: peer}
+    return Performer(JobBook(0), workers, outboxes, nothing, nothing, lambda *_: [], nothing)
 
 
 def test_a_job_is_forgotten_behind_what_was_ordered_of_it(performer, peer, outboxes):
