@@ -153,7 +153,11 @@ class Performer:
                 error = str(problem) or type(problem).__name__
             self._post(events.Published(action.job, error))
 
-        threading.Thread(target=work, name="publish", daemon=True).start()
+        try:
+            threading.Thread(target=work, name="publish", daemon=True).start()
+        except RuntimeError as problem:  # The system gives us no more threads.
+            error = f"the coordinator cannot publish the output: {problem}; submit the job again"
+            self._post(events.Published(action.job, error))
 
     def _job_ended(self, action: actions.JobEnded) -> None:
         entry = self._book.entries[action.job]

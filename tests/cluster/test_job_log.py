@@ -75,6 +75,21 @@ def test_a_line_that_is_no_json_ends_the_log_and_not_the_thread(tmp_path):
     assert len(written.errors) == 1
 
 
+def test_without_a_thread_there_is_no_log_and_nobody_waits_for_it(monkeypatch, tmp_path):
+    monkeypatch.setattr(threading.Thread, "start", no_more_threads)
+    written = Written(tmp_path / "out.log", [event(1.0)])
+    assert written.closed
+    (text,) = written.errors
+    assert text == (
+        f"the event log {tmp_path / 'out.log'} cannot be written: can't start new thread"
+    )
+
+
+def no_more_threads(_thread):
+    """What Python does when the system refuses one."""
+    raise RuntimeError("can't start new thread")
+
+
 def test_another_coordinator_goes_on_where_the_killed_one_was(tmp_path):
     path = tmp_path / "out.log"
     Written(path, [event(100.0), event(103.0)])

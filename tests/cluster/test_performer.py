@@ -1,12 +1,15 @@
 """What becomes of the scheduler's actions: messages, in their order."""
 
+import threading
+
 import pytest
 
 from minimr.cluster import messages as m
 from minimr.cluster.jobs import JobBook
 from minimr.cluster.peers import Outboxes, Peer
 from minimr.cluster.performer import Performer
-from minimr.scheduler import actions
+from minimr.cluster.wire import Blob
+from minimr.scheduler import actions, events
 from minimr.scheduler.state import AttemptId
 
 ATTEMPT = AttemptId("data-1", "load", 0, 0)
@@ -56,3 +59,24 @@ def test_to_forget_a_job_has_time_until_there_is_more_to_say(performer, peer, ou
     outboxes.tell(peer, m.Beat())
     outboxes.flush()
     assert peer.connection.frames == [[m.Forget("data-1"), m.Beat()]]
+
+
+def test_an_output_that_no_thread_can_publish_fails_its_job_in_words(monkeypatch, tmp_path):
+    """Not the coordinator, and the other jobs with it."""
+    book, posted, nothing = JobBook(0), [], [].append
+    output = {"staging": str(tmp_path / "staging"), "final": str(tmp_path), "format": "text"}
+    nobody = m.Submit(1, "count", "job", 1, 1, None, "", Blob(b""), Blob(b""), output, False, False)
+    monkeypatch.setattr("minimr.cluster.jobs.Joined", lambda _: [b""])
+    job = book.add(nobody).plan.job
+    performer = Performer(book, {}, Outboxes(), nothing, posted.append, lambda *_: [], nothing)
+
+    def refused(_thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    performer.perform(actions.Publish(job, (), (), {}, (), ""))
+    (published,) = posted
+    assert isinstance(published, events.Published)
+    assert published.error == (
+        "the coordinator cannot publish the output: can't start new thread; submit the job again"
+    )
