@@ -170,6 +170,8 @@ def status(address: Path | None, as_json: bool) -> None:
             *_table(["JOB", "NAME", "STATE", "MAPS", "REDUCES", "TIME"], state["jobs"], _job),
         ]
     )
+    if older := state["older_jobs"]:
+        say(f"{count(older, 'older job')} not shown: a reply has no room for more")
     for job in state["jobs"]:
         if job.get("log_error"):
             say(f"{job['job']}: {job['log_error']}")

@@ -230,7 +230,8 @@ class Cluster:
         return slots
 
     def status(self) -> dict[str, Any]:
-        """The cluster's workers and jobs, as plain data."""
+        """The cluster's workers and jobs, as plain data; of very many jobs the newest ones, with
+        the number of `older_jobs`."""
         status: dict[str, Any] = self._client.ask(m.GetStatus(self._client.next_request()))
         return status
 

@@ -5,10 +5,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import msgpack
+
 from minimr.cluster import messages as m
 from minimr.cluster.jobs import NAMES, JobEntry
 from minimr.cluster.office import Office
 from minimr.cluster.peers import Peer
+from minimr.cluster.wire import HEAD_BYTES_MAX
 from minimr.cluster.workers_now import workers_joined, workers_now
 from minimr.errors import ProtocolError
 from minimr.scheduler import events
@@ -132,10 +135,13 @@ class ClientDesk:
     def _status(self, peer: Peer, message: m.GetStatus) -> None:
         host, port = self._address
         pids = {name: worker.pid for name, worker in self._office.workers.items()}
+        jobs = self._office.book.summaries(self._office.state, time.monotonic())
+        told = _newest(jobs)
         status = {
             "address": f"{host}:{port}",
             "workers": workers_now(self._office.state, pids),
-            "jobs": self._office.book.summaries(self._office.state, time.monotonic()),
+            "jobs": told,
+            "older_jobs": len(jobs) - len(told),
         }
         self._reply(peer, message.request, status)
 
@@ -158,6 +164,16 @@ class ClientDesk:
 
 def _no_such_job(job: str) -> str:
     return f"there is no job {job}; 'minimr status' lists them"
+
+
+def _newest(jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """As many of the last ones as a reply has room for, in their order."""
+    room = JOBS_BYTES_MAX
+    for index in reversed(range(len(jobs))):
+        room -= len(msgpack.packb(jobs[index]))
+        if room < 0:
+            return jobs[index + 1 :]
+    return jobs
 
 
 def _check_submission(message: m.Submit, jobs: dict[str, Job]) -> None:
@@ -204,6 +220,8 @@ def _check_output(message: m.Submit) -> None:
             raise ProtocolError(f"an output whose {name[:20]!r} makes no sense")
 
 
+JOBS_BYTES_MAX = HEAD_BYTES_MAX // 2
+"""Of a reply with the cluster's state; the other half is for the workers."""
 MAPS_MAX, REDUCES_MAX = 1 << 22, 100_000
 """What the scheduler can take; each task is an object, and they are made in one go."""
 WHERE = ("staging", "final", "format")

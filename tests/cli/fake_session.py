@@ -44,6 +44,7 @@ class FakeSession(ModuleType):
         self.skipped: list[dict[str, str]] = []
         self.log: Path | None = None
         self.log_error: str | None = None
+        self.older_jobs = 0
         self.before_running: Callable[[], None] = lambda: None
         self.Cluster = lambda *args, **keywords: FakeCluster(self, *args, **keywords)
 
@@ -228,6 +229,7 @@ class FakeCluster:
                 {"job": name, "state": state, "seconds": 12.3, **job}
                 for name, state in self._session.submitted.items()
             ],
+            "older_jobs": self._session.older_jobs,
         }
 
     def _known(self, job: str) -> None:

@@ -116,6 +116,16 @@ def test_status_says_which_log_broke(
     assert minimr("status").stderr == f"job-1: {session.log_error}\n"
 
 
+def test_status_says_how_many_jobs_it_leaves_out(
+    minimr: Minimr, session: FakeSession, job_file: str, text: str
+) -> None:
+    minimr("up")
+    minimr("submit", job_file, text, "-o", "out")
+    session.older_jobs = 4000
+    told = "4,000 older jobs not shown: a reply has no room for more\n"
+    assert minimr("status").stderr == told
+
+
 def test_status_as_json(minimr: Minimr) -> None:
     minimr("up")
     state = json.loads(minimr("status", "--json").stdout)

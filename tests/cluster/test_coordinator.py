@@ -5,7 +5,7 @@ import socket
 import pytest
 
 import minimr as mr
-from minimr.cluster import jobs, listener, performer, recall
+from minimr.cluster import client_desk, jobs, listener, performer, recall
 from minimr.cluster import messages as m
 from minimr.cluster.connect import connect
 from minimr.cluster.connection import Connection, encode_messages
@@ -151,6 +151,23 @@ def status(connection):
     connection.send([m.GetStatus(1)])
     (reply,) = answers(connection)
     return reply.value
+
+
+def test_more_jobs_than_a_message_can_name_are_told_as_the_newest_and_how_many_more(
+    coordinator, peer, monkeypatch
+):
+    monkeypatch.setattr(client_desk, "JOBS_BYTES_MAX", 4_000)
+    client = peer("client")
+    client.send([submit(name="x" * 100, watch=False)] * 50)
+    replies = []
+    while len(replies) < 50:
+        replies += answers(client)
+    client.send([m.GetStatus(1)])
+    (reply,) = answers(client)
+    told = [each["job"] for each in reply.value["jobs"]]
+    assert 10 < len(told) < 40
+    assert told == [f"job-{number}" for number in range(51 - len(told), 51)]
+    assert reply.value["older_jobs"] == 50 - len(told)
 
 
 def submit(**changes):
