@@ -160,6 +160,7 @@ class ForkServer:
                 self._be_born(descriptors)
             except Exception:
                 traceback.print_exc()
+                os._exit(70)  # Not after it: its sockets would be closed, and it killed.
             finally:
                 os._exit(70)
         os.setpgid(pid, pid)

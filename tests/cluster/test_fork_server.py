@@ -324,6 +324,26 @@ def test_a_child_that_raises_says_so_and_is_no_second_fork_server(start, capfd):
     assert "ZeroDivisionError" in capfd.readouterr().err
 
 
+def test_a_child_that_raises_holds_what_it_has_until_it_is_gone(start):
+    """Whoever sees its socket close kills it, and that would be told as the cause."""
+
+    class Socket:
+        def __init__(self, descriptor):
+            self._descriptor = descriptor
+
+        def __del__(self):
+            os.write(self._descriptor, b"closed")
+
+    def fail(descriptors):
+        held = Socket(descriptors[0])
+        raise ValueError(held)
+
+    server = start(fail)
+    assert heard(server.spawn(1)) == b""
+    assert isinstance(server.report(), Born)
+    assert server.report() == Died(1, "left with exit status 70")
+
+
 def test_a_child_that_comes_to_its_end_is_no_second_fork_server(start):
     server = start(lambda _: None)
     server.spawn(1)
