@@ -56,9 +56,19 @@ def print_bytes(chunks: Iterable[bytes]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """A file for people. Raises MinimrError if it cannot be written."""
+    """A file for people, whole or not at all. What is there and no file, as a pipe or a device, is
+    written to, not replaced. Raises MinimrError if it cannot be written."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
     try:
-        path.write_text(text, "utf-8")
+        if path.exists() and not path.is_file():
+            path.write_text(text, "utf-8")
+            return
+        try:
+            unfinished.write_text(text, "utf-8")
+            unfinished.replace(path)
+        except BaseException:  # Ctrl-C, too, leaves no half of a file behind.
+            unfinished.unlink(missing_ok=True)
+            raise
     except OSError as error:
         raise MinimrError(f"{path} cannot be written: {error.strerror}") from error
 

@@ -12,6 +12,8 @@ from pathlib import Path
 import click
 
 from cli.live import draw
+from cli.output import write_text
+from minimr.errors import MinimrError
 from minimr.observe.log import read_log
 from minimr.observe.view import View, fold
 
@@ -26,7 +28,12 @@ COLUMNS = 80
 @click.option("--at", "at_s", type=float, help="The moment, in seconds of the log's clock.")
 def main(svg: Path, log: Path | None, at_s: float | None) -> None:
     """Draw the live view of a recorded run into the file SVG."""
-    svg.write_text(picture(log or svg.with_suffix(".jsonl"), at_s), encoding="utf-8")
+    try:
+        write_text(svg, picture(log or svg.with_suffix(".jsonl"), at_s))
+    except MinimrError as error:
+        raise click.ClickException(str(error)) from error
+    except OSError as error:
+        raise click.ClickException(f"{error.filename}: {error.strerror}") from error
 
 
 def picture(log: Path, at_s: float | None) -> str:

@@ -46,6 +46,22 @@ def test_the_command_draws_the_log_beside_the_picture(log: Path) -> None:
     assert log.with_suffix(".svg").read_text() == picture(log, None)
 
 
+@pytest.mark.parametrize(
+    ("recorded", "told"),
+    [(None, "run.jsonl: No such file or directory"), ("{}\n", "is not an event log")],
+)
+def test_a_recording_that_cannot_be_read_is_told_in_a_line(
+    tmp_path: Path, recorded: str | None, told: str
+) -> None:
+    if recorded is not None:
+        (tmp_path / "run.jsonl").write_text(recorded)
+    result = CliRunner().invoke(main, [str(tmp_path / "run.svg")])
+    assert isinstance(result.exception, SystemExit)
+    assert result.exit_code == 1
+    assert told in result.output
+    assert not (tmp_path / "run.svg").exists()
+
+
 def test_the_picture_in_the_readme_is_what_the_live_view_draws_now() -> None:
     """Else draw it again: python -m cli.screenshot tutorials/images/live-view.svg"""
     drawn = picture(IMAGES / "live-view.jsonl", at_s=None)
