@@ -26,7 +26,7 @@ from minimr.errors import JobFailed, MinimrError, NoCoordinator, UsageError
 from minimr.formats.splits import plan_splits
 from minimr.runners import cluster as cluster_runner
 from minimr.runners.profiles import collected
-from minimr.runners.request import Request, Result, log_beside, new_request
+from minimr.runners.request import Request, Result, check_inputs, log_beside, new_request
 from minimr.runners.story import OnEvent, Story, spare_files
 from minimr.scheduler.policy import PROGRESS_TIMEOUT_S
 from minimr.source.find import AnyJob
@@ -206,8 +206,8 @@ class Cluster:
         """Parse files once and keep them at the workers, cut into about `partitions` partitions.
 
         `format` is "text", "libsvm", "csv" (with its label column: "csv:price"), "npy" or
-        "binary:WIDTH". Raises UsageError for a path that is not there, JobFailed for data that does
-        not parse.
+        "binary:WIDTH". Raises UsageError for a path that is not there or a table without such a
+        label column, JobFailed for data that does not parse.
         """
         if not 1 <= partitions <= PARTITIONS_ALLOWED:
             raise UsageError(
@@ -215,6 +215,7 @@ class Cluster:
                 "each of them is a task of every round"
             )
         splits = plan_splits(_paths(path), split_bytes=1 << 62, minimum=partitions)
+        check_inputs(format, splits)
         self._client.ask(m.AwaitWorkers(self._client.next_request(), self._workers))
         submission = cluster_runner.load(self._client, splits, format)
         base = self._local.base if self._local is not None else None

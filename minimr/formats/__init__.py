@@ -15,7 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
-from minimr.errors import UsageError
+from minimr.errors import MinimrError, UsageError
 
 BLOCK_BYTES = 1 << 20
 
@@ -35,7 +35,8 @@ class InputFormat:
     decodes: bool = False
     """Whether the readers take `encoding`, `errors` and `memory_bytes`."""
     width: int | None = None
-    takes_label: bool = False
+    label_check: str | None = None
+    """What raises UsageError for a file without that column of labels, if the format has one."""
     label: str = ""
     keeps_copies: bool = False
     """Whether reading takes so long that a copy of the columns is kept, see parsed_copies.py."""
@@ -68,14 +69,22 @@ class InputFormat:
         return self._read(self.block_reader, split, text)
 
     def check(self, path: str) -> None:
-        """Raise UsageError if the file's size tells that it is not of this format."""
+        """Raise UsageError if the file's size tells that it is not of this format, or its beginning
+        that it has no such column of labels. What else is wrong is told by whoever reads it."""
         if self.width is not None:
             from minimr.formats.binary import check_size
 
             check_size(path, Path(path).stat().st_size, self.width)
+        if self.label_check is not None and self.label:
+            try:
+                _load(self.label_check)(path, self.label)
+            except UsageError:
+                raise
+            except MinimrError:
+                pass
 
     def _read_columns(self, split: Any) -> Any:
-        label = {"label": self.label} if self.takes_label else {}
+        label = {"label": self.label} if self.label_check else {}
         return _load(self.block_reader)(split, **label)
 
     def _read(self, reader: str, split: Any, text: dict[str, Any]) -> Any:
@@ -106,7 +115,7 @@ INPUT_FORMATS = {
             kind="columns",
             record_reader=None,
             block_reader="minimr.formats.csv:read_csv",
-            takes_label=True,
+            label_check="minimr.formats.csv:check_label",
             keeps_copies=True,
         ),
         InputFormat(
@@ -114,7 +123,7 @@ INPUT_FORMATS = {
             kind="columns",
             record_reader=None,
             block_reader="minimr.formats.npy:read_npy",
-            takes_label=True,
+            label_check="minimr.formats.npy:check_label",
         ),
         InputFormat(
             name="binary",
@@ -134,7 +143,7 @@ def input_format(name: str) -> InputFormat:
     """
     known, _, argument = name.partition(":")
     found = INPUT_FORMATS.get(known)
-    if found is None or (argument and not (known == "binary" or found.takes_label)):
+    if found is None or (argument and not (known == "binary" or found.label_check)):
         choices = ", ".join(sorted(INPUT_FORMATS))
         raise UsageError(f"Unknown input format {name!r}; the formats are: {choices}.")
     if known == "binary":

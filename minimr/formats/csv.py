@@ -76,6 +76,14 @@ def read_csv(split: Split, label: str = "") -> Block:
     return PiecewiseBlock(rows, lambda: (labeled_rows(table, label_column) for table in tables))
 
 
+def check_label(path: str, label: str) -> None:
+    """Raise UsageError if the file has no such column of labels, as `read_csv` does; it may raise
+    BadRecord or MinimrError for what cannot be read."""
+    head = _read_head(Split(path, 0, WHOLE_FILE, 0))
+    if head is not None:
+        _label_column(path, head, label)
+
+
 @dataclass(frozen=True)
 class _Head:
     """What the first line of a file says: the columns, and the bytes to skip, a header or none."""

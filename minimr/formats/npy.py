@@ -44,6 +44,11 @@ def read_npy(split: Split, label: str = "") -> Block:
     return PiecewiseBlock(stop - first, pieces)
 
 
+def check_label(path: str, label: str) -> None:
+    """Raise UsageError if the matrix has no such column of labels, as `read_npy` does."""
+    _label_column(path, _mapped(path).shape[1], label)
+
+
 def _checked(values: npt.NDArray[np.float64], path: str, first_row: int) -> npt.NDArray[np.float64]:
     finite = np.isfinite(values)
     if not finite.all():

@@ -181,7 +181,7 @@ def new_request(
     encoder(output_format)
     check_encoding(encoding, errors)
     splits = plan_splits(inputs)
-    _check_inputs(instance, splits)
+    check_inputs(instance.input_format, splits)
     sampler = _sampler(instance, balance_keys)
     if split_hot_keys:
         _check_splittable(instance)
@@ -279,9 +279,9 @@ def _check_limits(skip_bad_records: int, memory_bytes: int, compress: str) -> No
         compressor(compress)
 
 
-def _check_inputs(job: Job, splits: Sequence[Split]) -> None:
-    """Whether the files can be of the job's format."""
-    reader = input_format(job.input_format)
+def check_inputs(format: str, splits: Sequence[Split]) -> None:
+    """Raise UsageError if a file cannot be of that format."""
+    reader = input_format(format)
     for path in dict.fromkeys(split.path for split in splits):
         reader.check(path)
 

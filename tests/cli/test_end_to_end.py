@@ -430,6 +430,16 @@ def test_a_model_is_trained_saved_and_used(home: Path) -> None:
     assert nothing_is_left(home)
 
 
+def test_a_misspelt_column_of_labels_is_refused_before_it_is_looked_for_at_the_workers(
+    home: Path,
+) -> None:
+    (home / "homes.csv").write_text("size,price\n1,2\n2,4\n")
+    result = minimr(home, "train", "linear", "homes.csv", "--label", "cost", "--log", "run.log")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "has no column 'cost' for the labels; it has 2 columns: size, price" in result.stderr
+    assert "attempt_failed" not in (home / "run.log").read_text()
+
+
 def test_the_demo(home: Path) -> None:
     result = minimr(home, "demo", "text.txt")
     assert result.returncode == 0, result.stderr

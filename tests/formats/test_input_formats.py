@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from minimr.errors import UsageError
@@ -50,6 +51,22 @@ def test_binary_offers_records_and_blocks_of_the_width_in_its_name(split):
 def test_binary_needs_a_width(name):
     with pytest.raises(UsageError, match="the size of a record, as in binary:100"):
         input_format(name)
+
+
+def test_a_table_is_checked_for_its_column_of_labels(tmp_path):
+    table, matrix, broken = tmp_path / "a.csv", tmp_path / "a.npy", tmp_path / "b.npy"
+    table.write_text("size,price\n1,2\n")
+    np.save(matrix, np.zeros((3, 2)))
+    broken.write_bytes(b"none")
+    for name in ("csv", "csv:price", "csv:-2"):
+        input_format(name).check(str(table))
+    input_format("npy:1").check(str(matrix))
+    with pytest.raises(UsageError, match=r"no column 'cost' for the labels; .*: size, price"):
+        input_format("csv:cost").check(str(table))
+    with pytest.raises(UsageError, match="no column '2' for the labels; give a number from 0 to 1"):
+        input_format("npy:2").check(str(matrix))
+    for path in (broken, tmp_path / "missing.npy"):
+        input_format("npy:1").check(str(path))
 
 
 @pytest.mark.parametrize("name", ["text:3", "libsvm:3"])
