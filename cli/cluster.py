@@ -190,7 +190,8 @@ def _worker(worker: dict[str, Any]) -> list[str]:
 def _job(job: dict[str, Any]) -> list[str]:
     maps = f"{job['maps_done']}/{job['maps']}"
     reduces = f"{job['reduces_done']}/{job['reduces']}"
-    return [job["job"], job["name"], job["state"], maps, reduces, duration(job["seconds"])]
+    time = "-" if job["seconds"] is None else duration(job["seconds"])
+    return [job["job"], job["name"], job["state"], maps, reduces, time]
 
 
 def _table(heads: list[str], items: list[dict[str, Any]], row: Any) -> list[str]:

@@ -288,5 +288,6 @@ def _outcome(entry: JobEntry) -> dict[str, Any]:
         "maps": plan.maps,
         "reduces_done": plan.reduces if ended.ok else entry.summary.get("reduces_done", 0),
         "reduces": plan.reduces,
-        "seconds": round(entry.log.last["t"] - first["t"], 3) if first else 0.0,
+        # Of a job that had ended before a restart nobody knows any more: the journal has no times.
+        "seconds": round(entry.log.last["t"] - first["t"], 3) if first else None,
     }

@@ -121,6 +121,11 @@ def _instance(job: type[Job], options: dict[str, Any]) -> Job:
 def _import_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise UsageError(f"the job file {path} does not exist")
+    try:
+        with path.open("rb"):
+            pass
+    except OSError as error:
+        raise UsageError(f"the job file {path} cannot be read: {error.strerror}") from None
     _refuse_taken_name(path)
     sys.path.insert(0, str(path.resolve().parent))
     spec = importlib.util.spec_from_file_location(path.stem, path.resolve())

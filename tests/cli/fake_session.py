@@ -45,6 +45,7 @@ class FakeSession(ModuleType):
         self.log: Path | None = None
         self.log_error: str | None = None
         self.older_jobs = 0
+        self.seconds: float | None = 12.3
         self.before_running: Callable[[], None] = lambda: None
         self.Cluster = lambda *args, **keywords: FakeCluster(self, *args, **keywords)
 
@@ -226,7 +227,7 @@ class FakeCluster:
                 {"name": "worker-10", "running": [], **worker},
             ],
             "jobs": [
-                {"job": name, "state": state, "seconds": 12.3, **job}
+                {"job": name, "state": state, "seconds": self._session.seconds, **job}
                 for name, state in self._session.submitted.items()
             ],
             "older_jobs": self._session.older_jobs,

@@ -116,6 +116,15 @@ def test_status_says_which_log_broke(
     assert minimr("status").stderr == f"job-1: {session.log_error}\n"
 
 
+def test_status_shows_no_time_where_none_is_known(
+    minimr: Minimr, session: FakeSession, job_file: str, text: str
+) -> None:
+    minimr("up")
+    minimr("submit", job_file, text, "-o", "out")
+    session.seconds = None
+    assert minimr("status").stdout.splitlines()[-1].split()[-2:] == ["0/2", "-"]
+
+
 def test_status_says_how_many_jobs_it_leaves_out(
     minimr: Minimr, session: FakeSession, job_file: str, text: str
 ) -> None:

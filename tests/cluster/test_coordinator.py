@@ -79,6 +79,22 @@ def test_jobs_that_ended_long_ago_leave_the_journal_at_a_restart(tmp_path, monke
     assert records == [0, 12, 4], "accepted and closed: two for each job"
 
 
+def test_how_long_a_job_took_that_ended_before_a_restart_is_not_known(tmp_path):
+    known = []
+    for epoch in range(2):
+        with Journal.open(tmp_path / "journal") as journal:
+            each = Coordinator(journal=journal)
+            each.start()
+            client = Connection(connect(each.address(0), "client"))
+            if not epoch:
+                client.send([submit(watch=False), m.CancelJob(2, "job-1")])
+                answers(client)
+            known += [job["seconds"] is None for job in status(client)["jobs"]]
+            client.close()
+            each.stop()
+    assert known == [False, True]
+
+
 def test_whoever_waits_for_its_end_looks_up_now_and_then(coordinator, monkeypatch):
     """A signal that another thread of the process takes does not end the wait for a lock."""
     waits = []

@@ -1,8 +1,10 @@
 """From what the user typed to a Job class, or to a message that helps."""
 
+import errno
 import sys
 from dataclasses import dataclass
 from functools import partialmethod, wraps
+from pathlib import Path
 
 import pytest
 
@@ -37,6 +39,19 @@ def test_a_file_with_one_job(write):
 
 def test_a_file_and_a_class(write):
     assert load_job(write("two_jobs_a.py", TWO) + ":Second").__name__ == "Second"
+
+
+def test_a_file_that_may_not_be_read(write, monkeypatch):
+    """Root may read all, and the tests may run as root."""
+    path = write("secret_job.py", ONE)
+
+    def refuse(self, *_):
+        raise PermissionError(errno.EACCES, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(UsageError) as caught:
+        load_job(path)
+    assert str(caught.value) == f"the job file {path} cannot be read: Permission denied"
 
 
 def test_a_module_and_a_class(write):
