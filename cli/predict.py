@@ -15,7 +15,6 @@ from cli.output import print_json, print_lines, say
 from cli.progress import progress
 from cli.run import say_log
 from cli.train_options import address_here, data_argument, workers_option
-from minimr.errors import UsageError
 from minimr.observe.sentences import count
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ def opened(
     refuse_own_workers(address)
     from minimr.session import Cluster
     from ml.any_model import load_model
-    from ml.labeled_data import load_file
+    from ml.labeled_data import load_file, refuse_narrow_table
 
     loaded = load_model(model)
     with (
@@ -88,24 +87,13 @@ def opened(
         with options_named():
             rows = load_file(data, cluster=cluster, label=label)
         refuse_empty(data, rows)
+        refuse_narrow_table(data, label, rows.features, loaded.features)
         if rows.features < loaded.features:
-            _lacks_features(data, label, rows.features, loaded.features)
+            told = f"the rows have {count(rows.features, 'feature')}, and the model has "
+            told += f"{loaded.features}; those that are missing count as zeros"
+            say(f"minimr: warning: {told}")
         yield loaded, rows
     say_log(cluster.log)
-
-
-def _lacks_features(data: str, label: str | None, features: int, expected: int) -> None:
-    """Warn that missing features count as zeros. UsageError for a table, where none can miss."""
-    told = f"the rows have {count(features, 'feature')}, and the model has {expected}"
-    from ml.labeled_data import TABLES, suffix_of
-
-    if suffix_of(data) in TABLES:
-        column = "the last column" if label is None else f"column {label!r}"
-        raise UsageError(
-            f"{told}: {column} of {data} is taken for the labels; give the columns that the model "
-            "was trained on, with labels or any numbers in that one"
-        )
-    say(f"minimr: warning: {told}; those that are missing count as zeros")
 
 
 def _measured(model: "AnyModel", rows: "LabeledData") -> Figures:

@@ -19,7 +19,7 @@ from ml.descent import Descent, OnStep, Trace
 from ml.easy_step import easy_step
 from ml.errors import ArgumentError
 from ml.gradient import GradientRound
-from ml.labeled_data import LabeledData, load_arrays, load_file
+from ml.labeled_data import LabeledData, load_arrays, load_file, refuse_narrow_table
 from ml.local_data import LocalDataset, local_data
 from ml.models import Linear, Model, MultilayerPerceptron
 from ml.optimizers import Optimizer
@@ -89,6 +89,16 @@ def opened(estimator: Estimator, X: Resident) -> Iterator[LabeledData]:
         yield X
         return
     with closing(load_file(X, partitions=estimator.partitions)) as data:
+        yield data
+
+
+@contextmanager
+def opened_again(estimator: Estimator, X: Resident) -> Iterator[LabeledData]:
+    """Resident rows to predict. Raises UsageError for a table that is too narrow."""
+    expected = fitted(estimator).features
+    with opened(estimator, X) as data:
+        if not isinstance(X, LabeledData) and data.count():
+            refuse_narrow_table(X, None, data.features, expected)
         yield data
 
 
@@ -224,7 +234,7 @@ def predicted(estimator: Estimator, X: Any, scores: bool = False) -> Vector:
     trained = fitted(estimator)
     of = trained.scores if scores else trained.predict
     if is_resident(X):
-        with opened(estimator, X) as data:
+        with opened_again(estimator, X) as data:
             return np.asarray(of(data))
     rows = features_of(X)
     refuse_other_width(rows.shape[1], estimator.n_features_in_, estimator)

@@ -53,6 +53,7 @@ from ml.estimator_core import (
     matrix_and_offsets,
     model_of,
     opened,
+    opened_again,
     predicted,
     refuse_labels,
 )
@@ -129,7 +130,7 @@ class DescentRegressor:
         """
         if is_resident(X):
             refuse_labels(y)
-            with opened(self, X) as data:
+            with opened_again(self, X) as data:
                 return _r2(self.predict(data), all_labels(data))
         predictions = self.predict(X)
         return _r2(predictions, targets_of(y, len(predictions)))
@@ -244,7 +245,7 @@ class DescentClassifier:
         """The share of the rows that are predicted rightly."""
         if is_resident(X):
             refuse_labels(y)
-            with opened(self, X) as data:
+            with opened_again(self, X) as data:
                 return float((self.predict(data) == all_labels(data)).mean())
         predictions = self.predict(X)
         return float((predictions == class_labels_of(y, len(predictions))).mean())

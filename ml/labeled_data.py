@@ -216,6 +216,21 @@ def load_file(
     return load_libsvm(path, partitions, cluster)
 
 
+def refuse_narrow_table(
+    path: str | os.PathLike[str], label: str | int | None, features: int, expected: int
+) -> None:
+    """Raise UsageError for a table with fewer features than a model has: none can miss there, as
+    zeros do in libsvm text. `label` is what it was loaded with."""
+    if features >= expected or suffix_of(path) not in TABLES:
+        return
+    column = "the last column" if label is None else f"column {label!r}"
+    raise mr.UsageError(
+        f"the rows have {features} feature{'s' * (features != 1)}, and the model has {expected}: "
+        f"{column} of {os.fspath(path)} is taken for the labels; give the columns that the model "
+        "was trained on, with labels or any numbers in that one"
+    )
+
+
 def suffix_of(path: str | os.PathLike[str]) -> str:
     """In small letters, that of gzip left out; of a directory or a glob that of the files, "" if
     they have different ones."""

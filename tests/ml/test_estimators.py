@@ -7,6 +7,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
+from minimr import UsageError
 from ml import (
     DIABETES,
     ArgumentError,
@@ -19,6 +20,7 @@ from ml import (
 )
 from ml import estimator_core as core
 from ml.array_inputs import features_of
+from ml.labeled_data import load_file
 from tests.ml.fakes import FakeCluster, FakeDataset, labeled_data
 
 GENERATOR = np.random.default_rng(6)
@@ -206,6 +208,38 @@ def test_a_file_is_loaded_and_dropped_again(monkeypatch):
     found = DescentRegressor(partitions=3).fit(DIABETES)
     assert found.score(str(DIABETES)) > 0.4
     assert (loaded, closed) == ([3, 3], [DIABETES, str(DIABETES)])
+
+
+@pytest.mark.parametrize("name", ["narrow.csv", "narrow.npy"])
+def test_a_table_with_fewer_columns_is_refused_and_not_filled_with_zeros(
+    monkeypatch, tmp_path, name
+):
+    table = np.column_stack([X[:, :2], THIRDS])
+    path = tmp_path / name
+    if name.endswith(".npy"):
+        np.save(path, table)
+    else:
+        np.savetxt(path, table, delimiter=",")
+
+    def load(path, partitions):
+        return load_file(path, partitions, cluster=FakeCluster())
+
+    monkeypatch.setattr(core, "load_file", load)
+    regressor = DescentRegressor(iterations=2).fit(X, Y)
+    classifier = DescentClassifier(iterations=2).fit(X, HALVES)
+    told = "the rows have 2 features, and the model has 3: the last column of .* is taken for"
+    for use in (
+        regressor.predict,
+        regressor.score,
+        classifier.predict,
+        classifier.predict_proba,
+        classifier.decision_function,
+        classifier.score,
+    ):
+        with pytest.raises(UsageError, match=told):
+            use(path)
+    (tmp_path / "narrow.libsvm").write_text("1 1:1 2:2\n")
+    assert len(regressor.predict(tmp_path / "narrow.libsvm")) == 1
 
 
 def test_rows_that_were_numbered_by_class_are_dropped_again(monkeypatch):
