@@ -70,9 +70,9 @@ def targets_of(y: Any, rows: int) -> Vector:
 def class_labels_of(y: Any, rows: int) -> Labels:
     """y as classes (rows,): texts or numbers, but no fractions, and none that is missing."""
     labels = labels_of(y, rows)
-    refuse_fractions(labels)
     if labels.dtype.kind in "OM":
         _refuse_missing(labels)
+    refuse_fractions(labels)
     return labels
 
 
@@ -90,7 +90,10 @@ def _refuse_missing(labels: Labels) -> None:
 
 def refuse_fractions(labels: Labels) -> None:
     """Raise ArgumentError for labels that are no classes."""
-    if labels.dtype.kind == "f" and (labels != np.floor(labels)).any():
+    numbers = labels
+    if labels.dtype.kind == "O":  # As pandas gives them where a column holds other things, too.
+        numbers = np.array([each for each in labels if isinstance(each, float | np.floating)])
+    if numbers.dtype.kind == "f" and (numbers != np.floor(numbers)).any():
         raise ArgumentError(
             "Unknown label type: continuous. The labels of classes are whole numbers or texts; "
             "for numbers use a regressor."

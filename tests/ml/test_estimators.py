@@ -340,6 +340,8 @@ def test_sparse_matrices_are_refused_and_lists_are_not():
         (DescentRegressor(iterations=-1), Y, "iterations must be a whole number"),
         (DescentRegressor(optimizer="best"), Y, "optimizer must be one of"),
         (DescentClassifier(), Y, "Unknown label type: continuous"),
+        (DescentClassifier(), Y.astype(object), "Unknown label type: continuous"),
+        (DescentClassifier(), np.array([1, 0.5] * 30, object), "Unknown label type: continuous"),
         (DescentClassifier(), np.ones(60), "one class only"),
         (DescentClassifier(), np.array([np.nan, 1.0, 2.0] * 20, object), "y contains NaN"),
         (DescentClassifier(), np.array(["NaT", "2026-01-01"] * 30, "M8[D]"), "y contains NaN"),
