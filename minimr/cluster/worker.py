@@ -8,6 +8,7 @@ code and reads no data: a job's cargo passes through it to the slots.
 import os
 import shutil
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -34,7 +35,7 @@ from minimr.cluster.shuffle_server import ShuffleServer
 from minimr.cluster.slot_processes import SlotProcess, SlotProcesses
 from minimr.errors import MinimrError, NoCoordinator
 from minimr.scheduler import worker_machine as machine
-from minimr.scheduler.policy import HEARTBEAT_S, LEASE_S, PROGRESS_TIMEOUT_S
+from minimr.scheduler.policy import HEARTBEAT_S, LEASE_S, PATIENCE_S, PROGRESS_TIMEOUT_S
 from minimr.scheduler.state import AttemptId
 
 HELD_TOGETHER = 2_000
@@ -133,7 +134,7 @@ class Worker:
         try:
             self._server = ShuffleServer(self._address.secret, self._held.get, self._shuffle_port)
             self._server.start()
-            self._register(connect(self._address, "worker"))
+            self._join()
             self._loop.watch(self._nursery.forks.sock, self._read_nursery)
             self._perform(self._machine.start())
             self._loop.at(time.monotonic() + HEARTBEAT_S, HeartbeatTimer())
@@ -154,6 +155,18 @@ class Worker:
         self._loop.post(Drain())
 
     # The edges
+
+    def _join(self) -> None:
+        """For the first time. A coordinator with a journal is worth waiting for from the start."""
+        if self._address.resumes:
+            self._decide(machine.Connected(kept=True, patience_s=PATIENCE_S))
+        try:
+            self._register(connect(self._address, "worker"))
+        except NoCoordinator as error:
+            if not self._address.resumes:
+                raise
+            print(f"{error}; this worker tries again", file=sys.stderr, flush=True)
+            self._coordinator_gone(str(error))
 
     def _register(self, sock: socket.socket) -> None:
         """Say who we are. After a break: who we were, what we hold, and what we run."""

@@ -6,19 +6,22 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import minimr as mr
-from minimr.cluster.address import read_address
+from minimr.cluster.address import read_address, write_address
 from minimr.cluster.come_back import come_back
+from minimr.cluster.coordinator import Coordinator
 from minimr.cluster.launcher import environment
+from minimr.cluster.listener import Listener
 from minimr.observe.checks import check
 from minimr.observe.log import read_log
 from tests.cluster.gated import Gate, GatedCount
 from tests.cluster.running import digests
-from tests.cluster.shells import PATIENCE_S, parts, shells_in
+from tests.cluster.shells import PATIENCE_S, parts, read_line, shells_in
 
 pytestmark = pytest.mark.slow
 
@@ -159,6 +162,44 @@ def test_no_round_is_waited_for_when_its_coordinator_was_killed(shells, tmp_path
     assert check(read_log(cluster.log)) == []
     assert [each.partition(" (")[0] for each in failed] == ["the coordinator is gone"]
     assert "start it again" in failed[0]
+
+
+def test_a_worker_that_starts_while_its_coordinator_is_away_waits_for_it(shells):
+    shells.kill(shells.coordinator())
+    worker = shells.start("worker")
+    said = read_line(worker.stderr)
+    assert said.startswith("no coordinator answers at ")
+    assert said.endswith("; this worker tries again\n")
+    shells.coordinator()
+    assert read_line(worker.stderr).startswith("this is worker-1")
+
+
+@pytest.mark.parametrize("breaks", ["in the handshake", "behind it"])
+def test_a_worker_whose_first_conversation_breaks_tries_again(shells, breaks):
+    """The port that it finds first is one that hangs up."""
+    coordinator = Coordinator()
+    coordinator.start()
+    address = coordinator.address(os.getpid())
+
+    def hang_up(sock, _role):
+        write_address(shells.address, address)
+        sock.close()
+
+    # A port that has no entry for workers refuses this one in the handshake.
+    roles = ("worker",) if breaks == "behind it" else ("client",)
+    gate = Listener(address.secret, roles, hang_up)
+    gate.start()
+    first = replace(address, port=gate.address[1], resumes=True)
+    write_address(shells.address, first)
+    try:
+        worker = shells.start("worker")
+        if breaks == "in the handshake":
+            assert "no entry for the role 'worker'" in read_line(worker.stderr)
+            write_address(shells.address, address)
+        assert read_line(worker.stderr).startswith("this is worker-1")
+    finally:
+        gate.close()
+        coordinator.stop()
 
 
 def test_a_second_coordinator_on_one_journal_is_refused(shells):
