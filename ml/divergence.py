@@ -35,8 +35,10 @@ way: it has run away if, over all rows, it is still a million times worse off th
 and a model of zeros, and has not come down from its peak. Such parameters are of no use whatever
 comes next. That cannot be said of a start close to the solution, nor of a mini-batch with an odd
 row, nor of steps a little too large, whose race is won when they have become short. Of AdaGrad and
-Adam it is never said: their steps do not grow with the gradient, so they come back, unless the
-squares in their memory overflow, which ends a descent at once (optimizers.py).
+Adam it is never said: their steps do not grow with the gradient, so there is no such race. If the
+squares in their memory overflow, that ends a descent at once (optimizers.py). Else most come back,
+but not all do: after one far too long step those squares may be so large that no later step counts
+for much, and a Poisson loss, which is exponential, stays where it was thrown. That is not told.
 
 Nothing scales the features here, as nothing does in MLlib. A feature in the hundreds has a mean
 square in the ten thousands, and allows a step of 0.0001 at the most.

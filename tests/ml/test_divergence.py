@@ -139,6 +139,19 @@ def test_steps_that_know_no_safe_length_are_the_cause_all_the_same(optimizer):
         fit(Linear("poisson"), data, step=1e3, optimizer=optimizer)
 
 
+def test_adagrad_comes_back_from_a_squared_loss_and_need_not_from_a_poisson_loss():
+    """It is not said to have run away, though it is of no use: the gradients of one step make all
+    later steps short."""
+    data = labeled_data((np.ones((2, 1)), [1.0, 2.0]))
+    settings = {"step": 200.0, "optimizer": "adagrad", "iterations": 100}
+    squared = fit(Linear(), data, **settings).loss_history
+    poisson = fit(Linear("poisson"), data, **settings).loss_history
+    assert max(squared) > 1e4
+    assert squared[-1] < 1.0
+    assert max(poisson) > 1e80
+    assert poisson[-1] > 1e20
+
+
 @pytest.mark.parametrize("strategy", ["sync", "ssp:0", "local:3", "model_parallel", "average"])
 @pytest.mark.parametrize("optimizer", ["adam", "adagrad"])
 def test_squares_of_gradients_that_overflow_end_the_descent(optimizer, strategy):
