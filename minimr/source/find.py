@@ -145,7 +145,9 @@ NEEDED = ("minimr", "ml", "cli", "numpy", "msgpack", "click", "rich")
 def _refuse_taken_name(path: Path) -> None:
     """Raise UsageError for a file that others would get who import a module of that name."""
     name = path.stem
-    if name in NEEDED or (name in sys.stdlib_module_names and name in sys.modules):
+    there = sys.modules.get(name) if name in sys.stdlib_module_names else None
+    # The file itself stands there if it is loaded again.
+    if name in NEEDED or (there and getattr(there, "__file__", None) != str(path.resolve())):
         raise UsageError(
             f"{path} has the name of a module that minimr needs, {name}; give the file another name"
         )

@@ -219,4 +219,6 @@ def test_a_file_does_not_take_the_name_of_a_module_in_use(write, name):
 
 def test_names_that_python_has_but_nobody_uses_are_free(write, monkeypatch):
     monkeypatch.delitem(sys.modules, "this", raising=False)
-    assert load_job(write("this.py", ONE)).__name__ == "First"
+    path = write("this.py", ONE)
+    for _ in range(2):  # The second time its own place is taken by itself.
+        assert load_job(path).__name__ == "First"
