@@ -39,7 +39,7 @@ def _names_in(path: Path) -> list[str]:
     with suppress(OSError, EOFError, csv.Error):
         with opened(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as file:
             head = file.read(HEAD_CHARACTERS)
-        for cells in csv.reader(head.splitlines()):
+        for cells in csv.reader(head.splitlines(), skipinitialspace=True):
             names = [cell.strip() for cell in cells]
             if any(names):
                 return [] if all(map(_is_number, names)) else names

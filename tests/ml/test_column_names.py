@@ -25,6 +25,7 @@ def test_another_order_of_columns_is_refused(tmp_path):
     [
         b"a,b,y\n",
         b'\xef\xbb\xbf"a" , b,y\r\n1,2,3\r\n',
+        b'a, "b", "y"\n1,2,3\n',
         b"\n\na,b,y\n1,2,3\n",
         b"1,2,3\n",
         b"a,y\n1,2\n",
