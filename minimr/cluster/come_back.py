@@ -33,6 +33,8 @@ class NewsOnly:
         self._on_events = on_events
         self._first: dict[str, Any] | None = None
         self._last: dict[str, Any] | None = None
+        # Workers that joined since, some of them by an introduction.
+        self._joined: list[dict[str, Any]] = []
         self._returned = self._knows = False
 
     def begin_again(self) -> None:
@@ -46,7 +48,10 @@ class NewsOnly:
 
     def _is_new(self, line: dict[str, Any]) -> bool:
         if line["event"] == "worker_joined":  # It may be an introduction, which is in no log.
-            return not (self._returned or self._knows)
+            if self._returned or self._knows or line in self._joined:
+                return False
+            self._joined.append(line)
+            return True
         if self._returned:
             self._returned, self._knows = False, line == self._first
         if self._knows:
@@ -55,4 +60,5 @@ class NewsOnly:
         if self._first is None or line["event"] == "coordinator_started":
             self._first = line
         self._last = line
+        self._joined.clear()
         return True
