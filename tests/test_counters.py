@@ -3,7 +3,7 @@
 import pytest
 
 import minimr as mr
-from minimr.counters import check_counters
+from minimr.counters import SUM_MAX, check_counters, too_much
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,9 @@ def test_what_no_message_can_carry_is_refused(counters, said):
 def test_as_much_as_may_be():
     counters = {f"{number:0200}": 2**53 for number in range(1_000)}
     assert check_counters(counters) is counters
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_what_all_tasks_counted_together_has_a_bound_too(sign):
+    assert too_much({"a": 1, "n": sign * SUM_MAX}) == ""
+    assert "in all tasks together, and 'n' is larger" in too_much({"a": 1, "n": sign * 2**63})

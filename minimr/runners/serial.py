@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
-from minimr.counters import too_many
+from minimr.counters import too_much
 from minimr.errors import JobFailed, MinimrError, UsageError
 from minimr.formats import committer
 from minimr.job import Job
@@ -180,7 +180,7 @@ class _SerialRun:
             )
 
     def _publish(self, reduced: list[ReduceResult]) -> Result:
-        if why := too_many(self._counters):
+        if why := too_much(self._counters):
             raise UsageError(why)
         request = self._request
         parts = [outcome.part for outcome in reduced if outcome.part is not None]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from minimr.counters import too_many
+from minimr.counters import too_much
 from minimr.scheduler import events, outcome, policy
 from minimr.scheduler.actions import ForgetJob, Publish
 from minimr.scheduler.dispatch import enqueue
@@ -53,7 +53,7 @@ def submitted_fields(plan: JobPlan) -> dict[str, Any]:
 
 def all_done(turn: Turn, job: Job) -> None:
     """Every task of the last stage is done: the job is, or its files are to be made visible."""
-    if why := too_many(outcome.counters(job)):
+    if why := too_much(outcome.counters(job)):
         fail(turn, job, why)
         return
     stop_attempts(turn, job)  # Maps that run again for a reducer that managed without.

@@ -277,6 +277,19 @@ def test_another_worker_cannot_finish_somebodys_attempt():
     assert world.scheduler.state.jobs["job-1"].map_stage.done == 0
 
 
+def test_a_sum_of_counters_that_no_message_carries_fails_the_job():
+    """The client was told that the coordinator is gone."""
+    world = started(maps=2, slots=2)
+    for name, attempt in world.attempts():
+        output = world.output(attempt)
+        output.counters["seen"] = 2**62
+        world.running[name].remove(attempt)
+        world.feed(events.AttemptDone(name, attempt, output))
+    world.run_to_end()
+    assert not world.ended["job-1"].ok
+    assert "in all tasks together, and 'seen' is larger" in world.ended["job-1"].error
+
+
 def test_counters_count_winning_attempts_only():
     world = started(maps=2, reduces=1)
     world.fail(*world.attempts()[0])
