@@ -32,15 +32,16 @@ class NewsOnly:
     def __init__(self, on_events: Callable[..., object]) -> None:
         self._on_events = on_events
         self._first: dict[str, Any] | None = None
-        self._last: dict[str, Any] | None = None
-        # Workers that joined since, some of them by an introduction.
+        self._heard = self._known = 0
+        """How many lines were passed on since the first, and how many of them are to come again."""
         self._joined: list[dict[str, Any]] = []
-        self._returned = self._knows = False
+        """Workers that joined since the last of those, some of them by an introduction."""
+        self._returned = False
 
     def begin_again(self) -> None:
         """All that comes from now on was told by another conversation."""
-        self._returned = self._last is not None
-        self._knows = False
+        self._returned = self._first is not None
+        self._known = 0
 
     def __call__(self, *lines: dict[str, Any]) -> None:
         if news := [line for line in lines if self._is_new(line)]:
@@ -48,17 +49,17 @@ class NewsOnly:
 
     def _is_new(self, line: dict[str, Any]) -> bool:
         if line["event"] == "worker_joined":  # It may be an introduction, which is in no log.
-            if self._returned or self._knows or line in self._joined:
+            if self._returned or self._known or line in self._joined:
                 return False
             self._joined.append(line)
             return True
         if self._returned:
-            self._returned, self._knows = False, line == self._first
-        if self._knows:
-            self._knows = line != self._last
+            self._returned, self._known = False, self._heard if line == self._first else 0
+        if self._known:
+            self._known -= 1
             return False
         if self._first is None or line["event"] == "coordinator_started":
-            self._first = line
-        self._last = line
+            self._first, self._heard = line, 0
+        self._heard += 1
         self._joined.clear()
         return True

@@ -45,6 +45,15 @@ def test_the_same_log_goes_on(news, heard, before, retell):
     assert heard == [SUBMITTED, JOINED, *LIFE[1:]]
 
 
+def test_a_line_that_is_unlike_itself_is_known_again(news, heard):
+    """It has a loss that is no number."""
+    tell(news, [SUBMITTED, line("member_note", 2.0, loss=float("nan"))])
+    news.begin_again()
+    tell(news, [SUBMITTED, line("member_note", 2.0, loss=float("nan")), *LIFE[1:]])
+    assert heard[0] == SUBMITTED
+    assert heard[2:] == LIFE[1:]
+
+
 def test_a_coordinator_that_was_started_again_tells_another(news, heard):
     tell(news, LIFE[:3])
     news.begin_again()
