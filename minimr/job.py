@@ -166,15 +166,16 @@ class Job:
         Raises TypeError if `n` is no whole number, or the name no text.
         """
         if type(n) is not int or type(name) is not str:
-            n = _whole_number(name, n)
+            name, n = _plain(name, n)
         self.counters[name] = self.counters.get(name, 0) + n
 
 
-def _whole_number(name: Any, n: Any) -> int:
-    """Return what `count` adds, a number of numpy's as an int. Raises TypeError for others."""
+def _plain(name: Any, n: Any) -> tuple[str, int]:
+    """Return what `count` takes as messages carry it: a member of an enum of texts as its text, a
+    number of numpy's as an int. Raises TypeError for others."""
     if not isinstance(name, str):
         raise TypeError(f"the name of a counter is a text, not {name!r}")
     try:
-        return index(n)
+        return str.__str__(name), index(n)
     except TypeError:
         raise TypeError(f"a counter counts whole numbers, not {n!r}") from None

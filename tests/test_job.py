@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from enum import Enum
 
 import numpy as np
 import pytest
@@ -36,6 +37,18 @@ def test_a_counter_takes_whole_numbers_of_numpy_too():
     job.count("rows", np.int64(3))
     assert job.counters == {"rows": 3}
     assert type(job.counters["rows"]) is int
+
+
+class Kind(str, Enum):  # noqa: UP042
+    BAD = "bad lines"
+
+
+@pytest.mark.parametrize("name", [Kind.BAD, np.str_("bad lines")], ids=repr)
+def test_the_name_of_a_counter_may_be_a_member_of_an_enum(name):
+    job = Job()
+    job.count(name)
+    assert [*map(type, job.counters)] == [str]
+    assert job.counters == {"bad lines": 1}
 
 
 @pytest.mark.parametrize("n", [0.5, np.float64(1), float("nan"), "1", None, [1]], ids=repr)
