@@ -321,8 +321,9 @@ def next_run(worker):
                 return each
 
 
-def test_counts_that_are_too_large_together_do_not_end_the_coordinator(peer):
-    """Each of them is a number that a message can carry; their sum is none."""
+def test_counts_that_are_too_large_together_fail_their_job(peer):
+    """Each of them is a number that a message can carry; their sum is none, and the client, which
+    cannot be told of it, was cut off."""
     maps = 2100
     worker, client = peer("worker"), peer("client")
     worker.send([m.Register(1024, "127.0.0.1", 1, 1), *[m.Beat()] * 2])
@@ -335,7 +336,7 @@ def test_counts_that_are_too_large_together_do_not_end_the_coordinator(peer):
         count = {"n": 1 << 53}
         worker.send([done(each.attempt, [Blob(b"")], counters=count) for each in runs])
         finished += len(runs)
-    assert status(peer("client"))["jobs"][0]["state"] == "succeeded"
+    assert status(peer("client"))["jobs"][0]["state"] == "failed"
 
 
 def test_late_words_of_a_job_that_nobody_knows_are_ignored(peer):
