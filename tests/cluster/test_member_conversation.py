@@ -61,6 +61,27 @@ def test_a_ping_waits_for_nobody(pair):
             assert not any(theirs.recv(1 << 16))  # No part of a ping.
 
 
+class Watched:
+    """A lock that notes whether the socket is open as it is taken, and as it is released."""
+
+    def __init__(self, conversation):
+        self.conversation, self.open = conversation, []
+
+    def __enter__(self):
+        self.open.append(self.conversation._sock.fileno() != -1)
+
+    def __exit__(self, *_):
+        self.open.append(self.conversation._sock.fileno() != -1)
+
+
+def test_nothing_is_given_back_while_a_thread_sends(pair):
+    conversation, _ = pair
+    lock = conversation._sending = Watched(conversation)
+    conversation.shut()
+    conversation.close()
+    assert lock.open == [True, False]
+
+
 @pytest.mark.parametrize(
     "value",
     [
