@@ -323,3 +323,17 @@ def test_a_record_that_cannot_be_read_is_tried_twice_and_no_more(cluster, tmp_pa
     with pytest.raises(mr.JobFailed, match="twice at the same record") as caught:
         cluster.load(path, "libsvm", partitions=1)
     assert f"{path}, line 2" in str(caught.value)
+
+
+class CountsHalves(mr.Job):
+    def gang(self, blocks, members):
+        self.counters["n"] = 0.5
+        yield members.rank, len(blocks)
+
+
+def test_what_a_member_counts_is_looked_at_before_it_is_told(cluster, text):
+    """The coordinator takes a worker that tells it for one that breaks the protocol."""
+    data = cluster.load(text)
+    with pytest.raises(mr.JobFailed, match="'n' is of type float") as caught:
+        data.gang(CountsHalves(), members=1)
+    assert "CountsHalves failed in member 0 of the gang" in str(caught.value)
