@@ -19,6 +19,7 @@ from minimr.cluster import performer
 from minimr.cluster.client import Client, Watched
 from minimr.cluster.connection import encode_messages
 from minimr.counters import COUNT_MAX, COUNTERS_MAX, NAME_CHARACTERS_MAX
+from minimr.formats import committer
 from minimr.formats.output import KIND_OF_TYPE, PartInfo
 from minimr.jobs.wordcount import WordCount
 from minimr.observe.checks import judged
@@ -110,8 +111,12 @@ def test_more_parts_than_a_message_can_name_are_found_in_the_manifest(
     path.write_text("1 2\n2\n")
     told = cluster.run(Typed, [path], reducers=4).parts
     monkeypatch.setattr(performer, "PARTS_TOLD_MAX", 3)
+    looked_up = []
+    read = committer.read_manifest
+    monkeypatch.setattr(committer, "read_manifest", lambda at: looked_up.append(at) or read(at))
     result = cluster.run(Typed, [path], reducers=4)
     assert result.parts == told
+    assert len(looked_up) == 1
     assert sorted(result) == [((1, "1"), 1.0), ((2, "2"), 2.0)]
 
 

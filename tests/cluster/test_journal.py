@@ -142,6 +142,15 @@ def test_a_write_that_takes_a_part_is_continued(home, monkeypatch):
     assert reopen(home)[0] == ["a", "b" * 100]
 
 
+def test_what_is_left_out_is_neither_on_the_disk_nor_kept_in_memory(home):
+    filled(home, "old", "kept", "newest")
+    with Journal.open(home) as journal:
+        journal.shorten(["kept", "newest"])
+        assert journal.records == ["kept", "newest"]
+        journal.append(["later"])
+    assert reopen(home)[0] == ["kept", "newest", "later"]
+
+
 def test_a_rewrite_replaces_all_records_and_appends_go_on(home):
     with Journal.open(home) as journal:
         journal.append(["a"] * 100)
