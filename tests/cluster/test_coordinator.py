@@ -314,6 +314,23 @@ def test_a_reduce_task_describes_its_part_and_no_other(peer, part):
     assert status(peer("client"))["workers"] == []
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [({}, "overwrite"), ({"staging": "/" + "x" * 300, "overwrite": False}, "File name too long")],
+)
+def test_a_publication_that_cannot_be_ends_the_job_and_says_why(peer, changes, said):
+    worker, client = peer("worker"), peer("client")
+    worker.send([m.Register(1, "127.0.0.1", 1, 1)])
+    answers(worker)
+    client.send([submit(output={**OUTPUT, **changes})])
+    answers(client)
+    worker.send([done(next_run(worker).attempt, [Blob(b"")])])
+    worker.send([done(next_run(worker).attempt, part=PART)])
+    (ended,) = answers(client)
+    assert not ended.ok
+    assert said in ended.error
+
+
 def next_run(worker):
     while True:
         for each in answers(worker):
