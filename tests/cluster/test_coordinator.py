@@ -526,7 +526,7 @@ def test_a_member_may_note_an_error_that_is_a_number(peer):
     assert told[-1]["error"] == 0.5
 
 
-def test_notes_that_the_event_log_cannot_hold_are_refused(peer):
+def test_notes_that_the_event_log_cannot_hold_are_refused(peer, capsys):
     worker, client = peer("worker"), peer("client")
     worker.send([m.Register(2, "127.0.0.1", 1, 1)])
     answers(worker)
@@ -534,6 +534,7 @@ def test_notes_that_the_event_log_cannot_hold_are_refused(peer):
     worker.send([MemberNotes(next_run(worker).attempt, [{"event": "member_note", "what": b"x"}])])
     while (told := answers(worker)) is not None:
         assert not any(isinstance(each, m.Run) for each in told)
+    assert "notes that make no sense" in capsys.readouterr().err, "and not for its silence"
 
 
 def test_a_stranger_is_not_let_in(coordinator):
