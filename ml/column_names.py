@@ -7,6 +7,7 @@ features, and the model would be wrong without a word.
 
 import csv
 import gzip
+import zlib
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -36,7 +37,7 @@ def check_same_names(paths: Iterable[Path]) -> None:
 def _names_in(path: Path) -> list[str]:
     """What the first line that is not blank calls the columns; none if it is a row of numbers."""
     opened = gzip.open if path.suffix.lower() == ".gz" else open
-    with suppress(OSError, EOFError, csv.Error):
+    with suppress(OSError, EOFError, zlib.error, csv.Error):
         with opened(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as file:
             head = file.read(HEAD_CHARACTERS)
         for cells in csv.reader(head.splitlines(), skipinitialspace=True):

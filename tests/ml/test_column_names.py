@@ -47,3 +47,10 @@ def test_what_gzip_holds_is_looked_at(tmp_path):
         file.write("b,a,y\n2,1,3\n")
     with pytest.raises(mr.UsageError, match="column 0 is 'a'"):
         check_same_names(tmp_path.iterdir())
+
+
+def test_what_gzip_cannot_unpack_is_told_by_whoever_loads_it(tmp_path):
+    (tmp_path / "1.csv").write_text("a,b,y\n1,2,3\n")
+    packed = gzip.compress(b"a,b,y\n1,2,3\n")
+    (tmp_path / "2.csv.gz").write_bytes(packed[:10] + b"\xff" * 8 + packed[18:])
+    check_same_names(tmp_path.iterdir())
