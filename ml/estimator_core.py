@@ -19,7 +19,7 @@ from ml.descent import Descent, OnStep, Trace
 from ml.easy_step import easy_step
 from ml.errors import ArgumentError
 from ml.gradient import GradientRound
-from ml.labeled_data import LabeledData, load_arrays, load_file, refuse_narrow_table
+from ml.labeled_data import LabeledData, load_arrays, load_file
 from ml.local_data import LocalDataset, local_data
 from ml.models import Linear, Model, MultilayerPerceptron
 from ml.optimizers import Optimizer
@@ -29,6 +29,7 @@ from ml.schedules import Schedule
 from ml.scikit import not_fitted
 from ml.strategies import Strategy
 from ml.strategies.sync import one_round
+from ml.tables import refuse_narrow_table
 from ml.training import Trained, batches_of, train
 from ml.vectors import Matrix, Vector
 

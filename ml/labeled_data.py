@@ -16,7 +16,6 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cache, cached_property
 from functools import reduce as fold
-from glob import glob, has_magic
 from itertools import accumulate, count, pairwise
 from numbers import Integral
 from pathlib import Path
@@ -28,12 +27,9 @@ import numpy.typing as npt
 
 import minimr as mr
 from ml.arguments import number, real_numbers, refuse_sparse, whole_number
-from ml.column_names import check_same_names
 from ml.errors import ArgumentError
+from ml.tables import TABLES, check_same_names, files_of, suffix_of
 from ml.vectors import Matrix, Vector
-
-TABLES = (".csv", ".npy")
-"""How files end that have columns."""
 
 
 @dataclass(frozen=True)
@@ -216,45 +212,6 @@ def load_file(
     return load_libsvm(path, partitions, cluster)
 
 
-def refuse_narrow_table(
-    path: str | os.PathLike[str], label: str | int | None, features: int, expected: int
-) -> None:
-    """Raise UsageError for a table with fewer features than a model has: none can miss there, as
-    zeros do in libsvm text. `label` is what it was loaded with."""
-    if features >= expected or suffix_of(path) not in TABLES:
-        return
-    column = "the last column" if label is None else f"column {label!r}"
-    raise mr.UsageError(
-        f"the rows have {features} feature{'s' * (features != 1)}, and the model has {expected}: "
-        f"{column} of {os.fspath(path)} is taken for the labels; give the columns that the model "
-        "was trained on, with labels or any numbers in that one"
-    )
-
-
-def suffix_of(path: str | os.PathLike[str]) -> str:
-    """In small letters, that of gzip left out; of a directory or a glob that of the files, "" if
-    they have different ones."""
-    suffixes = {_suffix(each) for each in _files(Path(path))}
-    return suffixes.pop() if len(suffixes) == 1 else ""
-
-
-def _files(place: Path) -> list[Path]:
-    """Those that a path stands for; itself, if it is a file or nothing that is there."""
-    found = [place]
-    with suppress(OSError):  # Whoever loads them says so.
-        if place.is_dir():
-            found = list(place.iterdir())
-        elif has_magic(str(place)) and not place.exists():
-            found = [Path(name) for name in glob(str(place), recursive=True)]  # noqa: PTH207
-    if found in ([place], []):
-        return [place]
-    return [each for each in found if each.is_file() and each.name[0] not in "._"]
-
-
-def _suffix(path: Path) -> str:
-    return Path(path.name.lower().removesuffix(".gz")).suffix
-
-
 def load_arrays(
     X: npt.ArrayLike, y: npt.ArrayLike, partitions: int = 8, cluster: "mr.Cluster | None" = None
 ) -> "LabeledData":
@@ -304,7 +261,7 @@ def _load(
     path: str | os.PathLike[str], data_format: str, partitions: int, cluster: "mr.Cluster | None"
 ) -> "LabeledData":
     cut = whole_number("partitions", partitions, 1)
-    if data_format.startswith("csv") and len(files := _files(Path(path))) > 1:
+    if data_format.startswith("csv") and len(files := files_of(path)) > 1:
         check_same_names(files)
     if cluster is None:
         cluster = mr.default_cluster()

@@ -12,7 +12,7 @@ import minimr as mr
 from minimr.errors import BadRecord
 from ml import labeled_data, load_arrays, load_csv, load_file, load_libsvm, load_npy
 from ml.errors import ArgumentError
-from ml.labeled_data import suffix_of
+from ml.tables import suffix_of
 from tests.ml.fakes import FakeCluster, FakeDataset
 
 X = np.arange(30.0).reshape(10, 3)

@@ -6,7 +6,7 @@ import pytest
 
 import minimr as mr
 from ml import load_csv
-from ml.column_names import check_same_names
+from ml.tables import check_same_names
 from tests.ml.fakes import FakeCluster
 
 
