@@ -20,9 +20,10 @@ A model travels to the slots as its options, plain values; `model_from` makes it
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import pairwise
 from numbers import Integral
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -35,9 +36,11 @@ from ml.vectors import Matrix, Vector
 PIECE_NUMBERS = 1 << 16
 """Rows are taken in pieces of so many numbers, 512 KiB as float64, which stay in a core's own cache
 between scores and gradient. In smaller ones numpy's calls would take as long as they compute."""
-LINE_BYTES = 1 << 14
+LINE_BYTES = 1 << 15
 """A piece that lies column by column has at least so much of each: a little here and a little there
 is the slowest way to read memory."""
+
+Part = TypeVar("Part")
 
 
 class Model(Protocol):
@@ -60,8 +63,12 @@ class Model(Protocol):
     def penalised(self, features: int) -> Vector:
         """1.0 for each parameter that a penalty applies to, 0.0 for the others (size,)."""
 
-    def sums(self, parameters: Vector, X: Matrix, y: Vector) -> Vector:
-        """[gradient, loss, rows] summed over the rows: (size + 2,)."""
+    def sums(self, parameters: Vector, X: Matrix, y: Vector, backwards: bool = False) -> Vector:
+        """[gradient, loss, rows] summed over the rows: (size + 2,).
+
+        `backwards` gives the same bytes, and begins with the rows that a pass forwards reads last:
+        some of them are still in the processor's caches.
+        """
 
     def scores(self, parameters: Vector, X: Matrix) -> Vector | Matrix:
         """What the loss compares with the labels: (n,), or (n, classes)."""
@@ -132,7 +139,7 @@ class Linear:
         return _labels_of(self.objective, self.scores(parameters, X))
 
     @np.errstate(over="ignore", invalid="ignore")  # the descent reports what overflows
-    def sums(self, parameters: Vector, X: Matrix, y: Vector) -> Vector:
+    def sums(self, parameters: Vector, X: Matrix, y: Vector, backwards: bool = False) -> Vector:
         """[gradient, loss, rows], each piece of rows read once.
 
         A piece is worked on in the precision of X, labels and residuals included: in float32 they
@@ -144,22 +151,25 @@ class Linear:
         columns = weights[:, :width].T.astype(X.dtype if narrow else np.float64, copy=False)
         if not loss.per_class:  # A vector has a faster product than a matrix of one column.
             columns = columns[:, 0]
-        gradient, on_biases = np.zeros(columns.T.shape), np.zeros(biases.shape)
-        value = 0.0
-        for rows in _pieces(X):
-            piece, labels = X[rows], y[rows]
+
+        def of_piece(piece: Matrix, labels: Vector) -> tuple[float, Matrix, Vector | float]:
             scores = piece @ columns
             if self.intercept:
                 scores += biases
             if narrow:
                 labels = labels.astype(np.float32)
-            part, slopes = loss.evaluate(scores, labels)
-            value += part
+            value, slopes = loss.evaluate(scores, labels)
             if narrow:
                 slopes = slopes.astype(np.float32, copy=False)
-            gradient += slopes.T @ piece
+            return value, slopes.T @ piece, slopes.sum(axis=0) if self.intercept else 0.0
+
+        gradient, on_biases = np.zeros(columns.T.shape), np.zeros(biases.shape)
+        value = 0.0
+        for part, on_columns, on_constants in _by_pieces(of_piece, X, y, gradient.size, backwards):
+            value += part
+            gradient += on_columns
             if self.intercept:
-                on_biases += slopes.sum(axis=0)
+                on_biases += on_constants
         sums = np.zeros((self.outputs, len(parameters) // self.outputs))
         sums[:, :width] = gradient
         if self.intercept:
@@ -243,12 +253,12 @@ class MultilayerPerceptron:
         return _labels_of(self.objective, self.scores(parameters, X))
 
     @np.errstate(over="ignore", invalid="ignore")  # the descent reports what overflows
-    def sums(self, parameters: Vector, X: Matrix, y: Vector) -> Vector:
+    def sums(self, parameters: Vector, X: Matrix, y: Vector, backwards: bool = False) -> Vector:
         """[gradient, loss, rows], by back-propagation over pieces of the rows."""
-        layers = self._layers_of(parameters)
+        of_piece = partial(self._piece_sums, self._layers_of(parameters), parameters)
         total = np.zeros(len(parameters) + 2)
-        for rows in _pieces(X):
-            total[:-1] += self._piece_sums(layers, parameters, X[rows], y[rows])
+        for part in _by_pieces(of_piece, X, y, len(parameters), backwards):
+            total[:-1] += part
         total[-1] = len(y)
         return total
 
@@ -299,6 +309,25 @@ def _layer_sizes(hidden: object) -> tuple[int, ...]:
 
 def _is_size(size: object) -> bool:
     return isinstance(size, Integral) and not isinstance(size, bool) and int(size) >= 1
+
+
+def _by_pieces(
+    of_piece: Callable[[Matrix, Vector], Part],
+    X: Matrix,
+    y: Vector,
+    numbers: int,
+    backwards: bool,
+) -> Iterable[Part]:
+    """What `of_piece` makes of the rows of each piece, so many `numbers`, in the order of the rows.
+
+    `backwards` asks it for the last piece first, and keeps what it makes: of all pieces no more
+    numbers than one has. Where there are more, the rows are many times what caches hold.
+    """
+    pieces = _pieces(X)
+    if not backwards or len(pieces) * numbers > PIECE_NUMBERS:
+        return (of_piece(X[rows], y[rows]) for rows in pieces)
+    parts = [of_piece(X[rows], y[rows]) for rows in reversed(pieces)]
+    return reversed(parts)
 
 
 def _pieces(X: Matrix) -> list[slice]:

@@ -62,7 +62,7 @@ class Problem:
         """[gradient, loss, rows] of this partition's share of the mini-batch: (size + 2,)."""
         began = time.perf_counter()
         rows = self.batches.of(block, iteration, partition_index)
-        sums = self.model.sums(parameters, rows["X"], rows["y"])
+        sums = self.model.sums(parameters, rows["X"], rows["y"], backwards=iteration % 2 == 0)
         self.delays.wait(began, iteration, partition_index)
         return sums
 

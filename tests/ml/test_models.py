@@ -40,8 +40,38 @@ def test_the_size_of_the_pieces_is_only_a_matter_of_speed(monkeypatch, model, pi
         np.testing.assert_allclose(model.sums(parameters, rows, y), whole, rtol=1e-12)
 
 
+@pytest.mark.parametrize("model", ALL)
+@pytest.mark.parametrize("narrow", [False, True])
+def test_backwards_gives_the_same_bytes(monkeypatch, model, narrow):
+    X, y, parameters = rows_and_parameters(model)
+    X = np.asfortranarray(X.astype(np.float32)) if narrow else X
+    monkeypatch.setattr(models, "_pieces", lambda X: [slice(at, at + 7) for at in range(0, 30, 7)])
+    forwards = model.sums(parameters, X, y)
+    assert model.sums(parameters, X, y, backwards=True).tobytes() == forwards.tobytes()
+
+
 @pytest.mark.parametrize(
-    ("columns", "order", "rows"), [(0, "C", 65_536), (40, "C", 1_638), (40, "F", 2_048)]
+    ("backwards", "numbers", "order"),
+    [(False, 1, [0, 7, 14, 21, 28]), (True, 1, [28, 21, 14, 7, 0]), (True, 2, [0, 7, 14, 21, 28])],
+)
+def test_backwards_reads_the_last_piece_first_if_the_sums_are_few(
+    monkeypatch, backwards, numbers, order
+):
+    monkeypatch.setattr(models, "PIECE_NUMBERS", 7)
+    asked = []
+
+    def first_row(X, _):
+        asked.append(int(X[0, 0]))
+        return X[0, 0]
+
+    rows = np.arange(30.0)[:, None]
+    parts = list(models._by_pieces(first_row, rows, rows[:, 0], numbers, backwards))
+    assert asked == order
+    assert parts == [0, 7, 14, 21, 28]
+
+
+@pytest.mark.parametrize(
+    ("columns", "order", "rows"), [(0, "C", 65_536), (40, "C", 1_638), (40, "F", 4_096)]
 )
 def test_a_piece_is_so_many_numbers_or_so_much_of_a_column(columns, order, rows):
     X = np.zeros((70_000, columns), order=order)
