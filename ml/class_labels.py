@@ -51,7 +51,8 @@ def all_labels(data: LabeledData) -> Vector:
 def encoded(data: LabeledData, classes: Vector) -> LabeledData:
     """New resident rows, whose labels are numbers of `classes`. Raises ArgumentError for others."""
     check_known(classes_in(data), classes)
-    return LabeledData(data.dataset.transform(EncodeJob(classes=classes.tolist())))
+    job = EncodeJob(classes=classes.tolist())
+    return LabeledData(data.dataset.transform(job), data.feature_names)
 
 
 def check_known(found: np.ndarray, classes: np.ndarray) -> None:

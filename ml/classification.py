@@ -23,7 +23,7 @@ from ml.arguments import number
 from ml.labeled_data import LabeledData
 from ml.losses import sigmoid
 from ml.mllib import Callback, Settings, Weights, fit
-from ml.model_file import is_finite_number, read_model, write_model
+from ml.model_file import is_finite_number, named, names_in, read_model, write_model
 from ml.models import Linear
 from ml.vectors import Vector
 
@@ -56,6 +56,8 @@ class ClassificationModel:
     intercept: float
     loss_history: list[float] = field(default_factory=list)
     threshold: float | None = None
+    feature_names: list[str] = field(default_factory=list)
+    """What the features are called, in order, if the files said it."""
 
     @property
     def model(self) -> Linear:
@@ -107,7 +109,7 @@ class ClassificationModel:
             "threshold": self.threshold,
             "loss_history": np.array(self.loss_history, float),
         }
-        write_model(path, fields, FORMAT)
+        write_model(path, fields | named(self.feature_names), FORMAT)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "ClassificationModel":
@@ -126,6 +128,7 @@ class ClassificationModel:
             float(fields["intercept"]),
             [float(loss) for loss in fields["loss_history"]],
             threshold,
+            names_in(fields, len(fields["weights"]), path),
         )
 
 
@@ -190,7 +193,12 @@ class SVMWithSGD:
 
 def _model(loss: str, found: Weights) -> ClassificationModel:
     return ClassificationModel(
-        loss, found.weights, found.intercept, found.loss_history, KINDS[loss].threshold
+        loss,
+        found.weights,
+        found.intercept,
+        found.loss_history,
+        KINDS[loss].threshold,
+        found.feature_names,
     )
 
 

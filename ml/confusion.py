@@ -26,7 +26,7 @@ from ml.errors import ArgumentError
 from ml.labeled_data import LabeledData
 from ml.losses import sigmoid
 from ml.models import model_from
-from ml.prediction import Predictor, check_width
+from ml.prediction import Predictor, check_features
 from ml.vectors import Vector
 
 Counts = npt.NDArray[np.int64]
@@ -157,7 +157,7 @@ def evaluate_classes(model: Predictor, data: LabeledData) -> MulticlassMetrics:
     """
     if not model.model.objective.takes_classes:
         raise ArgumentError(f"the {model.model.objective.name} loss predicts numbers, not classes")
-    check_width(model, data)
+    check_features(model, data)
     check_labels(model.model, data)
     border, chances = _border(model)
     state = {"parameters": model.parameters, "border": border, "chances": chances}

@@ -24,6 +24,7 @@ from ml.local_data import LocalDataset, local_data
 from ml.models import Linear, Model, MultilayerPerceptron
 from ml.optimizers import Optimizer
 from ml.penalties import find_penalty
+from ml.prediction import check_features
 from ml.problem import Problem
 from ml.schedules import Schedule
 from ml.scikit import not_fitted
@@ -222,6 +223,7 @@ def _last_end(estimator: Estimator, model: Model, data: LabeledData) -> Vector |
     if not hasattr(estimator, "trained_"):
         return None
     refuse_other_width(data.features, estimator.n_features_in_, estimator)
+    check_features(estimator.trained_, data)
     if estimator.trained_.model != model:
         raise ArgumentError(
             f"the last training was of {estimator.trained_.model}, this one is of {model}: it "

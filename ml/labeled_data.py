@@ -28,7 +28,7 @@ import numpy.typing as npt
 import minimr as mr
 from ml.arguments import number, real_numbers, refuse_sparse, whole_number
 from ml.errors import ArgumentError
-from ml.tables import TABLES, check_same_names, files_of, suffix_of
+from ml.tables import TABLES, check_same_names, feature_names, files_of, suffix_of
 from ml.vectors import Matrix, Vector
 
 
@@ -261,13 +261,16 @@ def _load(
     path: str | os.PathLike[str], data_format: str, partitions: int, cluster: "mr.Cluster | None"
 ) -> "LabeledData":
     cut = whole_number("partitions", partitions, 1)
-    if data_format.startswith("csv") and len(files := files_of(path)) > 1:
-        check_same_names(files)
+    kind, _, label = data_format.partition(":")
+    named = files_of(path) if kind == "csv" else []
+    if len(named) > 1:
+        check_same_names(named)
     if cluster is None:
         cluster = mr.default_cluster()
     data = LabeledData(cluster.load(os.fspath(path), format=data_format, partitions=cut))
-    if data_format != "libsvm":
+    if kind != "libsvm":
         _check_as_wide(path, data)
+    data.feature_names = feature_names(named, label)
     return data
 
 
@@ -286,12 +289,14 @@ def _check_as_wide(path: str | os.PathLike[str], data: "LabeledData") -> None:
 class LabeledData:
     """Rows of features with a label each, resident at the workers.
 
-    `dataset` is the minimr dataset underneath: any job can run rounds over it.
+    `dataset` is the minimr dataset underneath: any job can run rounds over it. `feature_names` are
+    what the files call the features, in order; empty, if they do not say it.
     """
 
-    def __init__(self, dataset: "mr.Dataset") -> None:
+    def __init__(self, dataset: "mr.Dataset", feature_names: Sequence[str] = ()) -> None:
         """Wrap a dataset whose blocks have the columns X and y."""
         self.dataset = dataset
+        self.feature_names = list(feature_names)
 
     @cached_property
     def _summary(self) -> Summary:
@@ -335,7 +340,7 @@ class LabeledData:
         float32 within a piece of rows, labels included, and pieces are added up in float64, so that
         they are good to some five digits. All else computes in float64 with the rounded features.
         """
-        return LabeledData(self.dataset.transform(NarrowJob()))
+        return LabeledData(self.dataset.transform(NarrowJob()), self.feature_names)
 
     def random_split(
         self, weights: Sequence[float], seed: int | None = None
@@ -351,7 +356,7 @@ class LabeledData:
             raise ArgumentError(f"seed must be a whole number or None, but is {seed!r}")
         borders = pairwise(split_borders(weights))
         jobs = [SplitJob(seed=int(seed), low=low, high=high) for low, high in borders]
-        return [LabeledData(self.dataset.transform(job)) for job in jobs]
+        return [LabeledData(self.dataset.transform(job), self.feature_names) for job in jobs]
 
 
 def checksums_of(data: LabeledData) -> list[int]:

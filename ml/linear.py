@@ -17,7 +17,7 @@ from ml.arguments import choice
 from ml.gram import gram
 from ml.labeled_data import LabeledData
 from ml.mllib import Callback, Settings, Weights, fit
-from ml.model_file import read_model, write_model
+from ml.model_file import named, names_in, read_model, write_model
 from ml.models import Linear
 from ml.strategies.sync import sync
 from ml.vectors import Vector
@@ -30,6 +30,8 @@ class LinearRegressionModel:
     weights: Vector
     intercept: float
     loss_history: list[float] = field(default_factory=list)
+    feature_names: list[str] = field(default_factory=list)
+    """What the features are called, in order, if the files said it."""
 
     @property
     def model(self) -> Linear:
@@ -61,7 +63,7 @@ class LinearRegressionModel:
             "intercept": self.intercept,
             "loss_history": np.array(self.loss_history, float),
         }
-        write_model(path, fields)
+        write_model(path, fields | named(self.feature_names))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "LinearRegressionModel":
@@ -71,6 +73,7 @@ class LinearRegressionModel:
             np.array(fields["weights"], dtype=np.float64),
             float(fields["intercept"]),
             [float(loss) for loss in fields["loss_history"]],
+            names_in(fields, len(fields["weights"]), path),
         )
 
 
@@ -176,4 +179,6 @@ LassoModel = RidgeRegressionModel = LinearRegressionModel  # MLlib has a name fo
 
 
 def _model(found: Weights) -> LinearRegressionModel:
-    return LinearRegressionModel(found.weights, found.intercept, found.loss_history)
+    return LinearRegressionModel(
+        found.weights, found.intercept, found.loss_history, found.feature_names
+    )

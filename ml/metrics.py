@@ -25,7 +25,7 @@ import minimr as mr
 from ml.arguments import number_pairs, real_numbers
 from ml.errors import ArgumentError
 from ml.models import model_from
-from ml.prediction import Predictor, check_width
+from ml.prediction import Predictor, check_features
 from ml.vectors import Vector
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ class EvaluationRound(mr.Job):
 
 def evaluate(model: "Predictor", data: "LabeledData") -> RegressionMetrics:
     """Measure `model` on `data` in one round; nothing but a few sums leaves the workers."""
-    check_width(model, data)
+    check_features(model, data)
     job = EvaluationRound(model=model.model.options())
     [(_, moments)] = data.dataset.round(job, state={"parameters": model.parameters})
     return RegressionMetrics.from_moments(_from_list(moments))

@@ -44,11 +44,13 @@ class Settings:
 
 @dataclass
 class Weights:
-    """What a descent found: weights (d,), an intercept, and the losses on the way."""
+    """What a descent found: weights (d,), an intercept, the losses on the way, and the names of the
+    features, if the files say them."""
 
     weights: Vector
     intercept: float
     loss_history: list[float]
+    feature_names: list[str]
 
 
 def fit(
@@ -75,9 +77,10 @@ def fit(
             callback(iteration, loss, parameters)
 
     trace = descend(problem, data, start, strategy, on_step)
-    if not settings.intercept:
-        return Weights(trace.parameters, 0.0, trace.loss_history)
-    return Weights(trace.parameters[:-1].copy(), float(trace.parameters[-1]), trace.loss_history)
+    weights, intercept = trace.parameters, 0.0
+    if settings.intercept:
+        weights, intercept = weights[:-1].copy(), float(weights[-1])
+    return Weights(weights, intercept, trace.loss_history, list(data.feature_names))
 
 
 def _problem(loss: str, settings: Settings) -> Problem:

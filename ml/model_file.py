@@ -79,6 +79,23 @@ def read_model(
     return fields
 
 
+def named(feature_names: list[str]) -> dict[str, Any]:
+    """The field of a file that tells what the features are called, if somebody said it."""
+    return {"feature_names": feature_names} if feature_names else {}
+
+
+def names_in(fields: dict[str, Any], features: int, path: str | os.PathLike[str]) -> list[str]:
+    """What the features were called, if the file says it. Raises UsageError for other than texts,
+    one for each feature."""
+    names: list[str] = fields.get("feature_names", [])
+    texts = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    if not texts or len(names) not in (0, features):
+        raise mr.UsageError(
+            f"{path} is damaged: 'feature_names' are not the names of {features} features."
+        )
+    return names
+
+
 def read_any_model(path: str | os.PathLike[str], kind: str = "model") -> dict[str, Any]:
     """Return the fields of a file that names its format. Raises UsageError for others."""
     try:

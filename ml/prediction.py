@@ -29,6 +29,10 @@ class Predictor(Protocol):
     def features(self) -> int:
         """The width of the rows it was trained on."""
 
+    @property
+    def feature_names(self) -> list[str]:
+        """What those were called, in order; empty, if nobody said it."""
+
 
 class PredictionRound(mr.Job):
     """Predictions per partition, keyed by its number. State: {"parameters": (size,)}.
@@ -51,11 +55,11 @@ def predict(
     """A float for one row (d,), an array (n,) for rows (n, d) or for a LabeledData.
 
     Raises ArgumentError if the width is not the model's. LabeledData may be narrower: features that
-    none of its rows has are zero.
+    none of its rows has are zero. If they have names, they must be the model's.
     """
     model = predictor.model
     if isinstance(x, LabeledData):
-        check_width(predictor, x)
+        check_features(predictor, x)
         job = PredictionRound(model=model.options(), scores=scores)
         parts = x.dataset.round(job, state={"parameters": predictor.parameters})
         return np.concatenate([predictions for _, predictions in parts])
@@ -69,10 +73,18 @@ def predict(
     return float(predictions[0]) if predictions.ndim == 1 else predictions[0]
 
 
-def check_width(predictor: Predictor, data: LabeledData) -> None:
-    """Raise ArgumentError if the data is wider than what the model was trained on."""
-    if data.features > predictor.features:
+def check_features(predictor: Predictor, data: LabeledData) -> None:
+    """Raise ArgumentError if the data is wider than what the model was trained on, or if both have
+    names for their features and they are others."""
+    known, here = predictor.feature_names, data.feature_names
+    if data.features > predictor.features or (known and here and len(here) < len(known)):
         raise _wrong_width(data.features, predictor.features)
+    for number, (expected, name) in enumerate(zip(known, here, strict=False)):
+        if name != expected:
+            raise ArgumentError(
+                f"feature {number} of the rows is {name!r}, where the model has {expected!r}: give "
+                "the same columns in the same order, and the same one for the labels"
+            )
 
 
 def as_rows(x: npt.ArrayLike) -> Matrix:
@@ -90,6 +102,6 @@ def as_rows(x: npt.ArrayLike) -> Matrix:
 
 def _wrong_width(features: int, expected: int) -> ArgumentError:
     return ArgumentError(
-        f"the rows have {features} features, but the model has {expected}: give rows of as "
-        "many, or train a model on rows like these"
+        f"the rows have {features} feature{'s' * (features != 1)}, but the model has {expected}: "
+        "give rows of as many, or train a model on rows like these"
     )

@@ -30,7 +30,7 @@ from ml.arguments import number_pairs
 from ml.errors import ArgumentError
 from ml.labeled_data import LabeledData
 from ml.models import model_from
-from ml.prediction import Predictor, check_width
+from ml.prediction import Predictor, check_features
 from ml.vectors import Matrix, Vector
 
 
@@ -176,7 +176,7 @@ def evaluate_ranking(model: Predictor, data: LabeledData) -> BinaryClassificatio
             f"the {model.model.objective.name} loss has one score for each class, none that ranks "
             "two: measure it by evaluate_classes"
         )
-    check_width(model, data)
+    check_features(model, data)
     job = TallyRound(model=model.model.options())
     [(_, parts)] = data.dataset.round(job, state={"parameters": model.parameters})
     return BinaryClassificationMetrics.from_tally(Tally(*parts))

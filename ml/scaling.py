@@ -79,7 +79,7 @@ class StandardScalerModel:
         if isinstance(x, LabeledData):
             self._check_width(x.features, x.features <= len(self.mean))
             job = ScaleJob(shifts=shifts.tolist(), factors=factors.tolist())
-            return LabeledData(x.dataset.transform(job))
+            return LabeledData(x.dataset.transform(job), x.feature_names)
         rows = as_rows(x)
         self._check_width(rows.shape[-1], rows.shape[-1] == len(self.mean))
         return scale(np.atleast_2d(rows), shifts, factors).reshape(rows.shape)

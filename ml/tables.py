@@ -1,8 +1,8 @@
 """Files that are tables: which they are, and whether their columns are what they are taken for.
 
-Every file is read by itself, and what its own first line calls the columns is forgotten. So nobody
-would notice that one csv file has them in another order: its numbers would be taken for those of
-other features, and the model would be wrong without a word.
+Every file is read by itself, and numbers alone become rows, not what a csv file's first line calls
+its columns. So nobody would notice that one has them in another order: its numbers would be taken
+for those of other features, and the model or its predictions would be wrong without a word.
 """
 
 import csv
@@ -76,6 +76,17 @@ def check_same_names(paths: Iterable[Path]) -> None:
                     f"column {column} is {one!r} in {first} and {other!r} in {path}: give files "
                     "with the same columns in the same order"
                 )
+
+
+def feature_names(paths: Iterable[Path], label: str) -> list[str]:
+    """What csv files call their columns, but that of the labels; nothing, if none of them says it.
+
+    `label` is what they were loaded with, a name or a number.
+    """
+    names = next(filter(None, map(_names_in, sorted(paths))), [])
+    if names:
+        del names[names.index(label) if names.count(label) == 1 else int(label)]
+    return names
 
 
 def _names_in(path: Path) -> list[str]:

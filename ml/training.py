@@ -25,7 +25,7 @@ from ml.descent import NotFinite, OnStep, Trace, check_finite
 from ml.divergence import advice, ran_away
 from ml.errors import ArgumentError, Diverged
 from ml.labeled_data import LabeledData
-from ml.model_file import read_model, write_model
+from ml.model_file import named, names_in, read_model, write_model
 from ml.models import Model, model_from
 from ml.optimizers import Optimizer
 from ml.penalties import Penalty, find_penalty
@@ -55,6 +55,8 @@ class Trained:
     staleness: list[int] = field(default_factory=list)
     """Of a parameter server: how many updates came between the read and each update, as the owner
     of the first parameters counts. Not saved."""
+    feature_names: list[str] = field(default_factory=list)
+    """What the features are called, in order, if the files said it."""
 
     def predict(self, x: "npt.ArrayLike | LabeledData") -> "float | Vector":
         """A float for one row (d,), an array (n,) for rows (n, d) or for a LabeledData.
@@ -79,7 +81,7 @@ class Trained:
             "updates": self.updates,
             "converged": self.converged,
         }
-        write_model(path, fields, FORMAT)
+        write_model(path, fields | named(self.feature_names), FORMAT)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Trained":
@@ -97,6 +99,7 @@ class Trained:
                 whole_number("updates", fields["updates"]),
                 bool(fields["converged"]),
             )
+            trained.feature_names = names_in(fields, trained.features, path)
             size = model.size(trained.features)
             lost = model.options().keys() - fields["model"].keys()
         except (KeyError, TypeError, ValueError) as error:
@@ -177,6 +180,7 @@ def train(
         trace.seconds,
         trace.sent_bytes,
         trace.staleness,
+        list(data.feature_names),
     )
 
 

@@ -40,6 +40,18 @@ def test_one_row_is_told_as_one(minimr: Minimr, model: str, tmp_path: Path) -> N
     assert (warned[: len(warning)], told) == (warning, "1 row, accuracy 1.0000")
 
 
+@pytest.mark.parametrize("command", ["predict", "evaluate"])
+def test_columns_in_another_order_are_refused(minimr: Minimr, tmp_path: Path, command: str) -> None:
+    (tmp_path / "ab.csv").write_text("a,b,y\n1,2,0\n2,4,1\n3,5,1\n")
+    (tmp_path / "ba.csv").write_text("b,a,y\n2,1,0\n4,2,1\n5,3,1\n")
+    model = tmp_path / "model.json"
+    minimr("train", "linear", tmp_path / "ab.csv", "--step", "0.01", "--model", model)
+    minimr(command, model, tmp_path / "ab.csv")
+    result = minimr(command, model, tmp_path / "ba.csv")
+    assert result.exit_code == 2
+    assert "feature 0 of the rows is 'b', where the model has 'a'" in result.stderr
+
+
 def test_the_figures_of_a_classification(minimr: Minimr, model: str, data: str) -> None:
     figures = json.loads(minimr("evaluate", model, data, "--json").stdout)
     assert figures["rows"] == 4
@@ -230,7 +242,9 @@ def test_the_labels_of_a_table_may_be_in_any_column(
         json.loads(minimr("evaluate", path, table, f"--label={label}", "--json").stdout)["r2"]
         > 0.99
     )
-    assert json.loads(minimr("evaluate", path, table, "--json").stdout)["r2"] < 0.5
+    forgotten = minimr("evaluate", path, table)
+    assert (forgotten.exit_code, forgotten.stdout) == (2, "")
+    assert "feature 1 of the rows is 'price', where the model has 'age'" in forgotten.stderr
 
 
 def test_what_has_no_such_column_of_labels(

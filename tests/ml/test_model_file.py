@@ -57,6 +57,9 @@ MODELS = [
     ClassificationModel("hinge", PARAMETERS[:2], 1e-310, [0.1], threshold=0.25),
     Trained(Linear("softmax", classes=3, intercept=True), 1, PARAMETERS, [1.0], 7, True),
     Trained(MultilayerPerceptron((1,), "huber"), 3, PARAMETERS, []),
+    LinearRegressionModel(PARAMETERS[:2], 0.0, [], ["a", ""]),
+    ClassificationModel("hinge", PARAMETERS[:2], 0.0, [], 0.0, ["a", "\u00e4"]),
+    Trained(Linear(), 2, PARAMETERS[:2], feature_names=["a", "a"]),
 ]
 
 
@@ -69,10 +72,22 @@ def test_every_model_comes_back_to_the_same_bytes(tmp_path, model, name):
     assert type(found) is type(model)
     assert found.parameters.tobytes() == model.parameters.tobytes()
     assert (found.model, found.loss_history) == (model.model, model.loss_history)
+    assert found.feature_names == model.feature_names
     saved = path.read_bytes()
     found.save(path)
     assert path.read_bytes() == saved
     assert (saved[:2] == b"PK") == (name != "model.json")
+
+
+@pytest.mark.parametrize("names", ["ab", ["a"], ["a", "b", "c"], ["a", 1], None])
+@pytest.mark.parametrize("model", MODELS[-3:], ids=lambda model: type(model).__name__)
+def test_names_that_are_not_those_of_the_features(tmp_path, model, names):
+    path = tmp_path / "model.json"
+    model.save(path)
+    path.write_text(json.dumps({**json.loads(path.read_text()), "feature_names": names}))
+    told = "model.json is damaged: 'feature_names' are not the names of 2 features"
+    with pytest.raises(mr.UsageError, match=told):
+        load_model(path)
 
 
 def test_arrays_are_for_numpy_to_read_without_us(tmp_path):
