@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from math import log
 from xml.etree import ElementTree
 
 import numpy as np
@@ -170,6 +171,43 @@ def test_curves_fill_their_axes():
     assert x1 - x0 == pytest.approx(260)
     assert y1 - y0 == pytest.approx(180)
     assert "a<b" in "".join(root.itertext())
+
+
+@pytest.mark.parametrize(
+    ("ys", "title", "half_way"),
+    [
+        ([1000.0, 1.0, 0.001], "loss, logarithmic", 0.5),
+        ([101.0, 51.0, 1.0], "loss, logarithmic", log(51) / log(101)),
+        ([100.0, 50.5, 1.0], "loss", 0.5),
+        ([100.0, 50.0, 0.0], "loss", 0.5),
+        ([1000.0, 0.0, -1000.0], "loss", 0.5),
+    ],
+)
+def test_losses_of_several_orders_of_magnitude_are_told_apart(ys, title, half_way):
+    """All curves lay on the axis after their first tenth, whatever their ends were."""
+    curve = Curve("sync", list(enumerate(ys)))
+    root = ElementTree.fromstring(draw([Panel("steps", [curve])], "loss"))
+    assert next(root.iter(TEXT)).text == title
+    [line] = root.findall(LINE)
+    y0, y1, y2 = (float(place.split(",")[1]) for place in line.get("points").split())
+    assert (y2 - y1) / (y2 - y0) == pytest.approx(half_way, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "marks"),
+    [
+        (0.464, 142.0, ["1", "10"]),
+        (0.97, 1030.0, ["10", "100"]),
+        (1e-300, 1e300, ["1e-202", "1e-101", "1", "1e+101", "1e+202"]),
+    ],
+)
+def test_the_marks_are_some_powers_of_ten(low, high, marks):
+    root = ElementTree.fromstring(
+        draw([Panel("steps", [Curve("sync", [(0, high), (1, low)])])], "loss")
+    )
+    texts = [text.text for text in root.iter(TEXT)]
+    assert texts[1 : texts.index("steps")] == marks
+    assert len([line for line in root.iter() if line.get("class") == "mark"]) == len(marks)
 
 
 def test_no_two_curves_look_alike_and_the_legend_names_all():
