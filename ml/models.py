@@ -146,23 +146,12 @@ class Linear:
         are no less exact than its products are, and half as long. Pieces are added up in float64.
         """
         loss, width = self.objective, X.shape[1]
-        narrow = X.dtype == np.float32
         weights, biases = self._split(parameters)
+        narrow = X.dtype == np.float32
         columns = weights[:, :width].T.astype(X.dtype if narrow else np.float64, copy=False)
         if not loss.per_class:  # A vector has a faster product than a matrix of one column.
             columns = columns[:, 0]
-
-        def of_piece(piece: Matrix, labels: Vector) -> tuple[float, Matrix, Vector | float]:
-            scores = piece @ columns
-            if self.intercept:
-                scores += biases
-            if narrow:
-                labels = labels.astype(np.float32)
-            value, slopes = loss.evaluate(scores, labels)
-            if narrow:
-                slopes = slopes.astype(np.float32, copy=False)
-            return value, slopes.T @ piece, slopes.sum(axis=0) if self.intercept else 0.0
-
+        of_piece = partial(_scored_sums, loss, columns, biases if self.intercept else None)
         gradient, on_biases = np.zeros(columns.T.shape), np.zeros(biases.shape)
         value = 0.0
         for part, on_columns, on_constants in _by_pieces(of_piece, X, y, gradient.size, backwards):
@@ -185,6 +174,21 @@ class Linear:
         if self.intercept:
             return rows[:, :-1], rows[:, -1]
         return rows, np.zeros(self.outputs)
+
+
+def _scored_sums(
+    loss: Loss, columns: Matrix, biases: Vector | None, X: Matrix, y: Vector
+) -> tuple[float, Matrix, Vector | float]:
+    """Of one piece of rows: the loss, and its gradient in the columns and in the biases."""
+    scores = X @ columns
+    if biases is not None:
+        scores += biases
+    if X.dtype == np.float32:
+        value, slopes = loss.evaluate(scores, y.astype(np.float32))
+        slopes = slopes.astype(np.float32, copy=False)
+    else:
+        value, slopes = loss.evaluate(scores, y)
+    return value, slopes.T @ X, 0.0 if biases is None else slopes.sum(axis=0)
 
 
 @dataclass(frozen=True)

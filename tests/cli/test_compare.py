@@ -220,3 +220,5 @@ def test_no_two_curves_look_alike_and_the_legend_names_all():
     texts = {text.text: float(text.get("y")) for text in root.iter(TEXT)}
     assert max(texts[name] for name in names) < float(root.get("height"))
     assert "1234" in texts, "steps are counted, not rounded"
+    root = ElementTree.fromstring(draw([Panel("seconds", [Curve("a", [(0.518701, 1.0)])])], "loss"))
+    assert "0.519" in {text.text for text in root.iter(TEXT)}, "seconds are rounded, not counted"

@@ -6,12 +6,15 @@ import pytest
 
 import minimr as mr
 from ml import (
+    DescentClassifier,
     DescentRegressor,
     Linear,
     LinearRegressionWithSGD,
     LogisticRegressionWithSGD,
     StandardScaler,
     evaluate,
+    evaluate_classes,
+    evaluate_ranking,
     load_csv,
     load_file,
     train,
@@ -125,11 +128,16 @@ def test_a_model_refuses_rows_whose_columns_have_another_order(tables, trained_o
             model.predict(rows)
 
 
-def test_the_figures_of_a_model_need_its_columns(tables):
+@pytest.mark.parametrize(
+    ("loss", "figures"),
+    [("squared", evaluate), ("logistic", evaluate_classes), ("logistic", evaluate_ranking)],
+)
+def test_the_figures_of_a_model_need_its_columns(tables, loss, figures):
     right, wrong = (load_csv(tables / name, cluster=FakeCluster()) for name in ("ab.csv", "ba.csv"))
-    model = train(Linear(), right, step=0.01, iterations=2)
+    model = train(Linear(loss), right, step=0.01, iterations=2)
+    figures(model, right)
     with pytest.raises(ArgumentError, match=OTHER_ORDER):
-        evaluate(model, wrong)
+        figures(model, wrong)
 
 
 def test_scaled_rows_keep_their_names(tables):
@@ -152,9 +160,10 @@ def test_names_cannot_miss_as_features_of_libsvm_text_can(tables):
         model.predict(load_csv(tables / "a.csv", cluster=FakeCluster()))
 
 
-def test_an_estimator_does_not_go_on_with_columns_in_another_order(tables):
+@pytest.mark.parametrize("kind", [DescentRegressor, DescentClassifier])
+def test_an_estimator_does_not_go_on_with_columns_in_another_order(tables, kind):
     right, wrong = (load_csv(tables / name, cluster=FakeCluster()) for name in ("ab.csv", "ba.csv"))
-    estimator = DescentRegressor(iterations=2, warm_start=True).fit(right)
+    estimator = kind(iterations=2, warm_start=True).fit(right)
     with pytest.raises(ArgumentError, match=OTHER_ORDER):
         estimator.fit(wrong)
     with pytest.raises(ArgumentError, match=OTHER_ORDER):
