@@ -229,13 +229,21 @@ def _out_of_memory(error: MemoryError) -> str:
 
 def _without_our_frames(error: BaseException) -> str:
     whole = traceback.TracebackException.from_exception(error)
-    each: traceback.TracebackException | None = whole
-    while each is not None:
-        theirs = [frame for frame in each.stack if not _is_ours(frame.filename)]
-        if theirs:
-            each.stack = traceback.StackSummary.from_list(theirs)
-        each = each.__cause__ or each.__context__
+    chain = list(_with_causes(whole))
+    theirs = [[frame for frame in each.stack if not _is_ours(frame.filename)] for each in chain]
+    if any(theirs):  # A StopIteration of theirs comes to us as an error without a frame of theirs.
+        for each, frames in zip(chain, theirs, strict=True):
+            each.stack = traceback.StackSummary.from_list(frames)
     return "".join(whole.format())
+
+
+def _with_causes(
+    error: traceback.TracebackException,
+) -> Iterator[traceback.TracebackException]:
+    each: traceback.TracebackException | None = error
+    while each is not None:
+        yield each
+        each = each.__cause__ or each.__context__
 
 
 def _is_ours(filename: str) -> bool:

@@ -70,6 +70,16 @@ def test_causes_are_shown_without_our_frames(tmp_path):
     assert f"{os.sep}tasks{os.sep}source.py" not in text
 
 
+def test_next_of_nothing_shows_no_frames_of_ours(tmp_path):
+    class First(mr.Job):
+        def map(self, _offset, line):
+            yield next(word for word in line.split() if word.isupper()), 1
+
+    text = failure_of(First, "one\n", tmp_path).text
+    assert re.findall(r'File "(.*)", line', text) == [__file__]
+    assert text.splitlines()[-1] == "RuntimeError: generator raised StopIteration"
+
+
 @pytest.mark.parametrize("code", [0, 3, None, "bye"])
 def test_sys_exit_is_a_failure_of_its_own_kind(tmp_path, code):
     class Leaving(mr.Job):
