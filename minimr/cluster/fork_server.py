@@ -158,7 +158,7 @@ class ForkServer:
         if pid == 0:
             try:
                 self._be_born(descriptors)
-            except Exception:
+            except BaseException:  # Also a KeyboardInterrupt, which user code may raise.
                 traceback.print_exc()
                 os._exit(70)  # Not after it: its sockets would be closed, and it killed.
             finally:

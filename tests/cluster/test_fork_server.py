@@ -273,6 +273,7 @@ def test_a_child_does_what_signals_ask(start, name, capfd):
     os.kill(born.pid, signal.Signals[name])
     ends = {"SIGTERM": "killed by signal 15 (Terminated)", "SIGKILL": KILLED}
     assert server.report() == Died(1, ends.get(name, "left with exit status 70"))
+    assert ("KeyboardInterrupt" in capfd.readouterr().err) == (name == "SIGINT")
 
 
 def test_a_child_hears_of_its_own_children_as_any_process_does(start):
