@@ -45,9 +45,13 @@ def write_address(path: Path, address: Address) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w") as file:
-        json.dump(asdict(address), file)
-    draft.replace(path)
+    try:
+        with os.fdopen(handle, "w") as file:
+            json.dump(asdict(address), file)
+        draft.replace(path)
+    except BaseException:
+        draft.unlink()  # It holds the token.
+        raise
 
 
 def read_address(path: Path) -> Address:

@@ -55,6 +55,13 @@ def test_a_connection_file_that_cannot_be_written_is_the_end(tmp_path):
         standing.serve_coordinator(tmp_path / "file" / "cluster.json")
 
 
+def test_a_connection_file_that_finds_no_place_leaves_none_of_its_content(tmp_path):
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(UsageError, match="cannot be written: Is a directory"):
+        standing.serve_coordinator(tmp_path / "taken")
+    assert [each.name for each in tmp_path.iterdir()] == ["taken"]
+
+
 def test_three_jobs_at_once_and_nothing_left(address, text, tmp_path):
     started = standing.start_detached(address, workers=2)
     assert started["port"] == read_address(address).port
