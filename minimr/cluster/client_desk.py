@@ -170,7 +170,7 @@ def _newest(jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """As many of the last ones as a reply has room for, in their order."""
     room = JOBS_BYTES_MAX
     for index in reversed(range(len(jobs))):
-        room -= len(msgpack.packb(jobs[index]))
+        room -= len(msgpack.packb(jobs[index], unicode_errors="surrogatepass"))
         if room < 0:
             return jobs[index + 1 :]
     return jobs

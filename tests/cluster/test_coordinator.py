@@ -191,6 +191,14 @@ def test_more_jobs_than_a_message_can_name_are_told_as_the_newest_and_how_many_m
     assert reply.value["older_jobs"] == 50 - len(told)
 
 
+def test_a_job_with_a_name_that_is_no_unicode_has_a_status_as_others(coordinator, peer):
+    """A path may hold any bytes, and stands in the status as the place of the job's log."""
+    client = peer("client")
+    client.send([submit(name="caf\udce9", watch=False)])
+    answers(client)
+    assert [each["name"] for each in status(client)["jobs"]] == ["caf\udce9"]
+
+
 def submit(**changes):
     fields = {
         "request": 1, "name": "x", "kind": "job", "maps": 1, "reduces": 1, "source": None,
