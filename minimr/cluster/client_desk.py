@@ -48,6 +48,7 @@ class ClientDesk:
 
     def gone(self, peer: Peer) -> None:
         """What a client watched ends with the client: nobody waits for it any more."""
+        self._awaiting = [each for each in self._awaiting if each[0] is not peer]
         for job in sorted(peer.jobs):
             self._office.feed(events.CancelRequested(job))
             self._office.feed(events.DatasetDropped(job))

@@ -1,6 +1,9 @@
 """The coordinator against peers that know the token and still do not behave."""
 
+import gc
 import socket
+import time
+import weakref
 
 import pytest
 
@@ -172,6 +175,21 @@ def status(connection):
     connection.send([m.GetStatus(1)])
     (reply,) = answers(connection)
     return reply.value
+
+
+def test_who_waits_for_workers_and_leaves_is_forgotten(coordinator):
+    """Whoever it is: a cluster may be without any for long, and many may lose their patience."""
+    client = Connection(connect(coordinator.address(0), "client"))
+    client.send([m.AwaitWorkers(1, 1), m.Beat()])
+    answers(client)
+    (waiting,) = [weakref.ref(each.connection) for each in coordinator._peers]
+    client.shut()
+    assert answers(client) is None
+    client.close()
+    give_up_at = time.monotonic() + 10
+    while waiting() is not None:
+        assert time.monotonic() < give_up_at, "it is still known"
+        gc.collect()
 
 
 def test_more_jobs_than_a_message_can_name_are_told_as_the_newest_and_how_many_more(
