@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 from weakref import WeakSet
 
+from minimr.aggregates import Aggregate
 from minimr.errors import MinimrError, UsageError
 from minimr.job import Job
 from minimr.jobs import BUILT_IN
@@ -79,6 +80,8 @@ def _refuse_other_parameters(job: Job) -> None:
     """Raise UsageError for a method that cannot be called as it will be: without self, for one."""
     for name, given in CALLED_WITH.items():
         method = getattr(job, name)
+        if method is not None or getattr(Job, name) is not None:
+            _refuse_no_method(type(job).__name__, name, given, method)
         function = getattr(method, "__func__", method)
         if not inspect.isfunction(function) or function.__module__ == Job.__module__:
             continue
@@ -91,6 +94,20 @@ def _refuse_other_parameters(job: Job) -> None:
                 f"{place}: {type(job).__name__}.{name}{shown} is called as "
                 f"{name}({', '.join(given)}); write def {name}(self, {', '.join(given)})"
             ) from None
+
+
+def _refuse_no_method(job: str, name: str, given: tuple[str, ...], method: Any) -> None:
+    """Raise UsageError for what stands in a method's place and is none."""
+    if isinstance(method, type) and issubclass(method, Aggregate):
+        raise UsageError(
+            f"{job}.{name} is the class {method.__name__}, not an object of it: write "
+            f"parentheses behind its name, as in {name} = mr.Sum()"
+        )
+    if not callable(method):
+        raise UsageError(
+            f"{job}.{name} = {preview(method)} cannot be called as {name}({', '.join(given)}); "
+            f"write def {name}(self, {', '.join(given)})"
+        )
 
 
 def load_job(reference: str) -> type[Job]:

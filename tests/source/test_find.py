@@ -1,6 +1,7 @@
 """From what the user typed to a Job class, or to a message that helps."""
 
 import errno
+import re
 import sys
 from dataclasses import dataclass
 from functools import partialmethod, wraps
@@ -181,6 +182,23 @@ def test_a_method_that_cannot_be_called_is_refused(name, method, shown):
     line = method.__code__.co_firstlineno
     assert str(caught.value).startswith(f"{__file__}, line {line}: Odd.")
     assert shown in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("reduce", mr.Sum, "Odd.reduce is the class Sum, not an object of it: write parentheses"),
+        ("combine", mr.TopK, "Odd.combine is the class TopK, not an object of it: write"),
+        ("reduce", None, "Odd.reduce = None cannot be called as reduce(key, values); write def re"),
+        ("map", "upper", "Odd.map = 'upper' cannot be called as map(key, value); write def map("),
+        ("reduce_block", 5, "Odd.reduce_block = 5 cannot be called as reduce_block(groups); write"),
+    ],
+)
+def test_what_is_no_method_is_refused_in_its_place(name, value, says):
+    """It failed in every attempt, with a traceback of our frames, or never where a combiner had
+    nothing to shrink."""
+    with pytest.raises(UsageError, match=re.escape(says)):
+        job_of(class_with(name, value))
 
 
 def for_words(function):
