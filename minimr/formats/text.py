@@ -125,8 +125,8 @@ def check_encoding(encoding: str, errors: str) -> None:
     """UsageError unless the names exist and the encoding writes a line end as the byte b"\\n"."""
     try:
         codecs.lookup_error(errors)
-        usable = b"\n".decode(encoding) == "\n"
-    except UnicodeDecodeError:
+        usable = b"\n".decode(encoding, errors) == "\n"
+    except UnicodeError:  # Codecs of domain names raise it for handlers that they do not know, too.
         usable = False
     except LookupError as error:
         raise UsageError(f"{error}; Python's codecs module lists the names.") from error

@@ -191,6 +191,9 @@ def _execute(run: Callable[[], object], where: str) -> None:
     except StopLoading:
         pass  # A script that goes on to run its job; the class is defined by now.
     except SyntaxError as error:
+        if error.filename is None:  # Null bytes, as UTF-16 has them: no line is to blame.
+            advice = "save it as text in UTF-8"
+            raise UsageError(f"{where} cannot be loaded: {error.msg}; {advice}") from None
         raise UsageError(f"{error.filename}, line {error.lineno}: {error.msg}") from None
     except (Exception, SystemExit) as error:
         frame = traceback.extract_tb(error.__traceback__)[-1]

@@ -77,6 +77,7 @@ def test_a_script_that_would_run_its_job_is_only_loaded(write):
         ("two_jobs_c.py", TWO, ":Third", "no job class 'Third'; it defines First, Second"),
         ("no_job.py", "x = 1\n", "", "defines no job; write a class that extends minimr.Job"),
         ("bad_syntax.py", "def f(:\n", "", "bad_syntax.py, line 1: invalid syntax"),
+        ("utf_16.py", "x\0=\x001\0\n\0", "", "utf_16.py cannot be loaded: source code string"),
         ("fails.py", "x = 1\nprint(1 / 0)\n", "", "ZeroDivisionError: division by zero"),
         ("leaves.py", "raise SystemExit(2)\n", "", "cannot be loaded: SystemExit: 2"),
     ],
