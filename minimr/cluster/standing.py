@@ -104,6 +104,10 @@ def _interrupt(*_: object) -> None:
 
 
 def _refuse_second(address_file: Path) -> None:
+    if address_file.is_dir():
+        raise UsageError(
+            f"the connection file {address_file} is a directory; name a file in it with --address"
+        )
     if not may_be_replaced(address_file):
         raise UsageError(
             f"{address_file} is no connection file and would be lost; name another with --address"

@@ -291,6 +291,17 @@ def test_what_is_no_connection_file_is_not_replaced_by_one(tmp_path, content):
     assert path.read_text() == content
 
 
+@pytest.mark.parametrize("name", [".", "sub"])
+def test_a_directory_is_no_place_for_a_connection_file(tmp_path, monkeypatch, name):
+    """A traceback came of the first, and a file with a token stayed beside the second."""
+    monkeypatch.chdir(tmp_path)
+    Path("sub").mkdir()
+    for start in (standing.serve_coordinator, lambda path: standing.start_detached(path, 1)):
+        with pytest.raises(UsageError, match="is a directory; name a file in it with --address"):
+            start(Path(name))
+    assert list(tmp_path.iterdir()) == [tmp_path / "sub"]
+
+
 @pytest.mark.parametrize("content", ["", '{"version": 0, "token": "of an older minimr"}'])
 def test_a_connection_file_that_is_of_no_use_is_replaced(tmp_path, content):
     path = tmp_path / "cluster.json"
