@@ -10,6 +10,7 @@ Whatever is asked for becomes a Problem, its data is looked over, and the strate
 """
 
 import os
+import sys
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -35,6 +36,8 @@ from ml.strategies import Strategy, find_strategy, strain
 from ml.vectors import Vector
 
 FORMAT = "minimr trained model"
+LONGEST = sys.maxsize // 8
+"""The most float64s that an address can tell apart."""
 
 
 @dataclass(eq=False)
@@ -221,6 +224,8 @@ def _penalty(kind: str | Penalty | None, strength: float, l1_ratio: float) -> Pe
 def _beginning(problem: Problem, start: npt.ArrayLike | None) -> Vector:
     """The parameters (size,) that the descent begins with."""
     if start is None:
+        if problem.size > LONGEST:  # numpy's error is none of memory.
+            raise MemoryError(f"the model has {problem.size:,} parameters")
         return problem.model.start(problem.features, problem.batches.seed)
     return start_vector("start", start, problem.size, "parameters")
 

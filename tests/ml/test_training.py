@@ -233,6 +233,15 @@ def test_what_is_no_model_is_named(model):
         train(model, in_parts(*rows_of("squared")))
 
 
+@pytest.mark.parametrize(
+    "model", [MultilayerPerceptron((10**20,)), Linear("softmax", classes=10**20)]
+)
+def test_a_model_larger_than_any_memory_is_told_as_that(model):
+    """numpy says ValueError, which the command line took for a mistake of ours."""
+    with pytest.raises(MemoryError, match=r"the model has [0-9,]+ parameters"):
+        train(model, in_parts(*rows_of("softmax")))
+
+
 BAD_LABELS = [
     ("logistic", -1.0, r"the logistic loss must be 0 or 1, but 1 of 3 rows .* -1 among.* put 0"),
     ("hinge", 2.0, "labels of the hinge loss must be 0 or 1"),
