@@ -2,7 +2,6 @@
 
 import os
 import sys
-from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +43,8 @@ if TYPE_CHECKING:
 SPARKLINE_WIDTH = 24
 CURVE = "loss by step"
 FILE_COLUMNS = 1000
+SLOWEST = 1_000_000
+"""How many times as slow a member may be made: a wait that no clock counts is an error."""
 
 
 def _slow(_ctx: click.Context, _option: click.Parameter, text: str | None) -> Any:
@@ -58,8 +59,8 @@ def _slow(_ctx: click.Context, _option: click.Parameter, text: str | None) -> An
     whole = found.get("worker", 0.0).is_integer()
     if not (whole and {"worker", "factor"} <= set(found) <= {"worker", "factor", "share"}):
         raise click.BadParameter(f"{text!r} is not of the form worker=1,factor=4[,share=0.3]")
-    if not (1 <= found["factor"] < inf and 0 < found.get("share", 1.0) <= 1):
-        raise click.BadParameter("factor is 1 or more, and share in (0, 1]")
+    if not (1 <= found["factor"] <= SLOWEST and 0 < found.get("share", 1.0) <= 1):
+        raise click.BadParameter(f"factor is from 1 to {SLOWEST:,}, and share in (0, 1]")
     return found
 
 
