@@ -110,8 +110,10 @@ def _has_room(state: State, stage: Stage, worker: Worker) -> bool:
     """Spread a dataset evenly: rounds will run where its partitions are.
 
     Slots that members of gangs hold do not count: one of these may wait for this very partition.
+    Nor do those of workers that get no work: their share would wait until they do, or are gone.
     """
-    total = sum(each.slots - each.members for each in state.workers.values())
+    able = [each for each in state.workers.values() if policy.gets_work(each, state)]
+    total = sum(each.slots - each.members for each in able)
     quota = policy.placement_quota(len(stage.tasks), worker.slots - worker.members, total)
     job_id = stage.job.plan.job
     held = sum(1 for job, _ in worker.holds if job == job_id)

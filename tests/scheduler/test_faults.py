@@ -157,6 +157,33 @@ def test_a_round_does_not_wait_for_a_dataset_at_a_worker_that_leaves(when):
     assert world.ended["round-1"].ok
 
 
+def test_nor_for_one_that_leaves_when_what_it_runs_is_done():
+    """Its partitions are made again elsewhere, and not only its share of those that are left."""
+    world = World()
+    world.join()
+    world.join()
+    world.feed(events.JobSubmitted(plan("data-1", maps=4, kind="load")))
+    world.run_loads()
+    world.feed(events.JobSubmitted(plan("job-1", maps=2)))
+    assert world.running["worker-1"]
+    world.feed(events.WorkerDraining("worker-1"))
+    world.feed(events.JobSubmitted(plan("round-1", 4, 1, kind="round", source="data-1")))
+    while world.running["worker-2"]:
+        world.finish("worker-2", world.running["worker-2"][0])
+    assert world.running["worker-1"], "it works on"
+    assert world.ended["round-1"].ok
+
+
+def test_a_dataset_does_not_wait_for_an_excluded_worker():
+    world = started(workers=2, maps=2, reduces=1)
+    world.fail("worker-1", world.running["worker-1"][0], "disk_full")
+    world.run_to_end()
+    world.feed(events.JobSubmitted(plan("data-1", maps=4, kind="load")))
+    world.run_loads()
+    assert "worker-1" in world.scheduler.state.excluded
+    assert world.ended["data-1"].ok
+
+
 def test_an_idle_worker_drains_at_once():
     world = World()
     world.join()
