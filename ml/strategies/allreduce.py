@@ -15,6 +15,7 @@ was not sent is saved with the descent, so a gang that starts again sends what i
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -52,8 +53,7 @@ class AllReduceGang(mr.Job):
                 sums = own_sums(problem, blocks, descent.parameters, descent.iteration)
                 descent.take(total.of(sums))
                 members.note(what="step", loss=descent.loss_history[-1:])
-                saved = {"descent": descent.saved(), "residual": total.residual}
-                checkpoints.offer(descent.iteration, saved)
+                checkpoints.offer(descent.iteration, partial(_saved, descent, total))
         except NotFinite as failure:  # All replicas meet it in the same step.
             failed = [failure.what, failure.iteration]
         yield (
@@ -65,6 +65,10 @@ class AllReduceGang(mr.Job):
                 "sent_bytes": members.sent.total_bytes,
             },
         )
+
+
+def _saved(descent: Descent, total: "Total") -> dict[str, Any]:
+    return {"descent": descent.saved(), "residual": total.residual}
 
 
 class Total:

@@ -5,7 +5,7 @@ before all have ended. So these strategies do not know `on_step`; what happens i
 to the event log with `members.note`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -19,6 +19,10 @@ from ml.vectors import Vector
 
 CHECKPOINT_EVERY = 10
 """Steps between two checkpoints: what a gang that lost a member has to do again at most, twice."""
+CHECKPOINTS_OF_ALL = 100
+"""A checkpoint holds all losses until then. So that a long training does not end up writing them,
+so many checkpoints follow each other at one distance, and then half as many at each that is twice
+the last: at most a fiftieth of the steps is done again, twice."""
 
 Blocks = Sequence[tuple[int, mr.Block]]
 """What a member owns: partition index and rows, in the order of the partitions."""
@@ -49,11 +53,19 @@ class Checkpoints:
         self.resumed: Any = found[0]["value"] if found else None
         self._kept = found
 
-    def offer(self, step: int, value: Any) -> None:
-        """Keep `value`, which belongs to `step`, if it is time for it."""
-        if step % CHECKPOINT_EVERY == 0:
-            self._kept = [*self._kept[-1:], {"step": step, "value": value}]
+    def offer(self, step: int, saved: Callable[[], Any]) -> None:
+        """Keep what `saved` returns, which belongs to `step`, if it is time for it."""
+        if step % steps_between(step) == 0:
+            self._kept = [*self._kept[-1:], {"step": step, "value": saved()}]
             self._members.save(self._kept)
+
+
+def steps_between(step: int) -> int:
+    """How many steps after this one a checkpoint follows; the same for all members."""
+    steps = CHECKPOINT_EVERY
+    while step >= CHECKPOINTS_OF_ALL * steps:
+        steps *= 2
+    return steps
 
 
 def run_gang(

@@ -38,7 +38,7 @@ class LocalGang(mr.Job):
         while drift.iteration <= problem.iterations:
             self._average(drift, members)
             members.note(what="averaged", loss=drift.losses[-1:])
-            checkpoints.offer(drift.averaged, drift.saved())
+            checkpoints.offer(drift.averaged, drift.saved)
         loss, rows = mr.all_reduce(members, drift.sums()[-2:].copy())
         drift.saw(loss, rows)
         yield (

@@ -51,7 +51,7 @@ class ColumnsGang(mr.Job):
             total = mr.all_reduce(members, message)
             part.step(batches, total[:-1], float(total[-1]))
             members.note(what="step", loss=part.losses[-1:])
-            checkpoints.offer(part.iteration, part.saved())
+            checkpoints.offer(part.iteration, part.saved)
         found = {"keys": part.keys, **part.saved(), "seconds": part.seconds}
         yield members.rank, {**found, "sent_bytes": members.sent.total_bytes}
 

@@ -54,7 +54,7 @@ class PipelineGang(mr.Job):
             stage.resume(checkpoints.resumed)
         while stage.iteration <= problem.iterations + 1:
             stage.step(rows)
-            checkpoints.offer(stage.iteration, stage.saved())
+            checkpoints.offer(stage.iteration, stage.saved)
         found = {**stage.saved(), "seconds": stage.seconds}
         yield members.rank, {**found, "sent_bytes": members.sent.total_bytes}
 

@@ -1,7 +1,11 @@
 """What a gang goes on with when it starts again, and what its members tell together."""
 
+from itertools import pairwise
+
+import pytest
+
 from minimr.gang.in_process import InProcessGang
-from ml.strategies.gang import Checkpoints
+from ml.strategies.gang import Checkpoints, steps_between
 
 
 def test_all_go_on_from_the_newest_step_that_all_of_them_saved():
@@ -11,10 +15,10 @@ def test_all_go_on_from_the_newest_step_that_all_of_them_saved():
         checkpoints = Checkpoints(members)
         if members.epoch > 1:
             return checkpoints.resumed
-        checkpoints.offer(10, f"10 of {members.rank}")
-        checkpoints.offer(15, "not now")
+        checkpoints.offer(10, lambda: f"10 of {members.rank}")
+        checkpoints.offer(15, lambda: pytest.fail("not now"))
         if members.rank == 0:
-            checkpoints.offer(20, "20 of 0")
+            checkpoints.offer(20, lambda: "20 of 0")
             members.send(1, "go on", None)
         members.receive(1 - members.rank, "go on")
         members.send(0, "never sent", None)
@@ -30,7 +34,7 @@ def test_a_checkpoint_that_not_all_have_is_none():
         if members.epoch > 1:
             return checkpoints.resumed
         if members.rank == 0:
-            checkpoints.offer(10, "10 of 0")
+            checkpoints.offer(10, lambda: "10 of 0")
             members.send(1, "go on", None)
         members.receive(1 - members.rank, "go on")
         members.send(0, "never sent", None)
@@ -38,3 +42,14 @@ def test_a_checkpoint_that_not_all_have_is_none():
 
     gang = InProcessGang(2, "all", lambda *at: at == (1, 1, 2))
     assert gang.run(program) == [None, None]
+
+
+def test_the_checkpoints_of_a_long_training_get_rarer():
+    """Each holds all losses: a step of 20,000 took three times as long as one of the first."""
+    due = [step for step in range(1, 100_001) if step % steps_between(step) == 0]
+    assert due[:4] == [10, 20, 30, 40]
+    assert due[98:102] == [990, 1000, 1020, 1040]
+    assert sum(due) < 80 * 100_000, (
+        "all that is written grows with the steps, not with their square"
+    )
+    assert max(after / before for before, after in pairwise(due[99:])) <= 1.02
