@@ -223,12 +223,12 @@ class Cluster:
         return Dataset(home, self._finish(submission).job, len(splits))
 
     def _slots(self) -> int:
-        """Those that are here, and of our own workers those whose replacement is on its way: a
-        gang's answer should not depend on when a worker died before it."""
+        """Those that are here and stay, and of our own workers those whose replacement is on its
+        way: a gang's answer should not depend on when a worker died before it."""
         if self._local is not None:
             return len(self._local.worker_pids)  # They have one slot each.
-        slots: int = sum(worker["slots"] for worker in self.status()["workers"])
-        return slots
+        workers = self.status()["workers"]
+        return sum(each["slots"] for each in workers if each["state"] != "draining")
 
     def status(self) -> dict[str, Any]:
         """The cluster's workers and jobs, as plain data; of very many jobs the newest ones, with

@@ -8,6 +8,8 @@ import pytest
 import minimr as mr
 from minimr.observe.checks import check
 from tests.cluster.gang_jobs import STEPS, Adds, EndsTooSoon, Serves
+from tests.cluster.gated import Gate, GatedCount
+from tests.cluster.shells import shells_in
 
 pytestmark = pytest.mark.slow
 PARTITIONS = 5
@@ -70,6 +72,29 @@ def test_a_gang_has_as_many_members_right_after_a_worker_died(tmp_path):
             pass
         assert data.members_max == 3
         assert len(data.gang(Adds)) == 3
+
+
+def test_a_worker_that_leaves_has_no_slot_for_a_gang(tmp_path):
+    """It gets no member: a gang with one for each slot waited in vain while it ended its work."""
+    path = tmp_path / "rows.libsvm"
+    path.write_text("1 1:1\n" * 8)
+    with shells_in(tmp_path) as shells, Gate(tmp_path / "gate") as gate:
+        shells.coordinator()
+        leaving = shells.worker()
+        with mr.Cluster(address=shells.address) as cluster:
+            data = cluster.load(path, "libsvm", 4)
+            job = GatedCount(gate=gate.path)
+            submitted = cluster.submit(job, path, tmp_path / "out", backups=False)
+            while not gate.waiting():
+                pass
+            shells.worker()
+            leaving.terminate()
+            while [each["state"] for each in cluster.status()["workers"]] != ["draining", "alive"]:
+                pass
+            assert data.members_max == 1
+            assert len(data.gang(Adds)) == 1
+            gate.open()
+            cluster.wait(submitted)
 
 
 def test_a_member_that_starts_again_alone_meets_those_that_waited_for_it(gangs, tmp_path):
