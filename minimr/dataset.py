@@ -121,6 +121,10 @@ class Dataset:
         if restart not in ("all", "one"):
             raise UsageError(f'restart is "all" or "one", not {restart!r}')
         slots = self._home.slots()
+        if slots == 0:
+            raise UsageError(
+                "a gang needs a slot for each member, and the cluster has none; start a worker"
+            )
         count = min(slots, self.partitions) if members is None else members
         if not 1 <= count <= self.partitions:
             raise UsageError(
