@@ -105,15 +105,15 @@ class KeyRange:
     def _apply(self, rows: dict[int, Vector], base: int, update: Update) -> None:
         """One step of the update. Without any row there is nothing to learn from."""
         self.staleness.append(self.version - base)
+        self.before = self.parameters
         if rows:
             first, *others = (rows[partition] for partition in sorted(rows))
             total = first.copy()
             for row in others:
                 total += row
             width = len(self.parameters)
-            self.before, parameters = self.parameters, self.parameters.copy()
             self.parameters, self.memory = update(
-                parameters,
+                self.parameters.copy(),
                 total[:width],
                 total[width:],
                 self.memory,

@@ -69,6 +69,16 @@ def test_a_push_counts_once():
     assert (twice.version, twice.accepted) == (1, 1)
 
 
+def test_a_clock_without_any_row_is_read_again_as_it_was_read():
+    """A member that died between two servers asks again for what it had read, and gets that."""
+    key_range = KeyRange(np.zeros(1), members=1, in_clocks=True)
+    key_range.accept(Push(0, 0, 0, [0], np.ones((1, 2))), lambda w, g, t, m, *_: (w + g, m))
+    version, read = key_range.at(1, 0)
+    key_range.accept(Push(0, 1, 1, [], np.empty((0, 1))), update)
+    assert key_range.at(1, 0) == (version, read)
+    assert read == 1.0
+
+
 def test_a_sum_that_is_no_number_is_for_callers_to_see():
     """numpy would warn, and warnings are errors here."""
     key_range = KeyRange(np.zeros(1), members=1, in_clocks=True)
