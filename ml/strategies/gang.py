@@ -40,24 +40,31 @@ def own_sums(problem: Problem, blocks: Blocks, parameters: Vector, iteration: in
 class Checkpoints:
     """What the members go on with when their gang starts again: a step that all of them saved.
 
-    Some may have reached a checkpoint that others had not, so each keeps its last two.
+    Some may have reached a checkpoint that others had not, so each keeps its last two. Where
+    they are more than may be saved, the gang goes on from what all of them have, or begins anew.
     """
 
     def __init__(self, members: mr.Members) -> None:
         """Agree with the others. `resumed` is what this member saved at that step, or None."""
         self._members = members
         kept: list[dict[str, Any]] = members.saved or []
-        newest = mr.all_gather(members, kept[-1]["step"] if kept else 0)
-        step = min(newest)
+        steps = mr.all_gather(members, [each["step"] for each in kept])
+        step = max(set(steps[0]).intersection(*steps), default=0)
         found = [each for each in kept if each["step"] == step]
         self.resumed: Any = found[0]["value"] if found else None
         self._kept = found
+        self._are_too_large = False
 
     def offer(self, step: int, saved: Callable[[], Any]) -> None:
         """Keep what `saved` returns, which belongs to `step`, if it is time for it."""
-        if step % steps_between(step) == 0:
-            self._kept = [*self._kept[-1:], {"step": step, "value": saved()}]
+        if step % steps_between(step) or self._are_too_large:
+            return
+        self._kept = [*self._kept[-1:], {"step": step, "value": saved()}]
+        try:
             self._members.save(self._kept)
+        except mr.UsageError as error:
+            self._are_too_large = True
+            self._members.note(what=f"no checkpoint from step {step} on: {error}")
 
 
 def steps_between(step: int) -> int:

@@ -4,7 +4,8 @@ from itertools import pairwise
 
 import pytest
 
-from minimr.gang.in_process import InProcessGang
+import minimr as mr
+from minimr.gang.in_process import InProcessGang, InProcessMember
 from ml.strategies.gang import Checkpoints, steps_between
 
 
@@ -53,3 +54,31 @@ def test_the_checkpoints_of_a_long_training_get_rarer():
         "all that is written grows with the steps, not with their square"
     )
     assert max(after / before for before, after in pairwise(due[99:])) <= 1.02
+
+
+def test_what_is_too_much_to_be_saved_is_no_checkpoint(monkeypatch):
+    """Of large models two checkpoints are more than `save` takes, of some members' shares at least.
+    They train on, and go on from what all of them have."""
+    save = InProcessMember.save
+
+    def narrow_save(member, kept):
+        if sum(len(each["value"]) for each in kept) > 12:
+            raise mr.UsageError("a member may save up to 12")
+        save(member, kept)
+
+    monkeypatch.setattr(InProcessMember, "save", narrow_save)
+
+    def program(members):
+        checkpoints = Checkpoints(members)
+        if members.epoch > 1:
+            return checkpoints.resumed
+        for step in (10, 20, 30):
+            value = f"{step} of {members.rank}" if members.rank else "large"
+            checkpoints.offer(step, lambda value=value: value)
+        members.send(1 - members.rank, "ready", None)
+        members.receive(1 - members.rank, "ready")
+        members.send(1 - members.rank, "never sent", None)
+        return None
+
+    gang = InProcessGang(2, "all", lambda *at: at == (1, 1, 3))
+    assert gang.run(program) == [None, None]
