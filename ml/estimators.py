@@ -239,7 +239,11 @@ class DescentClassifier:
         """The probability (n, k) of each class, as a function of X; of logistic and softmax."""
         if self.loss not in ("logistic", "softmax"):
             raise AttributeError(f"the {self.loss} loss gives no probabilities")
-        return self._probabilities
+
+        def predict_proba(X: Any) -> Matrix:  # scikit-learn's stacking asks for it by its own name
+            return self._probabilities(X)
+
+        return predict_proba
 
     def score(self, X: Any, y: Any = None) -> float:
         """The share of the rows that are predicted rightly."""

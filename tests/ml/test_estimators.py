@@ -424,6 +424,15 @@ def test_in_a_pipeline_and_a_search_of_scikit_learn_s():
     assert search.score(1000 * X, HALVES) > 0.9
 
 
+@pytest.mark.skipif(find_spec("sklearn") is None, reason="scikit-learn is not installed")
+@pytest.mark.parametrize("loss", ["logistic", "softmax", "hinge"])
+def test_as_one_of_several_that_scikit_learn_stacks(loss):
+    from sklearn.ensemble import StackingClassifier
+
+    stacked = StackingClassifier([("descent", DescentClassifier(loss, iterations=30))], cv=3)
+    assert stacked.fit(X, HALVES).score(X, HALVES) > 0.9
+
+
 def test_an_optimizer_that_is_none_is_refused():
     with pytest.raises(ArgumentError, match=r"optimizer must be one of 'sgd', .* but is None"):
         DescentRegressor(optimizer=None).fit(X, Y)
