@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeGuard
 
 import numpy as np
 
+from ml.arguments import yes_or_no
 from ml.array_inputs import features_of, refuse_other_width
 from ml.comparison import alone
 from ml.descent import Descent, OnStep, Trace
@@ -76,7 +77,8 @@ def model_of(
         return MultilayerPerceptron(
             estimator.hidden, loss, estimator.activation, classes, parameter
         )
-    return Linear(loss, bool(estimator.fit_intercept), classes, parameter)
+    intercept = yes_or_no("fit_intercept", estimator.fit_intercept)
+    return Linear(loss, intercept, classes, parameter)
 
 
 def is_resident(X: object) -> TypeGuard[Resident]:
@@ -131,7 +133,8 @@ def refuse_labels(y: object) -> None:
 
 def descend(estimator: Estimator, model: Model, data: LabeledData) -> None:
     """A whole training; from where the last one ended if `warm_start`."""
-    start = _last_end(estimator, model, data) if estimator.warm_start else None
+    goes_on = yes_or_no("warm_start", estimator.warm_start)
+    start = _last_end(estimator, model, data) if goes_on else None
     here = isinstance(data.dataset, LocalDataset)
     strategy = estimator.strategy or (alone if here else "sync")
     step = step_for(estimator, model, data)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy.typing as npt
 
-from ml.arguments import choice, number, start_vector, whole_number
+from ml.arguments import choice, number, start_vector, whole_number, yes_or_no
 from ml.batches import Batches
 from ml.checks import check_labels, check_rows, with_shape_of
 from ml.labeled_data import LabeledData
@@ -65,6 +65,7 @@ def fit(
     """Train a linear model as MLlib does. Raises ArgumentError and Diverged."""
     problem = _problem(loss, settings)
     _warn_of_idle_penalty(settings)
+    validate = yes_or_no("validateData", validate)
     check_rows(data, validate)
     if validate:
         check_labels(problem.model, data)
@@ -97,7 +98,7 @@ def _problem(loss: str, settings: Settings) -> Problem:
     return Problem(
         Linear(
             loss,
-            intercept=bool(settings.intercept),
+            intercept=yes_or_no("intercept", settings.intercept),
             intercept_start=1.0,
             penalise_intercept=True,
         ),

@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 import minimr as mr
+from ml.arguments import yes_or_no
 from ml.checks import check_rows
 from ml.errors import ArgumentError
 from ml.labeled_data import LabeledData
@@ -106,6 +107,10 @@ class StandardScaler:
 
     withMean: bool = False
     withStd: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("withMean", "withStd"):
+            yes_or_no(name, getattr(self, name))
 
     def fit(self, data: LabeledData) -> StandardScalerModel:
         """Find mean and standard deviation of each feature, in two rounds.

@@ -44,6 +44,8 @@ NUMBER_FAULTS = [
     ({"convergenceTol": 2.0}, r"convergenceTol must be a number in \[0, 1\], but is 2.0"),
     ({"convergenceTol": -0.1}, r"convergenceTol must be a number in \[0, 1\]"),
     ({"regParam": -0.3}, "regParam must be a number >= 0, but is -0.3"),
+    ({"intercept": "no"}, "intercept must be True or False, but is 'no'"),
+    ({"validateData": "no"}, "validateData must be True or False, but is 'no'"),
     ({"regType": "l3"}, "regType must be one of None, 'l1', 'l2', but is 'l3'"),
     ({"regType": ["l1"]}, "regType must be one of None, 'l1', 'l2'"),
     ({"regType": np.array(["l1", "l2"])}, "regType must be one of None, 'l1', 'l2'"),

@@ -91,6 +91,9 @@ def test_scaled_features_bear_a_large_step():
 
 
 def test_what_does_not_fit():
+    for wrong in ({"withMean": "no"}, {"withStd": 2}):
+        with pytest.raises(ArgumentError, match="must be True or False"):
+            StandardScaler(**wrong)
     with pytest.raises(ArgumentError, match="data is empty: there is no row"):
         StandardScaler().fit(labeled_data((np.zeros((0, 0)), [])))
     with pytest.raises(ArgumentError, match=r"LabeledData, .* load_arrays .* but is ndarray"):
