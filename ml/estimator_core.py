@@ -14,7 +14,13 @@ from typing import Any, Protocol, TypeGuard
 import numpy as np
 
 from ml.arguments import yes_or_no
-from ml.array_inputs import features_of, refuse_other_width
+from ml.array_inputs import (
+    Labels,
+    features_of,
+    names_of,
+    refuse_other_names,
+    refuse_other_width,
+)
 from ml.comparison import alone
 from ml.descent import Descent, OnStep, Trace
 from ml.easy_step import easy_step
@@ -65,6 +71,7 @@ class Estimator(Protocol):
     on_step: OnStep | None
     trained_: Trained
     n_features_in_: int
+    feature_names_in_: Labels
     history_: list[float]
     _steps: "StepByStep | None"
 
@@ -211,6 +218,27 @@ def _keep(estimator: Estimator, trained: Trained, steps: StepByStep | None) -> N
     estimator.history_ = trained.loss_history
 
 
+@contextmanager
+def names_kept(estimator: Estimator, X: Any, goes_on: bool) -> Iterator[None]:
+    """Sets what a table calls its columns, if the block ends well. Of a training that `goes_on`
+    they must be those of the last one; of any other nothing is left of its names."""
+    names = names_of(X)
+    if goes_on:
+        check_names(estimator, X)
+    yield
+    if names is not None:
+        estimator.feature_names_in_ = names
+    elif not goes_on and hasattr(estimator, "feature_names_in_"):
+        del estimator.feature_names_in_
+
+
+def check_names(estimator: Estimator, X: Any) -> None:
+    """Raise ArgumentError for a table whose columns are not called as those that were fitted."""
+    names = names_of(X)
+    if names is not None and hasattr(estimator, "feature_names_in_"):
+        refuse_other_names(names, estimator.feature_names_in_)
+
+
 def fitted(estimator: Estimator) -> Trained:
     """What a training found. Raises NotFitted, or scikit-learn's NotFittedError, before one."""
     if not hasattr(estimator, "trained_"):
@@ -242,6 +270,7 @@ def predicted(estimator: Estimator, X: Any, scores: bool = False) -> Vector:
     if is_resident(X):
         with opened_again(estimator, X) as data:
             return np.asarray(of(data))
+    check_names(estimator, X)
     rows = features_of(X)
     refuse_other_width(rows.shape[1], estimator.n_features_in_, estimator)
     return np.asarray(of(rows))

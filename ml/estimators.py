@@ -26,7 +26,8 @@ them on the same rows end where `fit` with k iterations does. With another optim
 step it goes on from the parameters alone. If no step is named it is one for the rows of the first
 call: for a stream of a few rows at a time, name one. After fitting there are `trained_`, a Trained
 that can be saved, `history_`, its losses, `n_features_in_`, the `coef_` and `intercept_` of a
-linear model, and the `classes_` of a classification, rising.
+linear model, and the `classes_` of a classification, rising. Of a table whose columns have names,
+as those of pandas have, these are `feature_names_in_`, and one with other names is refused later.
 """
 
 from collections.abc import Iterator
@@ -52,6 +53,7 @@ from ml.estimator_core import (
     make_step,
     matrix_and_offsets,
     model_of,
+    names_kept,
     opened,
     opened_again,
     predicted,
@@ -98,6 +100,7 @@ class DescentRegressor:
 
     trained_: Trained = field(init=False, repr=False)
     n_features_in_: int = field(init=False, repr=False)
+    feature_names_in_: Labels = field(init=False, repr=False)
     history_: list[float] = field(init=False, repr=False)
     _steps: StepByStep | None = field(init=False, repr=False)
 
@@ -109,13 +112,13 @@ class DescentRegressor:
 
     def fit(self, X: Any, y: Any = None) -> "DescentRegressor":
         """Train on rows X (n, d) and numbers y (n,), or on resident rows."""
-        with self._rows(X, y) as data:
+        with names_kept(self, X, bool(self.warm_start)), self._rows(X, y) as data:
             descend(self, self._model(), data)
         return self
 
     def partial_fit(self, X: Any, y: Any = None) -> "DescentRegressor":
         """Make one step more, on these rows."""
-        with self._rows(X, y) as data:
+        with names_kept(self, X, True), self._rows(X, y) as data:
             make_step(self, self._model(), data)
         return self
 
@@ -189,6 +192,7 @@ class DescentClassifier:
     trained_: Trained = field(init=False, repr=False)
     classes_: Labels = field(init=False, repr=False)
     n_features_in_: int = field(init=False, repr=False)
+    feature_names_in_: Labels = field(init=False, repr=False)
     history_: list[float] = field(init=False, repr=False)
     _steps: StepByStep | None = field(init=False, repr=False)
 
@@ -201,7 +205,10 @@ class DescentClassifier:
     def fit(self, X: Any, y: Any = None) -> "DescentClassifier":
         """Train on rows X (n, d) and classes y (n,), numbers or texts, or on resident rows."""
         last = getattr(self, "classes_", None) if self.warm_start else None
-        with self._rows(X, y, None) as (data, classes):
+        with (
+            names_kept(self, X, bool(self.warm_start)),
+            self._rows(X, y, None) as (data, classes),
+        ):
             if last is not None and not np.array_equal(last, classes):
                 raise ArgumentError(
                     f"with warm_start, y must hold the classes of the last fit, {last.tolist()}"
@@ -216,7 +223,7 @@ class DescentClassifier:
         Without `classes` they are those of the first rows.
         """
         known = getattr(self, "classes_", None if classes is None else np.unique(classes))
-        with self._rows(X, y, known) as (data, found):
+        with names_kept(self, X, True), self._rows(X, y, known) as (data, found):
             if classes is not None and not np.array_equal(np.unique(classes), found):
                 raise ArgumentError("classes must be those of the first call of partial_fit")
             make_step(self, self._model(found), data)

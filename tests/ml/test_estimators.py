@@ -373,6 +373,43 @@ def test_rows_with_labels_of_their_own_need_no_y():
             make.fit(data).score(data, Y)
 
 
+class Table:
+    """As far as a DataFrame of pandas' is looked at."""
+
+    def __init__(self, columns, rows=X):
+        self.columns, self._rows = columns, rows
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self._rows, dtype=dtype)
+
+
+@pytest.mark.parametrize("make", [DescentRegressor, DescentClassifier])
+def test_a_table_that_calls_its_columns_otherwise_is_refused(make):
+    estimator, y = make(iterations=9, step=0.1), Y if make is DescentRegressor else HALVES
+    estimator.fit(Table(["size", "age", "rent"]), y)
+    assert estimator.feature_names_in_.tolist() == ["size", "age", "rent"]
+    assert np.array_equal(estimator.predict(Table(["size", "age", "rent"])), estimator.predict(X))
+    other = Table(["size", "rent", "age"], X[:, [0, 2, 1]])
+    said = "column 1 was 'age' and is 'rent': give the same columns in the same order"
+    for refused in (estimator.predict, lambda X: estimator.partial_fit(X, y)):
+        with pytest.raises(ArgumentError, match=said):
+            refused(other)
+    with pytest.raises(ArgumentError, match=said):
+        estimator.set_params(warm_start=True).fit(other, y)
+    with pytest.raises(ArgumentError, match=r"X has 2 features, but .* is expecting 3"):
+        estimator.predict(Table(["size", "age"], X[:, :2]))
+    estimator.partial_fit(X, y)
+    assert estimator.feature_names_in_.tolist() == ["size", "age", "rent"]
+    estimator.set_params(warm_start=False).fit(other, y)
+    assert estimator.feature_names_in_.tolist() == ["size", "rent", "age"]
+
+
+@pytest.mark.parametrize("columns", [[], [0, 1, 2], ["a", "b", 3]])
+def test_names_are_texts_and_forgotten_with_the_table_that_had_them(columns):
+    estimator = DescentRegressor(iterations=9).fit(Table(["a", "b", "c"]), Y)
+    assert not hasattr(estimator.fit(Table(columns), Y), "feature_names_in_")
+
+
 def test_both_estimators_have_the_same_defaults_and_the_net_is_half_lasso():
     regressor, classifier = (make().get_params() for make in (DescentRegressor, DescentClassifier))
     own = {"loss", "loss_parameter"}
