@@ -61,8 +61,14 @@ def choice(name: str, value: object, choices: Sequence[Choice]) -> Choice:
 
 def real_numbers(values: Any) -> NDArray[np.float64]:
     """An array of floats, of any shape. Raises TypeError or ValueError for what is none."""
-    if np.iscomplexobj(values):
+    kind = np.asarray(values).dtype.kind
+    if kind == "c":
         raise TypeError("complex numbers are not taken")
+    if kind in "mM":  # A missing one would be a number, too: -2^63.
+        raise ArgumentError(
+            "dates and times are no numbers: pass how many days or seconds they are from one of "
+            "them"
+        )
     try:
         return np.asarray(values, dtype=np.float64)
     except OverflowError:
