@@ -36,8 +36,9 @@ from minimr.formats.table import column_at, labeled_rows
 from minimr.formats.text import BYTE_ORDER_MARK, read_whole_lines
 
 PREVIEW_CHARACTERS = 40
-MISSING = {"", "?", "na", "n/a", "none", "null"}
-"""How tables say that there is no value, in small letters; nan is a number to `float`."""
+MISSING = {"", "?", ".", "-", "--", "na", "n/a", "#n/a", "<na>", "none", "null"}
+"""How tables say that there is no value, in small letters, those of SAS, Excel and pandas among
+them; nan is a number to `float`."""
 WITH_COMMAS = re.compile(r"[+-]?\d+(,\d+)+(\.\d*)?", re.ASCII)
 """1,000 and the like."""
 YEAR = re.compile(r"[12]\d\d\d", re.ASCII)

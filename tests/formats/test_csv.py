@@ -67,6 +67,10 @@ def test_a_header_may_have_numbers_and_gaps_among_its_names(read, header):
         ("1,2,NA", "the cell 'NA' of column 2 is not a finite number"),
         ('1,"1,000",NaN', "the cell '1,000' of column 1 is not a finite number"),
         (",2019,NA", "the cell of column 0 is empty"),
+        ("1,.,3", "the cell '.' of column 1 is not a finite number"),
+        ("-,2,3", "the cell '-' of column 0 is not a finite number"),
+        ("1,#N/A,--", "the cell '#N/A' of column 1 is not a finite number"),
+        ("1,<NA>,3", "the cell '<NA>' of column 1 is not a finite number"),
     ],
 )
 def test_a_row_with_a_gap_in_the_first_line_is_not_lost_as_a_header(read, row, cell):
