@@ -352,7 +352,7 @@ class Worker:
         for action in actions:
             match action:
                 case machine.SpawnSlot(number):
-                    self._processes.spawn(number)
+                    self._spawn(number)
                 case machine.KillSlot(number):
                     self._processes.kill(number)
                 case machine.StartAttempt(number, attempt):
@@ -371,6 +371,14 @@ class Worker:
                     self._loop.at(time.monotonic() + DRAIN_S, Leave())
                 case machine.DropEverything():
                     self._drop_everything()
+
+    def _spawn(self, number: int) -> None:
+        """It needs a descriptor and a place; somebody may have tidied up our directory."""
+        try:
+            self._processes.spawn(number)
+        except OSError as error:
+            why = f"no slot can begin in {self._directory}: {error.strerror}; this worker ends"
+            self._handle(Leave(why))
 
     def _start(self, process: SlotProcess, attempt: AttemptId) -> None:
         messages: list[m.Message] = []

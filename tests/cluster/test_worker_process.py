@@ -1,6 +1,7 @@
 """The process that bears a machine's workers, and the worker's own: when they leave, and how."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,7 +20,7 @@ from minimr.cluster.coordinator import Coordinator
 from minimr.cluster.fork_server import Born, Died, Forks
 from minimr.cluster.launcher import environment
 from minimr.errors import MinimrError, NoCoordinator
-from tests.cluster.processes import PATIENCE_S, wait_for
+from tests.cluster.processes import PATIENCE_S, child_of, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -221,6 +222,19 @@ def test_workers_whose_slots_have_no_room_to_begin_are_not_waited_for(tmp_path):
     assert "no worker stays alive" in ran.stdout
     assert "3 slots in a row ended before they began, and this worker with them" in ran.stderr
     assert "whether there is room in" in ran.stderr
+
+
+def test_a_worker_whose_directory_is_gone_leaves_and_says_so(machine, cluster, address, base):
+    """Those who tidy up below /tmp do not ask."""
+    (worker,) = machine.bear(1)
+    cluster.load(address, partitions=1).close()
+    shutil.rmtree(base)
+    os.kill(child_of(child_of(worker)), signal.SIGKILL)
+    assert machine.report() == Died(0, "left with exit status 3")
+    machine.let_go()
+    said = machine.end()[1]
+    assert said.startswith(f"worker: no slot can begin in {base}/minimr-worker-")
+    assert said.endswith("No such file or directory; this worker ends\n")
 
 
 def test_what_a_worker_did_not_expect_is_told(machine, cluster, base):
