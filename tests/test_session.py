@@ -502,6 +502,16 @@ class TestLogsOfRounds:
         assert "output_lost" in told
         assert told[-1] == "round_done"
 
+    @pytest.mark.parametrize("damage", [Path.unlink, lambda path: os.truncate(path, 100)])
+    def test_a_partition_whose_file_is_lost_is_made_again(self, logged, numbers, damage):
+        with logged.load(numbers, "libsvm", partitions=4) as dataset:
+            before = dataset.round(Total, state=1.0)
+            for path in logged._local.base.rglob("*.block"):
+                damage(path)
+            assert dataset.round(Total, state=1.0) == before
+        assert named(logged.log).count("output_lost") == 4
+        assert judged(read_log(logged.log)).violations == ()
+
     @pytest.fixture
     def late(self, monkeypatch):
         """Once set: the thread that hears of events first takes notice when the other is done."""

@@ -28,7 +28,7 @@ from minimr.cluster.slot_mail import SlotMail
 from minimr.cluster.started import StartedCounter
 from minimr.cluster.whereabouts import Whereabouts
 from minimr.cluster.wire import Blob, FrameTooLarge
-from minimr.errors import DiskFull, MinimrError
+from minimr.errors import CorruptData, DiskFull, MinimrError
 from minimr.job import Job
 from minimr.scheduler.state import AttemptId
 from minimr.shuffle import codec
@@ -213,7 +213,12 @@ class Slot:
         task = job.spec.map_task(
             attempt.index, source, kept, careful=order.careful, skip=order.skip
         )
-        result = run_map(user_job, task, self._scratch, self._whereabouts)
+        try:
+            result = run_map(user_job, task, self._scratch, self._whereabouts)
+        except CorruptData as error:
+            if job.cargo.source is None:
+                raise
+            raise FetchError([], str(error)) from None  # Its partition, which is made again.
         if result.path is not None and keep is None:
             target = output_path(self._directory, attempt)
             target.parent.mkdir(parents=True, exist_ok=True)

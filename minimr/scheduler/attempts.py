@@ -288,6 +288,10 @@ def output_lost(turn: Turn, task: Task, holder: Worker | None) -> None:
     assert task.winner is not None
     turn.write(job, OutputLost(task.winner, turn.cause))
     turn.record_attempt("output_lost", task.winner, task.worker or "", cause=turn.cause)
+    for dependent in job.dependents.values():
+        waiting = dependent.map_stage.pinned.get(task.worker or "", ())
+        if waiting and task.index in waiting:
+            waiting.remove(task.index)  # It will wait where the partition is then.
     lose(job, task)
     if job.state is JobState.SUCCEEDED:
         job.state = move(JOB_TABLE, job.state, Step.OUTPUT_LOST)

@@ -29,29 +29,39 @@ from minimr.scheduler.turn import Turn
 
 
 def failed(turn: Turn, event: events.FetchFailed) -> None:
-    """The reducer is not to blame. What is lost is made again, and the reduce task tried again."""
+    """Who fetches is not to blame. What is lost is made again, and the task tried again."""
     worker = turn.state.workers.get(event.worker)
     if worker is None or event.attempt not in worker.attempts:
         return
     job = turn.state.jobs[event.attempt.job]
-    reduce = job.task(event.attempt)
-    assert reduce is not None, "an attempt that runs has a task"
+    fetching = job.task(event.attempt)
+    assert fetching is not None, "an attempt that runs has a task"
     turn.cause = f"fetch failed in {event.attempt.task}"
     # A member of a gang fetches partitions of the dataset that it works on.
     maker = job.source if job.gang and job.source else job
     unreached = _still_there(maker, event.unreached) if maker.map_stage.complete else []
     lost = _still_there(maker, event.gone) + _given_up(turn, maker, worker.name, unreached)
+    lost += _partition_of(fetching, worker.name)
     for task in {task.index: task for task in lost}.values():
         _make_elsewhere(turn, task)
     pause_s = 0.0
     if lost:
-        reduce.missed = 0  # It waits for its maps instead.
+        fetching.missed = 0  # It waits for its maps instead.
     elif unreached:
-        reduce.missed += 1
-        pause_s = policy.fetch_pause_s(reduce.missed)
-        _avoid(turn.state, reduce, worker.name)
+        fetching.missed += 1
+        pause_s = policy.fetch_pause_s(fetching.missed)
+        _avoid(turn.state, fetching, worker.name)
     over(turn, event.attempt, Failure("fetch", event.text), worker, pause_s)
     turn.wake_all()
+
+
+def _partition_of(task: Task, worker: str) -> list[Task]:
+    """A map over a dataset misses nothing but its partition, which this worker should have."""
+    job = task.stage.job
+    if job.source is None or job.gang is not None or task.stage is not job.map_stage:
+        return []
+    twin = job.source.map_stage.tasks[task.index]
+    return [twin] if twin.worker == worker else []
 
 
 def _still_there(job: Job, outputs: Iterable[AttemptId]) -> list[Task]:

@@ -605,6 +605,40 @@ class TestDatasets:
         assert world.ended["round-1"].ok
         assert self.homes(world) == ["worker-2"] * 4
 
+    def test_a_partition_that_its_worker_does_not_have_is_loaded_again_elsewhere(self):
+        """Its file may be deleted or damaged, while the worker lives."""
+        world = self.loaded()
+        home = self.homes(world)[0]
+        world.feed(events.JobSubmitted(plan("round-1", 4, 1, "round", "data-1")))
+        self.miss(world, 0)
+        world.run_to_end()
+        assert world.ended["round-1"].ok
+        assert self.homes(world)[0] != home
+        assert len(world.named("output_lost")) == 1
+
+    def test_whoever_waited_at_that_worker_waits_elsewhere(self):
+        world = self.loaded()
+        home = self.homes(world)[0]
+        world.feed(events.JobSubmitted(plan("round-1", 4, 1, "round", "data-1")))
+        world.scheduler.state.excluded[home] = world.now + 1
+        world.feed(events.JobSubmitted(plan("round-2", 4, 1, "round", "data-1")))
+        self.miss(world, 0)
+        while world.attempts():
+            world.finish(*world.attempts()[0])
+        world.now += 1
+        world.feed(events.ExclusionTimer(home))
+        world.run_to_end()
+        assert world.ended["round-2"].ok
+        done = [each for each in world.records if each.event == "attempt_done"]
+        maps = [each.fields["task"] for each in done if each.job == "round-2"]
+        assert maps.count("map-0") == 1
+
+    def miss(self, world, partition):
+        """The map over this partition does not find it."""
+        name, attempt = next((n, a) for n, a in world.attempts() if a.index == partition)
+        world.running[name].remove(attempt)
+        world.feed(events.FetchFailed(name, attempt, (), "no such file"))
+
     def test_a_derived_dataset_is_rebuilt_from_its_parent(self):
         world = self.loaded()
         world.feed(events.JobSubmitted(plan("data-2", 4, kind="load", source="data-1")))
