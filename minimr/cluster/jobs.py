@@ -52,6 +52,8 @@ class JobEntry:
     # What a round has not turned into lines yet, as (time, record); most are never asked for.
     untold: list[tuple[float, Record]] = field(default_factory=list)
     ended: Ended | None = None
+    # How many map and reduce tasks were done when it ended.
+    done: tuple[int, int] = (0, 0)
     blamed: str | None = None
     summary: dict[str, Any] = field(default_factory=dict)
 
@@ -284,9 +286,9 @@ def _outcome(entry: JobEntry) -> dict[str, Any]:
         "job": plan.job,
         "name": plan.name,
         "state": state,
-        "maps_done": plan.maps if ended.ok else entry.summary.get("maps_done", 0),
+        "maps_done": plan.maps if ended.ok else entry.done[0],
         "maps": plan.maps,
-        "reduces_done": plan.reduces if ended.ok else entry.summary.get("reduces_done", 0),
+        "reduces_done": plan.reduces if ended.ok else entry.done[1],
         "reduces": plan.reduces,
         # Of a job that had ended before a restart nobody knows any more: the journal has no times.
         "seconds": round(entry.log.last["t"] - first["t"], 3) if first else None,

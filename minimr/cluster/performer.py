@@ -168,6 +168,7 @@ class Performer:
         results = [item for item in action.results if isinstance(item, Blob)]
         parts = list(action.parts) if len(action.parts) <= PARTS_TOLD_MAX else []
         ended = m.Ended(action.job, action.ok, cancelled, error, action.counters, parts, results)
+        entry.done = action.done
         self._book.end(entry, ended)
         if entry.file is None or self._leaving:
             self._tell_end(entry, ended)

@@ -128,7 +128,8 @@ class Publish:
 
 @dataclass(frozen=True, slots=True)
 class JobEnded:
-    """Tell the client. `results` are the reduce outputs that travelled inline, in order."""
+    """Tell the client. `results` are the reduce outputs that travelled inline, in order; `done`
+    counts the map and the reduce tasks that were done."""
 
     job: str
     ok: bool
@@ -137,6 +138,7 @@ class JobEnded:
     counters: dict[str, int]
     parts: tuple[dict[str, Any], ...]
     results: tuple[Any, ...]
+    done: tuple[int, int]
     cause: str
 
 

@@ -18,6 +18,7 @@ def ended(job: Job, error: str, cause: str) -> JobEnded:
         counters=counters(job) if ok else {},
         parts=parts(job) if ok else (),
         results=results(job) if ok and not job.plan.publishes else (),
+        done=(job.map_stage.done, job.reduce_stage.done if job.reduce_stage else 0),
         cause=cause,
     )
 

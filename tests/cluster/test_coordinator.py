@@ -292,6 +292,25 @@ def done(attempt, segments=None, stats=None, counters=None, part=None, **others)
     return m.Done(attempt, segments, stats or {}, counters or {}, part, "", **others)
 
 
+def test_a_job_that_failed_has_done_what_it_did(peer):
+    """Whether or not somebody asked for its status before."""
+    client, worker = peer("client"), peer("worker")
+    worker.send([m.Register(1, "127.0.0.1", 1, 1)])
+    client.send([submit(maps=2, inputs=Blob(joined([b"", b""])))])
+    failed = 0
+    while failed < 2:
+        for each in answers(worker):
+            if isinstance(each, m.Run) and each.attempt.index == 0:
+                worker.send([done(each.attempt, [Blob(b"")])])
+            elif isinstance(each, m.Run):
+                worker.send([m.Failed(each.attempt, "user", "no", "p:0", "")])
+                failed += 1
+    while not isinstance(answers(client)[-1], m.Ended):
+        pass
+    (job,) = status(client)["jobs"]
+    assert (job["state"], job["maps_done"], job["reduces_done"]) == ("failed", 1, 0)
+
+
 @pytest.mark.parametrize(
     "changes",
     [
