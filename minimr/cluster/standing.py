@@ -93,10 +93,14 @@ def _publish(address_file: Path, address: Address) -> None:
     try:
         write_address(address_file, address)
     except OSError as error:
-        raise UsageError(
-            f"the connection file {address_file} cannot be written: {error.strerror}; "
-            "name another with --address"
-        ) from None
+        raise _cannot_write(address_file, error) from None
+
+
+def _cannot_write(address_file: Path, error: OSError) -> UsageError:
+    return UsageError(
+        f"the connection file {address_file} cannot be written: {error.strerror}; "
+        "name another with --address"
+    )
 
 
 def _interrupt(*_: object) -> None:
@@ -158,7 +162,10 @@ def start_detached(
     """Start a coordinator with workers that outlives this process. Returns where it is."""
     check_count(workers, slots)
     _refuse_second(address_file)
-    address_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        address_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise _cannot_write(address_file, error) from None
     log = _log_of(address_file)
     command = [sys.executable, "-P", "-m", "minimr.cluster.standing"]
     command += ["--address", str(address_file), "--workers", str(workers), "--slots", str(slots)]
@@ -175,8 +182,8 @@ def start_detached(
             check=False,
         )
     if started.returncode:
-        said = _said_since(log, before)
-        raise MinimrError(f"the cluster did not start: {said[-1] if said else 'it said nothing'}")
+        said = _said_since(log, before) or [f"see whether there is room for {log}"]
+        raise MinimrError(f"the cluster did not start: {said[-1]}")
     where: dict[str, Any] = json.loads(started.stdout)
     return where
 

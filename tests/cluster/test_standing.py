@@ -13,7 +13,7 @@ import pytest
 import minimr as mr
 from minimr.cluster import standing
 from minimr.cluster.address import may_be_replaced, read_address
-from minimr.errors import NoCoordinator, UsageError
+from minimr.errors import MinimrError, NoCoordinator, UsageError
 from minimr.jobs.wordcount import WordCount
 from minimr.observe.log import EventLog, read_log
 from tests.cluster.gated import Gate, GatedCount
@@ -49,10 +49,20 @@ def text(tmp_path):
     return path
 
 
-def test_a_connection_file_that_cannot_be_written_is_the_end(tmp_path):
+@pytest.mark.parametrize(
+    "start", [standing.serve_coordinator, lambda path: standing.start_detached(path, 1)]
+)
+def test_a_connection_file_that_cannot_be_written_is_the_end(tmp_path, start):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UsageError, match=r"cannot be written: .*; name another with --address"):
-        standing.serve_coordinator(tmp_path / "file" / "cluster.json")
+        start(tmp_path / "file" / "cluster.json")
+
+
+def test_a_cluster_that_has_no_room_for_its_last_words_names_their_place(tmp_path, monkeypatch):
+    """On a full disk it does not start, and cannot say why."""
+    monkeypatch.setattr(sys, "executable", "false")
+    with pytest.raises(MinimrError, match=r"see whether there is room for .*cluster\.json\.log"):
+        standing.start_detached(tmp_path / "cluster.json", 1)
 
 
 def test_a_connection_file_that_finds_no_place_leaves_none_of_its_content(tmp_path):
