@@ -7,6 +7,7 @@ failed, however green its runs are.
 
 import os
 import shlex
+import signal
 import tempfile
 import threading
 import time
@@ -14,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from multiprocessing import get_context, parent_process
 from tempfile import TemporaryDirectory
@@ -126,12 +128,25 @@ def _tallies(chunks: list[Sweep], processes: int) -> Iterator[Tally]:
         ProcessPoolExecutor(processes, get_context("spawn"), _begin, (home,)) as pool,
     ):
         try:
-            yield from pool.map(run_all, chunks)
+            with _interrupts_held():  # The processes that begin here hold them for ever.
+                tallies = pool.map(run_all, chunks)
+            yield from tallies
         except BrokenProcessPool:
             raise MinimrError(
                 "A process that ran seeds died, killed or unable to start; run them with "
                 "--processes 1 to see why"
             ) from None
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Ctrl-C reaches all processes of a terminal. This one ends the others; those that ended by
+    themselves would break the pool, which then tells of it in tracebacks."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _begin(home: str) -> None:

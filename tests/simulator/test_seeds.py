@@ -26,6 +26,19 @@ if __name__ == "__main__":
     for _ in tallies:
         pass
 """
+INTERRUPTED_SWEEP = """
+import os
+import signal
+from multiprocessing import active_children
+from minimr.simulator import seeds
+
+if __name__ == "__main__":
+    tallies = seeds._tallies(list(seeds._chunks(seeds.Sweep(0, 499))), processes=2)
+    done = next(tallies).seeds
+    for each in active_children():
+        os.kill(each.pid, signal.SIGINT)
+    print(done + sum(each.seeds for each in tallies))
+"""
 HASHES = """
 from minimr.simulator.run import simulate
 for seed in range(100):
@@ -95,6 +108,14 @@ def test_a_sweep_that_is_killed_leaves_no_process(tmp_path: Path) -> None:
         for each in watched:
             os.close(each)
     assert len(children) == 2
+
+
+def test_ctrl_c_is_for_the_process_that_waits_for_a_sweep(tmp_path: Path) -> None:
+    """A terminal tells all of them. The others broke the pool, whose thread showed a traceback."""
+    script = tmp_path / "interrupted_sweep.py"
+    script.write_text(INTERRUPTED_SWEEP)
+    done = subprocess.run([sys.executable, script], capture_output=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == (b"500\n", b"")
 
 
 def test_a_seed_gives_the_same_log_in_every_process() -> None:
