@@ -41,7 +41,15 @@ class TemporaryPlace:
 
     def __init__(self) -> None:
         self.path = Path(tempfile.mkdtemp(prefix="minimr-result-"))
-        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+        weakref.finalize(self, _remove, self.path)
+
+
+def _remove(directory: Path) -> None:
+    """Nobody can be interrupted here: Python would show where, and what is left would stay."""
+    try:
+        shutil.rmtree(directory, ignore_errors=True)
+    except KeyboardInterrupt:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 @dataclass
