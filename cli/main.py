@@ -143,6 +143,8 @@ def take_traceback_flag(arguments: Sequence[str]) -> tuple[list[str], bool]:
 
 def report(error: BaseException) -> int:
     """Tell the user what went wrong; returns the exit code. A fault of ours is raised again."""
+    if isinstance(error.__cause__, KeyboardInterrupt):  # Python 3.11 wraps it where a class begins.
+        error = error.__cause__
     match error:
         case KeyboardInterrupt() | click.Abort():
             click.echo("minimr: interrupted", err=True)

@@ -143,6 +143,14 @@ def test_errors_are_a_line_or_two_and_an_exit_code(
     assert INTERRUPTED == 130
 
 
+def test_ctrl_c_while_a_class_is_made_is_ctrl_c(capsys: pytest.CaptureFixture[str]) -> None:
+    """Python 3.11 wraps it in a RuntimeError, which looked like a fault of ours."""
+    wrapped = RuntimeError("Error calling __set_name__ on 'Field' instance 'tasks' in 'JobView'")
+    wrapped.__cause__ = KeyboardInterrupt()
+    assert report(wrapped) == INTERRUPTED
+    assert capsys.readouterr().err == "minimr: interrupted\n"
+
+
 def test_a_fault_of_ours_is_not_hidden(
     minimr: Minimr, session: FakeSession, job_file: str, text: str
 ) -> None:
