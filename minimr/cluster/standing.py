@@ -90,17 +90,20 @@ def serve_coordinator(
 
 
 def _publish(address_file: Path, address: Address) -> None:
-    try:
+    with _naming_errors(address_file):
         write_address(address_file, address)
+
+
+@contextmanager
+def _naming_errors(address_file: Path) -> Iterator[None]:
+    """What the disk says against the file or its directory becomes a UsageError."""
+    try:
+        yield
     except OSError as error:
-        raise _cannot_write(address_file, error) from None
-
-
-def _cannot_write(address_file: Path, error: OSError) -> UsageError:
-    return UsageError(
-        f"the connection file {address_file} cannot be written: {error.strerror}; "
-        "name another with --address"
-    )
+        raise UsageError(
+            f"the connection file {address_file} cannot be written: {error.strerror}; "
+            "name another with --address"
+        ) from None
 
 
 def _interrupt(*_: object) -> None:
@@ -162,11 +165,10 @@ def start_detached(
     """Start a coordinator with workers that outlives this process. Returns where it is."""
     check_count(workers, slots)
     _refuse_second(address_file)
-    try:
-        address_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise _cannot_write(address_file, error) from None
     log = _log_of(address_file)
+    with _naming_errors(address_file):
+        address_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        log.touch()
     command = [sys.executable, "-P", "-m", "minimr.cluster.standing"]
     command += ["--address", str(address_file), "--workers", str(workers), "--slots", str(slots)]
     command += ["--progress-timeout", str(progress_timeout_s)]
