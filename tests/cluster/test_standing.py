@@ -12,7 +12,7 @@ import pytest
 
 import minimr as mr
 from minimr.cluster import standing
-from minimr.cluster.address import may_be_replaced, read_address
+from minimr.cluster.address import Address, may_be_replaced, read_address, write_address
 from minimr.errors import MinimrError, NoCoordinator, UsageError
 from minimr.jobs.wordcount import WordCount
 from minimr.observe.log import EventLog, read_log
@@ -66,9 +66,10 @@ def test_a_cluster_that_has_no_room_for_its_last_words_names_their_place(tmp_pat
 
 
 def test_a_connection_file_that_finds_no_place_leaves_none_of_its_content(tmp_path):
+    """On a full disk, above all; here a directory stands in the way."""
     (tmp_path / "taken").mkdir()
-    with pytest.raises(UsageError, match="cannot be written: Is a directory"):
-        standing.serve_coordinator(tmp_path / "taken")
+    with pytest.raises(IsADirectoryError):
+        write_address(tmp_path / "taken", Address("127.0.0.1", 1, "secret", 1))
     assert [each.name for each in tmp_path.iterdir()] == ["taken"]
 
 
