@@ -40,13 +40,11 @@ def features_of(X: Any) -> Matrix:
     return rows
 
 
-def names_of(X: Any) -> Labels | None:
-    """What a table, as one of pandas is, calls its columns (d,); None if these are no texts."""
+def names_of(X: Any) -> list[str]:
+    """What a table, as one of pandas is, calls its columns; empty, if these are no texts."""
     columns = getattr(X, "columns", None)
     names = [] if columns is None else list(columns)
-    if not names or not all(isinstance(name, str) for name in names):
-        return None
-    return np.array(names, dtype=object)
+    return names if all(isinstance(name, str) for name in names) else []
 
 
 def labels_of(y: Any, rows: int) -> Labels:
@@ -116,17 +114,6 @@ def refuse_other_width(features: int, expected: int, estimator: object) -> None:
             f"X has {features} features, but {type(estimator).__name__} is expecting {expected} "
             "features as input."
         )
-
-
-def refuse_other_names(names: Labels, expected: Labels) -> None:
-    """Raise ArgumentError if columns are not called as those that were fitted; there are as many,
-    or whoever looks at the width says so."""
-    for column, (one, other) in enumerate(zip(expected, names, strict=False)):
-        if one != other:
-            raise ArgumentError(
-                "The feature names should match those that were passed during fit, but column "
-                f"{column} was {one!r} and is {other!r}: give the same columns in the same order"
-            )
 
 
 def _check_finite(name: str, values: npt.NDArray[np.float64]) -> None:

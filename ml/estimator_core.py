@@ -18,7 +18,6 @@ from ml.array_inputs import (
     Labels,
     features_of,
     names_of,
-    refuse_other_names,
     refuse_other_width,
 )
 from ml.comparison import alone
@@ -31,7 +30,7 @@ from ml.local_data import LocalDataset, local_data
 from ml.models import Linear, Model, MultilayerPerceptron
 from ml.optimizers import Optimizer
 from ml.penalties import find_penalty
-from ml.prediction import check_features
+from ml.prediction import check_features, check_names
 from ml.problem import Problem
 from ml.schedules import Schedule
 from ml.scikit import not_fitted
@@ -71,7 +70,6 @@ class Estimator(Protocol):
     on_step: OnStep | None
     trained_: Trained
     n_features_in_: int
-    feature_names_in_: Labels
     history_: list[float]
     _steps: "StepByStep | None"
 
@@ -114,12 +112,14 @@ def opened_again(estimator: Estimator, X: Resident) -> Iterator[LabeledData]:
 
 
 @contextmanager
-def brought(estimator: Estimator, X: Matrix, y: Vector) -> Iterator[LabeledData]:
+def brought(
+    estimator: Estimator, X: Matrix, y: Vector, feature_names: list[str]
+) -> Iterator[LabeledData]:
     """Arrays as rows in this process or, if there is a strategy, at the workers."""
-    if estimator.strategy is None:
-        yield local_data(X, y)
-        return
-    with closing(load_arrays(X, y, partitions=estimator.partitions)) as data:
+    here = estimator.strategy is None
+    data = local_data(X, y) if here else load_arrays(X, y, partitions=estimator.partitions)
+    data.feature_names = feature_names
+    with closing(data):
         yield data
 
 
@@ -146,7 +146,7 @@ def descend(estimator: Estimator, model: Model, data: LabeledData) -> None:
     strategy = estimator.strategy or (alone if here else "sync")
     step = step_for(estimator, model, data)
     trained = train(model, data, strategy, start=start, **_settings(estimator, step))
-    _keep(estimator, trained, None)
+    _keep(estimator, trained, None, goes_on=start is not None)
 
 
 def make_step(estimator: Estimator, model: Model, data: LabeledData) -> None:
@@ -156,7 +156,8 @@ def make_step(estimator: Estimator, model: Model, data: LabeledData) -> None:
     asked = (estimator.optimizer, estimator.schedule, estimator.step)
     if steps is None or steps.asked != asked:
         steps = StepByStep(step_for(estimator, model, data), asked)
-    _keep(estimator, steps.go_on(estimator, model, data, start), steps)
+    trained = steps.go_on(estimator, model, data, start)
+    _keep(estimator, trained, steps, goes_on=start is not None)
 
 
 @dataclass
@@ -210,33 +211,23 @@ def _settings(estimator: Estimator, step: float) -> dict[str, Any]:
     return {"step": step, **{name: getattr(estimator, name) for name in (*names, *more)}}
 
 
-def _keep(estimator: Estimator, trained: Trained, steps: StepByStep | None) -> None:
-    """Set what a training found, and what the next single step needs to know of those before."""
+def _keep(estimator: Estimator, trained: Trained, steps: StepByStep | None, goes_on: bool) -> None:
+    """Set what a training found, and what the next single step needs to know of those before. One
+    that `goes_on` with rows whose features have no names has those of the last."""
     estimator._steps = steps
+    if goes_on and not trained.feature_names:
+        trained.feature_names = estimator.trained_.feature_names
     estimator.trained_ = trained
     estimator.n_features_in_ = trained.features
     estimator.history_ = trained.loss_history
 
 
-@contextmanager
-def names_kept(estimator: Estimator, X: Any, goes_on: bool) -> Iterator[None]:
-    """Sets what a table calls its columns, if the block ends well. Of a training that `goes_on`
-    they must be those of the last one; of any other nothing is left of its names."""
-    names = names_of(X)
-    if goes_on:
-        check_names(estimator, X)
-    yield
-    if names is not None:
-        estimator.feature_names_in_ = names
-    elif not goes_on and hasattr(estimator, "feature_names_in_"):
-        del estimator.feature_names_in_
-
-
-def check_names(estimator: Estimator, X: Any) -> None:
-    """Raise ArgumentError for a table whose columns are not called as those that were fitted."""
-    names = names_of(X)
-    if names is not None and hasattr(estimator, "feature_names_in_"):
-        refuse_other_names(names, estimator.feature_names_in_)
+def names_in(estimator: Estimator) -> Labels:
+    """What the features were called that were fitted (d,). AttributeError if nobody said it."""
+    trained = getattr(estimator, "trained_", None)
+    if trained is None or not trained.feature_names:
+        raise AttributeError("the rows that were fitted have no names for their features")
+    return np.array(trained.feature_names, dtype=object)
 
 
 def fitted(estimator: Estimator) -> Trained:
@@ -270,9 +261,9 @@ def predicted(estimator: Estimator, X: Any, scores: bool = False) -> Vector:
     if is_resident(X):
         with opened_again(estimator, X) as data:
             return np.asarray(of(data))
-    check_names(estimator, X)
     rows = features_of(X)
     refuse_other_width(rows.shape[1], estimator.n_features_in_, estimator)
+    check_names(trained, names_of(X))
     return np.asarray(of(rows))
 
 

@@ -27,7 +27,7 @@ step it goes on from the parameters alone. If no step is named it is one for the
 call: for a stream of a few rows at a time, name one. After fitting there are `trained_`, a Trained
 that can be saved, `history_`, its losses, `n_features_in_`, the `coef_` and `intercept_` of a
 linear model, and the `classes_` of a classification, rising. Of a table whose columns have names,
-as those of pandas have, these are `feature_names_in_`, and one with other names is refused later.
+as pandas and csv files have them, these are `feature_names_in_`, and others are refused later.
 """
 
 from collections.abc import Iterator
@@ -39,7 +39,14 @@ import numpy as np
 
 from ml import scikit
 from ml.arguments import choice
-from ml.array_inputs import Labels, class_labels_of, features_of, refuse_fractions, targets_of
+from ml.array_inputs import (
+    Labels,
+    class_labels_of,
+    features_of,
+    names_of,
+    refuse_fractions,
+    targets_of,
+)
 from ml.class_labels import all_labels, check_known, classes_in, encoded
 from ml.descent import OnStep
 from ml.errors import ArgumentError
@@ -53,7 +60,7 @@ from ml.estimator_core import (
     make_step,
     matrix_and_offsets,
     model_of,
-    names_kept,
+    names_in,
     opened,
     opened_again,
     predicted,
@@ -100,25 +107,25 @@ class DescentRegressor:
 
     trained_: Trained = field(init=False, repr=False)
     n_features_in_: int = field(init=False, repr=False)
-    feature_names_in_: Labels = field(init=False, repr=False)
     history_: list[float] = field(init=False, repr=False)
     _steps: StepByStep | None = field(init=False, repr=False)
 
     get_params = scikit.get_params
     set_params = scikit.set_params
+    feature_names_in_ = property(names_in)
 
     def __sklearn_tags__(self) -> Any:
         return scikit.tags("regressor")
 
     def fit(self, X: Any, y: Any = None) -> "DescentRegressor":
         """Train on rows X (n, d) and numbers y (n,), or on resident rows."""
-        with names_kept(self, X, bool(self.warm_start)), self._rows(X, y) as data:
+        with self._rows(X, y) as data:
             descend(self, self._model(), data)
         return self
 
     def partial_fit(self, X: Any, y: Any = None) -> "DescentRegressor":
         """Make one step more, on these rows."""
-        with names_kept(self, X, True), self._rows(X, y) as data:
+        with self._rows(X, y) as data:
             make_step(self, self._model(), data)
         return self
 
@@ -161,7 +168,7 @@ class DescentRegressor:
                 yield data
             return
         features = features_of(X)
-        with brought(self, features, targets_of(y, len(features))) as data:
+        with brought(self, features, targets_of(y, len(features)), names_of(X)) as data:
             yield data
 
 
@@ -192,12 +199,12 @@ class DescentClassifier:
     trained_: Trained = field(init=False, repr=False)
     classes_: Labels = field(init=False, repr=False)
     n_features_in_: int = field(init=False, repr=False)
-    feature_names_in_: Labels = field(init=False, repr=False)
     history_: list[float] = field(init=False, repr=False)
     _steps: StepByStep | None = field(init=False, repr=False)
 
     get_params = scikit.get_params
     set_params = scikit.set_params
+    feature_names_in_ = property(names_in)
 
     def __sklearn_tags__(self) -> Any:
         return scikit.tags("classifier", multi_class="hinge" not in self.loss)
@@ -205,10 +212,7 @@ class DescentClassifier:
     def fit(self, X: Any, y: Any = None) -> "DescentClassifier":
         """Train on rows X (n, d) and classes y (n,), numbers or texts, or on resident rows."""
         last = getattr(self, "classes_", None) if self.warm_start else None
-        with (
-            names_kept(self, X, bool(self.warm_start)),
-            self._rows(X, y, None) as (data, classes),
-        ):
+        with self._rows(X, y, None) as (data, classes):
             if last is not None and not np.array_equal(last, classes):
                 raise ArgumentError(
                     f"with warm_start, y must hold the classes of the last fit, {last.tolist()}"
@@ -223,7 +227,7 @@ class DescentClassifier:
         Without `classes` they are those of the first rows.
         """
         known = getattr(self, "classes_", None if classes is None else np.unique(classes))
-        with names_kept(self, X, True), self._rows(X, y, known) as (data, found):
+        with self._rows(X, y, known) as (data, found):
             if classes is not None and not np.array_equal(np.unique(classes), found):
                 raise ArgumentError("classes must be those of the first call of partial_fit")
             make_step(self, self._model(found), data)
@@ -310,7 +314,7 @@ class DescentClassifier:
             check_known(found, classes)
             found = classes
         codes = np.searchsorted(found, labels).astype(np.float64)
-        with brought(self, features, codes) as data:
+        with brought(self, features, codes, names_of(X)) as data:
             yield data, found
 
 

@@ -1,6 +1,6 @@
 """Predictions of any model: for one row, an array of rows, or rows that stay at the workers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -79,7 +79,14 @@ def check_features(predictor: Predictor, data: LabeledData) -> None:
     known, here = predictor.feature_names, data.feature_names
     if data.features > predictor.features or (known and here and len(here) < len(known)):
         raise _wrong_width(data.features, predictor.features)
-    for number, (expected, name) in enumerate(zip(known, here, strict=False)):
+    check_names(predictor, here)
+
+
+def check_names(predictor: Predictor, feature_names: Sequence[str]) -> None:
+    """Raise ArgumentError for other names of features than the model's, if both have some."""
+    for number, (expected, name) in enumerate(
+        zip(predictor.feature_names, feature_names, strict=False)
+    ):
         if name != expected:
             raise ArgumentError(
                 f"feature {number} of the rows is {name!r}, where the model has {expected!r}: give "

@@ -393,7 +393,7 @@ def test_a_table_that_calls_its_columns_otherwise_is_refused(make):
     assert estimator.feature_names_in_.tolist() == ["size", "age", "rent"]
     assert np.array_equal(estimator.predict(Table(["size", "age", "rent"])), estimator.predict(X))
     other = Table(["size", "rent", "age"], X[:, [0, 2, 1]])
-    said = "column 1 was 'age' and is 'rent': give the same columns in the same order"
+    said = "feature 1 of the rows is 'rent', where the model has 'age': give the same columns in"
     for refused in (estimator.predict, lambda X: estimator.partial_fit(X, y)):
         with pytest.raises(ArgumentError, match=said):
             refused(other)

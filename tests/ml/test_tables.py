@@ -168,3 +168,4 @@ def test_an_estimator_does_not_go_on_with_columns_in_another_order(tables, kind)
         estimator.fit(wrong)
     with pytest.raises(ArgumentError, match=OTHER_ORDER):
         estimator.predict(wrong)
+    assert estimator.feature_names_in_.tolist() == estimator.trained_.feature_names == ["a", "b"]
