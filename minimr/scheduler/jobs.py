@@ -53,7 +53,7 @@ def submitted_fields(plan: JobPlan) -> dict[str, Any]:
 
 def all_done(turn: Turn, job: Job) -> None:
     """Every task of the last stage is done: the job is, or its files are to be made visible."""
-    if why := too_much(outcome.counters(job)):
+    if why := too_much(outcome.counters(job)) or outcome.too_large(job):
         fail(turn, job, why)
         return
     stop_attempts(turn, job)  # Maps that run again for a reducer that managed without.

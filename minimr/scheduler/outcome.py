@@ -6,6 +6,9 @@ from minimr.scheduler.actions import JobEnded
 from minimr.scheduler.state import Job
 from minimr.scheduler.tables import JobState
 
+RESULT_BYTES_MAX = 1 << 30
+"""Of all that is sent along together: it reaches the client in one message."""
+
 
 def ended(job: Job, error: str, cause: str) -> JobEnded:
     """What the client is told."""
@@ -40,6 +43,17 @@ def results(job: Job) -> tuple[Any, ...]:
     """What reduce tasks or members sent along instead of writing files, in their order."""
     outputs = (task.output for task in job.last_stage.tasks)
     return tuple(output.inline[0] for output in outputs if output and output.inline)
+
+
+def too_large(job: Job) -> str:
+    """Say why the results cannot reach the client; "" if they can."""
+    size_bytes = 0 if job.plan.publishes else sum(map(len, results(job)))
+    if size_bytes <= RESULT_BYTES_MAX:
+        return ""
+    return (
+        f"its results have {size_bytes:,} bytes together, and {RESULT_BYTES_MAX:,} can travel to "
+        "whoever waits for them; yield less"
+    )
 
 
 def counters(job: Job) -> dict[str, int]:

@@ -4,7 +4,9 @@ import random
 
 import pytest
 
+from minimr.cluster.wire import BLOB_BYTES_MAX
 from minimr.scheduler import events, gang_policy, policy
+from minimr.scheduler.outcome import RESULT_BYTES_MAX
 from minimr.scheduler.state import Failure, JobPlan, Output
 from tests.scheduler.world import World, plan
 
@@ -53,10 +55,10 @@ def form(world, job="gang-1"):
         ready(world, rank, job)
 
 
-def end(world, rank, job="gang-1"):
+def end(world, rank, job="gang-1", result=None):
     name, attempt = members(world, job)[rank]
     world.running[name].remove(attempt)
-    world.feed(events.AttemptDone(name, attempt, Output((f"result {rank}",))))
+    world.feed(events.AttemptDone(name, attempt, Output((result or f"result {rank}",))))
 
 
 def break_off(world, rank, reason, job="gang-1"):
@@ -185,6 +187,18 @@ def test_results_come_in_the_order_of_the_ranks(world):
         end(world, rank)
     assert world.ended["gang-1"].results == ("result 0", "result 1", "result 2")
     assert ("worker-1", "gang-1") in world.forgotten
+
+
+@pytest.mark.parametrize(("more", "ok"), [(0, True), (1, False)])
+def test_results_that_no_message_carries_together_fail_the_job(world, more, ok):
+    """The client was told that the coordinator is gone."""
+    assert RESULT_BYTES_MAX == BLOB_BYTES_MAX
+    submit(world, members=2)
+    form(world)
+    for rank in range(2):
+        end(world, rank, result=range(RESULT_BYTES_MAX // 2 + more * rank))
+    assert world.ended["gang-1"].ok is ok
+    assert ("its results have 1,073,741,825 bytes" in world.ended["gang-1"].error) is not ok
 
 
 def test_one_lost_member_stops_all_and_all_begin_again_in_the_next_epoch(world):
