@@ -39,6 +39,8 @@ CLOSE_S = 5.0
 SILENCE_S = 20.0
 PINGS_PER_SILENCE = 4
 NOTES_EVERY_S = 0.05
+NOTES_TOGETHER = 100
+"""How many notes one message carries: also of the longest ones less than a message's head takes."""
 
 
 class MemberLink:
@@ -289,9 +291,9 @@ class MemberLink:
 
     def _give_notes(self) -> None:
         with self._changed:
-            batch, self._noted = self._noted, []
-        if batch:
-            self._notes(batch)
+            notes, self._noted = self._noted, []
+        for start in range(0, len(notes), NOTES_TOGETHER):
+            self._notes(notes[start : start + NOTES_TOGETHER])
 
 
 def _read_exactly(sock: socket.socket, size: int) -> bytes:

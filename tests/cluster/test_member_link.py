@@ -16,11 +16,15 @@ import pytest
 
 import minimr as mr
 from minimr.cluster import member_link, member_memory, member_seat
+from minimr.cluster.connection import encode_messages
+from minimr.cluster.gang_messages import MemberNotes
+from minimr.cluster.gang_task import NOTE_CHARACTERS_MAX
 from minimr.cluster.handshake import HELLO_LIMITS, admit, greet
 from minimr.cluster.member_link import HELLO_KIND, ROLE, MemberLink, _read_exactly
 from minimr.cluster.wire import encode_frame, read_frame
 from minimr.errors import NoCoordinator
 from minimr.gang.in_process import InProcessGang
+from minimr.scheduler.state import AttemptId
 from minimr.shuffle import codec
 from tests.cluster.linked import TOKEN
 from tests.gang.regression import alone, training
@@ -71,6 +75,19 @@ def test_notes_and_what_is_saved(gang_of):
     assert codec.loads(kept[0]) == {"clock": 3}
     link.close()
     assert notes == [{"event": "member_note", "rank": 0, "epoch": 1, "what": "x"}]
+
+
+def test_many_notes_at_once_travel_in_several_messages(gang_of):
+    """The thread that gives them died of it, and with it the signs of life for the others."""
+    told = []
+    (link,) = gang_of(1, notes=told.append).links
+    longest = "x" * (NOTE_CHARACTERS_MAX - len('{"what": ""}'))
+    for _ in range(1000):
+        link.note(what=longest)
+    link.close()
+    assert sum(map(len, told)) == 1000
+    for lines in told:
+        encode_messages([MemberNotes(AttemptId("gang-1", "gang", 0, 0), lines)])
 
 
 @pytest.mark.usefixtures("way")
