@@ -24,7 +24,7 @@ from minimr.scheduler.journal import Record
 from minimr.scheduler.state import Failure, Location
 
 LOCATIONS_TOGETHER = 2_000
-"""How many map outputs one message announces: far from the limit of a message's head."""
+"""How many map outputs or partitions one message announces: far from the limit of its head."""
 PARTS_TOLD_MAX = 500
 """So many parts a client is told of. More would burst the head; they stand in the manifest."""
 LAST_LINES_S = 5.0
@@ -65,13 +65,12 @@ class Performer:
         if attempt.job not in peer.cargo:
             peer.cargo.add(attempt.job)
             self._outboxes.tell(peer, m.JobCargo(attempt.job, entry.code, entry.spec))
+        news = list(action.partitions)
         if action.announce:
-            news = self._locations(attempt.job, action.announce)
-            for start in range(0, len(news), LOCATIONS_TOGETHER):
-                some = news[start : start + LOCATIONS_TOGETHER]
-                self._outboxes.tell(peer, maps_at(attempt.job, some))
-        if action.partitions:
-            self._outboxes.tell(peer, maps_at(attempt.job, list(action.partitions)))
+            news += self._locations(attempt.job, action.announce)
+        for start in range(0, len(news), LOCATIONS_TOGETHER):
+            some = news[start : start + LOCATIONS_TOGETHER]
+            self._outboxes.tell(peer, maps_at(attempt.job, some))
         inputs = None if attempt.stage == "reduce" else entry.inputs
         cargo = None if inputs is None else Blob(inputs[attempt.index])
         inline, skip = pack_inlined(action.inline), list(action.skip)
