@@ -13,6 +13,7 @@ five numbers. Rows are turned on their way into the file, piece by piece: a turn
 large as the rest. Long rows stay rows, for memory is fastest where it is read from end to end.
 """
 
+import errno
 import mmap
 import os
 from collections import OrderedDict
@@ -148,7 +149,10 @@ def _map(path: str) -> Resident:
         with Path(path).open("rb") as file:
             value = codec.loads(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     except (OSError, ValueError) as error:
-        raise CorruptData(f"The partition {path} cannot be mapped: {error}") from error
+        advice = ""
+        if isinstance(error, OSError) and error.errno == errno.EMFILE:  # A gang opens all its own.
+            advice = "; load the data with fewer partitions, or raise ulimit -n"
+        raise CorruptData(f"The partition {path} cannot be mapped: {error}{advice}") from error
     match value:
         case {"turned": list() as turned, "columns": dict() as columns}:
             back = {name: each.T if name in turned else each for name, each in columns.items()}

@@ -1,3 +1,4 @@
+import errno
 from itertools import pairwise
 
 import numpy as np
@@ -128,3 +129,16 @@ def test_files_that_are_no_partition_are_corrupt(tmp_path, content):
 def test_a_missing_partition_is_corrupt_so_that_it_is_made_again(tmp_path):
     with pytest.raises(CorruptData, match="cannot be read"):
         open_resident(str(tmp_path / "nowhere"))
+
+
+def test_more_partitions_than_files_may_be_open_are_told_what_to_do(tmp_path, monkeypatch):
+    """A member of a gang has all of its own open, and mostly 1,024 files may be."""
+
+    def refused(*_, **__):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    path = tmp_path / "partition"
+    store_block(path, mr.Block({"n": np.arange(3)}))
+    monkeypatch.setattr(resident.mmap, "mmap", refused)
+    with pytest.raises(CorruptData, match="load the data with fewer partitions, or raise ulimit"):
+        open_resident(str(path))
