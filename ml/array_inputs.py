@@ -85,13 +85,13 @@ def class_labels_of(y: Any, rows: int) -> Labels:
 
 def _refuse_missing(labels: Labels) -> None:
     """Raise ArgumentError for objects or dates of which one is missing, or that have no order."""
-    if (labels != labels).any():  # NaN and NaT are unlike themselves: each would be a class.
-        raise ArgumentError(NOT_FINITE.format(name="y"))
     try:
+        if (labels != labels).any():  # NaN and NaT are unlike themselves: each would be a class.
+            raise ArgumentError(NOT_FINITE.format(name="y"))
         np.sort(labels)
-    except TypeError:
+    except TypeError:  # pandas' NA does not even say whether it is unlike itself.
         raise ArgumentError(
-            "y must hold labels of one kind, all numbers or all texts, and None is neither"
+            "y must hold labels of one kind, all numbers or all texts, and None or NA is neither"
         ) from None
 
 

@@ -30,6 +30,16 @@ HALVES = np.where(Y > 3.0, "many", "few")
 THIRDS = np.digitize(Y, [2.0, 4.0]) * 10
 
 
+class NotAvailable:
+    """As far as pandas' NA: nothing is known of it, not even this."""
+
+    def __ne__(self, other):
+        return self
+
+    def __bool__(self):
+        raise TypeError
+
+
 def parts(y):
     return labeled_data((X[:25], y[:25]), (X[25:], y[25:]))
 
@@ -350,8 +360,10 @@ def test_sparse_matrices_are_refused_and_lists_are_not():
         (DescentClassifier(), np.array([1, 0.5] * 30, object), "Unknown label type: continuous"),
         (DescentClassifier(), np.ones(60), "one class only"),
         (DescentClassifier(), np.array([np.nan, 1.0, 2.0] * 20, object), "y contains NaN"),
+        (DescentClassifier(), np.array(["a", np.nan] * 30, object), "y contains NaN"),
         (DescentClassifier(), np.array(["NaT", "2026-01-01"] * 30, "M8[D]"), "y contains NaN"),
-        (DescentClassifier(), np.array(["a", None] * 30, object), "and None is neither"),
+        (DescentClassifier(), np.array(["a", None] * 30, object), "and None or NA is neither"),
+        (DescentClassifier(), np.array(["a", NotAvailable()] * 30, object), "None or NA is nei"),
         (DescentClassifier(), np.array(["a", 1] * 30, object), "one kind, all numbers or all"),
         (DescentClassifier("hinge"), THIRDS, "Only binary classification is supported"),
         (DescentClassifier("squared"), HALVES, "loss must be one of 'logistic'"),
