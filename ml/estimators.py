@@ -267,7 +267,8 @@ class DescentClassifier:
 
     @property
     def coef_(self) -> Matrix:
-        """The weights of a linear model: (1, d) for two classes, else (k, d)."""
+        """The weights of a linear model: (k, d) by the softmax loss, which more than two classes
+        always have, else (1, d)."""
         return matrix_and_offsets(fitted(self))[0]
 
     @property

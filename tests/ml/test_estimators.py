@@ -97,6 +97,7 @@ def test_large_scores_have_probabilities_too():
 def test_two_classes_by_softmax_and_by_a_margin():
     softmax = DescentClassifier(loss="softmax").fit(X, HALVES)
     assert softmax.decision_function(X).shape == (60,)
+    assert softmax.coef_.shape == (2, 3)
     assert np.array_equal(softmax.decision_function(X) > 0, softmax.predict(X) == "many")
     hinge = DescentClassifier(loss="hinge", schedule="mllib").fit(X, HALVES)
     assert hinge.score(X, HALVES) > 0.9
