@@ -34,7 +34,10 @@ class GramRound(mr.Job):
     features: int
 
     def map_block(self, block: mr.Block) -> Iterator[tuple[int, Matrix]]:
-        X, y = np.asarray(block["X"], np.float64), block["y"]
+        yield 0, self._gram(np.asarray(block["X"], np.float64), block["y"])
+
+    @np.errstate(over="ignore", invalid="ignore")  # the descent tells what is not finite
+    def _gram(self, X: Matrix, y: Vector) -> Matrix:
         columns, ones, last = X.shape[1], self.features, self.features + 1
         gram = np.zeros((self.features + 2, self.features + 2))
         gram[:columns, :columns] = X.T @ X
@@ -43,7 +46,7 @@ class GramRound(mr.Job):
         gram[ones, ones] = len(y)
         gram[ones, last] = gram[last, ones] = y.sum()
         gram[last, last] = y @ y
-        yield 0, gram
+        return gram
 
     reduce = mr.Sum()
 
@@ -68,6 +71,7 @@ class Gram:
         return np.array([*(product - self.Xty), 0.0 if loss < 0.0 else loss, self.rows])
 
 
+@np.errstate(over="ignore", invalid="ignore")  # as the sum over the partitions may, too
 def gram_sums(data: LabeledData, intercept: bool, features: int | None = None) -> Gram:
     """Sum X'X, X'y, y'y and the rows in one round. `features` is the width, if it is known."""
     width = data.features if features is None else features

@@ -204,15 +204,21 @@ def half_batches(step):
     return Problem(Linear(), 1, schedule=Schedule("mllib", step), batches=Batches(fraction=0.5))
 
 
-def test_no_stray_warning_on_the_way(cluster):
+@pytest.mark.parametrize("solver", ["rounds", "gram"])
+def test_no_stray_warning_on_the_way(cluster, solver):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        message_of(load_libsvm(DIABETES_RAW, cluster=cluster), step=1e300)
+        message_of(load_libsvm(DIABETES_RAW, cluster=cluster), step=1e300, solver=solver)
+
+
+def test_nor_where_the_squares_of_the_labels_overflow_before_a_step_is_made():
+    with pytest.raises(Diverged, match="the loss became inf at iteration 1"):
+        fit(Linear(), labeled_data(([[1.0]], [1e200])), "gram", step=0.1)
 
 
 @pytest.mark.parametrize("partitions", [3, 9])
 @pytest.mark.parametrize(
-    "strategy", ["sync", "average", "ssp:0:half", "allreduce:top-k", checkpointed]
+    "strategy", ["sync", "gram", "average", "ssp:0:half", "allreduce:top-k", checkpointed]
 )
 def test_nor_where_only_the_sum_over_partitions_overflows(tmp_path, strategy, partitions):
     """Or over the three members, each of which has one of three."""
