@@ -51,6 +51,9 @@ class Trace:
     """Of a parameter server: how many updates came between the read and each update."""
 
 
+LOSS = "the loss became"
+
+
 class NotFinite(Exception):
     """The descent left the finite numbers. `train` turns it into an error that says what to do."""
 
@@ -58,6 +61,11 @@ class NotFinite(Exception):
         super().__init__(f"{what} at iteration {iteration}")
         self.what = what
         self.iteration = iteration
+
+    @property
+    def at_start(self) -> bool:
+        """Whether it was the first loss of all: no step had been made that could be too long."""
+        return self.iteration == 1 and self.what.startswith(LOSS)
 
 
 class RanAway(NotFinite):
@@ -69,7 +77,7 @@ def check_finite(trace: Trace) -> None:
     that is known when it is over."""
     for number, loss in enumerate(trace.loss_history, 1):
         if not math.isfinite(loss):
-            raise NotFinite(f"the loss became {loss}", number)
+            raise NotFinite(f"{LOSS} {loss}", number)
     if not np.isfinite(trace.parameters).all():
         raise NotFinite("the weights stopped being finite numbers", len(trace.loss_history))
 
@@ -132,7 +140,7 @@ class Descent:
 
     def _record(self, loss: float) -> None:
         if not math.isfinite(loss):
-            raise NotFinite(f"the loss became {loss}", self.iteration)
+            raise NotFinite(f"{LOSS} {loss}", self.iteration)
         self.loss_history.append(loss)
         self.seconds.append(time.perf_counter() - self._began)
         self.pace.saw(loss)

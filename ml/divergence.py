@@ -69,6 +69,7 @@ AWAY = 1e6
 BACK = 1e-3
 """One that has fallen to this share of its peak is on its way back."""
 OVERFLOW = "The squares of the features overflow; scale the features down."
+AT_START = "The labels or the initial weights are too large to square; scale them down."
 
 
 def ran_away(trace: Trace, start: Vector, problem: Problem, data: LabeledData) -> RanAway | None:
@@ -157,6 +158,8 @@ def _what_to_do(failure: NotFinite, problem: Problem, data: LabeledData, strain:
     if data.summary().bad_rows:
         return "The data holds NaN or infinity; remove those rows."
     if not isinstance(problem.model, Linear):
+        if failure.at_start:
+            return AT_START
         return (
             "Nothing bounds the curvature of a network: pass a tenth of the step, or scale the "
             "features to mean 0 and variance 1."
@@ -165,6 +168,8 @@ def _what_to_do(failure: NotFinite, problem: Problem, data: LabeledData, strain:
     curvature = curvature_of(data, intercept)
     if not isfinite(curvature.largest):
         return OVERFLOW
+    if failure.at_start:
+        return AT_START
     bound = bend_of(problem.model, data)
     rows = steepest(data, intercept) if strain.apart else curvature.largest
     restless = unrest(problem.model, problem.batches, data, strain.apart)
@@ -188,7 +193,7 @@ def _what_to_do(failure: NotFinite, problem: Problem, data: LabeledData, strain:
         )
     if isinstance(failure, RanAway) or failure.iteration > 1:  # It began with a finite loss.
         return "Pass a tenth of the step, or scale the features down."
-    return "The labels or the initial weights are too large to square; scale them down."
+    return AT_START
 
 
 def _name_of(problem: Problem, strain: Strain, restless: bool, exact: bool) -> str:

@@ -132,6 +132,20 @@ def test_labels_that_overflow(X):
     assert "The labels or the initial weights are too large to square" in message
 
 
+@pytest.mark.parametrize("strategy", ["sync", "gram", "ssp:0", "average", "local:2"])
+def test_no_step_is_named_for_a_loss_that_no_step_had_been_made_for(strategy):
+    data = labeled_data(([[1.0]], [1e200]), ([[2.0]], [1.0]))
+    for model in (Linear(), MultilayerPerceptron((2,)))[: 1 if strategy == "gram" else 2]:
+        with pytest.raises(Diverged, match="The labels or the initial weights are too large"):
+            fit(model, data, strategy, step=1e3)
+
+
+def test_weights_that_the_first_step_took_away_have_a_step_named():
+    message = message_of(labeled_data((np.ones((2, 1)), [10.0, 10.0])), step=1e308)
+    assert "the weights stopped being finite numbers at iteration 1" in message
+    assert "The largest safe step for this data is 2: pass that" in message
+
+
 @pytest.mark.parametrize("optimizer", ["adam", "adagrad"])
 def test_steps_that_know_no_safe_length_are_the_cause_all_the_same(optimizer):
     data = labeled_data((np.ones((2, 1)), [1.0, 2.0]))
