@@ -61,6 +61,7 @@ def choice(name: str, value: object, choices: Sequence[Choice]) -> Choice:
 
 def real_numbers(values: Any) -> NDArray[np.float64]:
     """An array of floats, of any shape. Raises TypeError or ValueError for what is none."""
+    refuse_masked(values)
     kind = np.asarray(values).dtype.kind
     if kind == "c":
         raise TypeError("complex numbers are not taken")
@@ -92,6 +93,13 @@ def refuse_sparse(name: str, value: object) -> None:
         raise ArgumentError(
             f"sparse matrices are not taken: pass {name}.toarray(), or the name of a libsvm file"
         )
+
+
+def refuse_masked(value: object) -> None:
+    """Raise ArgumentError for one of numpy's masked arrays, if something is behind the mask: as an
+    array it would be what is there."""
+    if np.ma.is_masked(value):
+        raise ArgumentError("what is masked is missing: fill or leave out those rows")
 
 
 def start_vector(name: str, value: Any, size: int, of: str) -> Vector:

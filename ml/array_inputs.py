@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ml.arguments import real_numbers, refuse_sparse
+from ml.arguments import real_numbers, refuse_masked, refuse_sparse
 from ml.errors import ArgumentError
 from ml.scikit import warn_of_column
 from ml.vectors import Matrix, Vector
@@ -21,6 +21,7 @@ Labels = npt.NDArray[Any]
 def features_of(X: Any) -> Matrix:
     """X as floats (n, d), n and d at least 1, all finite. Raises ArgumentError, or TypeError."""
     refuse_sparse("X", X)
+    refuse_masked(X)
     given = np.asarray(X)
     if np.iscomplexobj(given):
         raise ArgumentError("Complex data not supported: pass real numbers")
@@ -51,6 +52,7 @@ def labels_of(y: Any, rows: int) -> Labels:
     """y as an array (rows,) of whatever it holds. A column (rows, 1) is taken with a warning."""
     if y is None:
         raise ArgumentError("fit requires y to be passed, but the target y is None")
+    refuse_masked(y)
     labels = np.asarray(y)
     if labels.ndim == 2 and labels.shape[1] == 1:
         warn_of_column()

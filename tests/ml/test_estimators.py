@@ -312,6 +312,7 @@ def test_before_fit_there_is_nothing(make):
         (np.zeros((3, 0)), r"0 feature\(s\) \(shape=\(3, 0\)\) while a minimum of 1"),
         (X + 1j, "Complex data not supported"),
         (np.full((60, 3), "2026-01-01", "M8[D]"), "dates and times are no numbers: pass how many"),
+        (np.ma.masked_greater(X, 2), "what is masked is missing: fill or leave out those rows"),
         (np.full((60, 3), "NaT", "m8[s]"), "dates and times are no numbers"),
         ([[10**400, 1, 2]] * 60, "a whole number is too large for a float"),
         (np.where(X > 2, np.nan, X), "X contains NaN or infinity"),
@@ -324,6 +325,11 @@ def test_rows_that_cannot_be_taken(x, said):
             make().fit(x, y)
         with pytest.raises(ArgumentError, match=said):
             make(iterations=1).fit(X, y).predict(x)
+
+
+def test_a_mask_with_nothing_behind_it_is_taken():
+    found = DescentRegressor(iterations=9).fit(np.ma.array(X), np.ma.array(Y))
+    assert np.array_equal(found.coef_, DescentRegressor(iterations=9).fit(X, Y).coef_)
 
 
 def test_sparse_matrices_are_refused_and_lists_are_not():
@@ -344,6 +350,8 @@ def test_sparse_matrices_are_refused_and_lists_are_not():
         (DescentRegressor(), Y[:5], "one label for each of the 60 rows"),
         (DescentRegressor(), ["1.5", "nan"] * 30, "y contains NaN or infinity"),
         (DescentRegressor(), np.full(60, "NaT", "M8[D]"), "dates and times are no numbers"),
+        (DescentRegressor(), np.ma.masked_greater(Y, 3), "what is masked is missing"),
+        (DescentClassifier(), np.ma.masked_equal(THIRDS, 10), "what is masked is missing"),
         (DescentRegressor(), Y + 1j, "Complex data not supported"),
         (DescentRegressor(), [10**400] * 60, "a whole number is too large for a float"),
         (DescentRegressor(), np.where(Y > 3, np.nan, Y), "y contains NaN"),
