@@ -12,7 +12,6 @@ import os
 import random
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cache, cached_property
 from functools import reduce as fold
@@ -243,10 +242,13 @@ def load_arrays(
 
 
 def _numbers(name: str, values: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    with suppress(TypeError, ValueError):
+    try:
         return real_numbers(values)
-    more = ". For classes with names there is DescentClassifier" if name == "y" else ""
-    raise ArgumentError(f"must be an array of real numbers, and is none{more}", name)
+    except ArgumentError:  # It says what is wrong with them.
+        raise
+    except (TypeError, ValueError):
+        more = ". For classes with names there is DescentClassifier" if name == "y" else ""
+        raise ArgumentError(f"must be an array of real numbers, and is none{more}", name) from None
 
 
 @cache

@@ -112,9 +112,9 @@ def test_workers_that_do_not_see_the_temporary_file_say_what_to_do(
         ([["a"]], [1.0], "X must be an array of real numbers, and is none$"),
         ([[1.0], [2.0, 3.0]], [1.0, 2.0], "X must be an array of real numbers"),
         (np.array([[1j]]), [1.0], "X must be an array of real numbers"),
-        (np.ma.masked_less([[1.0]], 2), [1.0], "X must be an array of real numbers"),
-        (np.array([["NaT"]], "M8[D]"), [1.0], "X must be an array of real numbers"),
-        ([[1.0]], [10**400], "y must be an array of real numbers"),
+        (np.ma.masked_less([[1.0]], 2), [1.0], "what is masked is missing"),
+        (np.array([["NaT"]], "M8[D]"), [1.0], "dates and times are no numbers"),
+        ([[1.0]], [10**400], "a whole number is too large for a float; scale it down"),
     ],
 )
 def test_arrays_that_are_no_numbers(features, labels, said):
