@@ -7,7 +7,7 @@ for arrays that fit into this process often the fastest. With a strategy they go
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeGuard
 
@@ -25,7 +25,7 @@ from ml.descent import Descent, OnStep, Trace
 from ml.easy_step import easy_step
 from ml.errors import ArgumentError
 from ml.gradient import GradientRound
-from ml.labeled_data import LabeledData, load_arrays, load_file
+from ml.labeled_data import LabeledData, arrays_at_the_workers, load_file
 from ml.local_data import LocalDataset, local_data
 from ml.models import Linear, Model, MultilayerPerceptron
 from ml.optimizers import Optimizer
@@ -117,9 +117,9 @@ def brought(
 ) -> Iterator[LabeledData]:
     """Arrays as rows in this process or, if there is a strategy, at the workers."""
     here = estimator.strategy is None
-    data = local_data(X, y) if here else load_arrays(X, y, partitions=estimator.partitions)
-    data.feature_names = feature_names
-    with closing(data):
+    place = arrays_at_the_workers(X, y, estimator.partitions)
+    with nullcontext(local_data(X, y)) if here else place as data:
+        data.feature_names = feature_names
         yield data
 
 

@@ -12,6 +12,7 @@ import os
 import random
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cache, cached_property
 from functools import reduce as fold
@@ -220,6 +221,27 @@ def load_arrays(
     lost is read again. Raises ArgumentError for other shapes and for what is no number, BadRecord
     for NaN or infinity, UsageError if the workers cannot read that file.
     """
+    return _load_saved(_saved(X, y), partitions, cluster)
+
+
+@contextmanager
+def arrays_at_the_workers(
+    X: npt.ArrayLike, y: npt.ArrayLike, partitions: int
+) -> Iterator["LabeledData"]:
+    """What `load_arrays` gives, as long as the block lasts: then rows and file are gone."""
+    path = _saved(X, y)
+    try:
+        data = _load_saved(path, partitions, None)
+        try:
+            yield data
+        finally:
+            data.dataset.close()
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _saved(X: npt.ArrayLike, y: npt.ArrayLike) -> Path:
+    """The temporary file in which arrays travel."""
     refuse_sparse("X", X)
     features, labels = _numbers("X", X), _numbers("y", y)
     if features.ndim != 2 or labels.shape != features.shape[:1] or not features.shape[1]:
@@ -229,6 +251,10 @@ def load_arrays(
         )
     path = Path(_array_files().name) / f"{next(_file_numbers)}.npy"
     np.save(path, np.column_stack([features, labels]))
+    return path
+
+
+def _load_saved(path: Path, partitions: int, cluster: "mr.Cluster | None") -> "LabeledData":
     try:
         return _load(path, "npy", partitions, cluster)
     except mr.JobFailed as error:

@@ -105,6 +105,27 @@ def test_workers_that_do_not_see_the_temporary_file_say_what_to_do(
     os.close(handle)
 
 
+def test_arrays_that_are_brought_for_a_while_leave_no_file(tmp_path, monkeypatch):
+    files_at_close = []
+    monkeypatch.setattr(labeled_data, "_array_files", lambda: SimpleNamespace(name=tmp_path))
+    monkeypatch.setattr(mr, "default_cluster", FakeCluster)
+    monkeypatch.setattr(
+        FakeDataset, "close", lambda self: files_at_close.extend(tmp_path.iterdir())
+    )
+    with labeled_data.arrays_at_the_workers(X, Y, 2) as data:
+        assert_loaded(data)
+    assert len(files_at_close) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_arrays_that_cannot_be_brought_leave_no_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(labeled_data, "_array_files", lambda: SimpleNamespace(name=tmp_path))
+    monkeypatch.setattr(mr, "default_cluster", FakeCluster)
+    with pytest.raises(BadRecord), labeled_data.arrays_at_the_workers(X, np.nan * Y, 2):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("features", "labels", "said"),
     [
