@@ -200,7 +200,7 @@ class Cluster:
             except NoCoordinator:
                 if self._address_file is None or not self._address.resumes:
                     raise
-            self._client, watched = come_back(self._address_file), None
+            self._client, watched = come_back(self._address_file, self._address), None
 
     def load(self, path: Inputs, format: str = "text", partitions: int = 8) -> "Dataset":
         """Parse files once and keep them at the workers, cut into about `partitions` partitions.

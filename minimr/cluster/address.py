@@ -82,6 +82,18 @@ def read_address(path: Path) -> Address:
     return address
 
 
+class OtherCluster(NoCoordinator):
+    """A connection file names another cluster than it did, where the same names mean other jobs."""
+
+
+def read_again(path: Path, before: Address) -> Address:
+    """Where that cluster is by now. Raises OtherCluster, or NoCoordinator as `read_address`."""
+    address = read_address(path)
+    if address.token != before.token:
+        raise OtherCluster(f"{path} is another cluster's now; what belongs to the former one ends")
+    return address
+
+
 def may_be_replaced(path: Path) -> bool:
     """Whether nothing is lost if a connection file is put there: a file of another version, one
     that a killed coordinator left or an empty one is no loss."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from minimr.cluster.address import read_address
+from minimr.cluster.address import Address, OtherCluster, read_again
 from minimr.cluster.client import Client
 from minimr.errors import NoCoordinator
 from minimr.scheduler.policy import PATIENCE_S
@@ -13,12 +13,15 @@ from minimr.scheduler.policy import PATIENCE_S
 PAUSE_S = 0.2
 
 
-def come_back(address_file: Path) -> Client:
-    """A new conversation. Raises NoCoordinator if nobody has answered for `PATIENCE_S`."""
+def come_back(address_file: Path, before: Address) -> Client:
+    """A new conversation with the same cluster. Raises NoCoordinator if nobody has answered for
+    `PATIENCE_S`, or at once if the file is another cluster's."""
     give_up_at = time.monotonic() + PATIENCE_S
     while True:
         try:
-            return Client(read_address(address_file))
+            return Client(read_again(address_file, before))
+        except OtherCluster:
+            raise
         except NoCoordinator:
             if time.monotonic() > give_up_at:
                 raise

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from minimr.cluster import messages as m
-from minimr.cluster.address import Address
+from minimr.cluster.address import Address, OtherCluster
 from minimr.cluster.channel import Channel
 from minimr.cluster.connect import connect
 from minimr.cluster.fork_server import Died
@@ -194,6 +194,8 @@ class Worker:
         """In a thread of its own, since it may block: look for the coordinator once."""
         try:
             found: Item = Reached(connect(self._find(), "worker"))
+        except OtherCluster as error:
+            found = Leave(str(error))
         except MinimrError as error:
             found = StillGone(str(error))
         if not self._loop.post(found) and isinstance(found, Reached):

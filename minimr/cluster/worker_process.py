@@ -18,7 +18,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
-from minimr.cluster.address import read_address
+from minimr.cluster.address import read_address, read_again
 from minimr.cluster.fork_server import ForkServer
 from minimr.cluster.listener import check_loopback
 from minimr.cluster.nursery import PRELOAD
@@ -60,7 +60,7 @@ def serve(
             address,
             slots,
             directory,
-            lambda: read_address(address_file),
+            lambda: read_again(address_file, address),
             slots_here,
             progress_timeout_s,
             shuffle_port,

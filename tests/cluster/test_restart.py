@@ -89,8 +89,8 @@ def test_who_begins_to_wait_after_a_restart_gets_the_end_too(shells, books, expe
     shells.worker()
     gate, came_back = Gate(tmp_path / "gate"), []
 
-    def break_the_first(address_file):
-        came_back.append(client := come_back(address_file))
+    def break_the_first(*where):
+        came_back.append(client := come_back(*where))
         if len(came_back) == 1:
             client.close()
         else:
@@ -119,8 +119,8 @@ def test_who_comes_back_to_the_same_coordinator_hears_nothing_twice(shells, book
         if (event["event"], event.get("task")) == ("attempt_started", "map-1"):
             cluster._client.close()
 
-    def open_the_gate(address_file):
-        client = come_back(address_file)
+    def open_the_gate(*where):
+        client = come_back(*where)
         gate.open()
         return client
 
@@ -132,6 +132,19 @@ def test_who_comes_back_to_the_same_coordinator_hears_nothing_twice(shells, book
         job = GatedCount(gate=str(gate.path), at="map")
         cluster.wait(cluster.submit(job, [str(books)], tmp_path / "out", reducers=3))
     assert check(heard) == []
+
+
+def test_whoever_belongs_to_one_cluster_does_not_come_back_to_another(shells):
+    """That took its place in the connection file, and gives its jobs and workers the same names."""
+    coordinator = shells.coordinator()
+    worker = shells.worker()
+    with mr.Cluster(address=shells.address) as cluster:
+        shells.kill(coordinator)
+        (shells.folder / "journal").rename(shells.folder / "former")
+        shells.coordinator()
+        with pytest.raises(mr.NoCoordinator, match="is another cluster's now"):
+            cluster.wait("job-1")
+    assert "is another cluster's now" in read_line(worker.stderr)
 
 
 def test_no_round_is_waited_for_when_its_coordinator_was_killed(shells, tmp_path):
