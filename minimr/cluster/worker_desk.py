@@ -184,9 +184,11 @@ def _check_done(message: m.Done, job: Job | None) -> None:
         raise ProtocolError("records that were skipped, and that make no sense")
     _check_part(message, job)
     attempt, segments = message.attempt, message.segments
-    if job is None or attempt.stage != "map" or segments is None or not job.plan.reduces:
+    if job is None or segments is None:
         return
-    if len(segments) != job.plan.reduces:
+    if attempt.stage == "load":
+        raise ProtocolError("a partition of a dataset, which stays at its worker, in a message")
+    if attempt.stage == "map" and len(segments) != job.plan.reduces > 0:
         raise ProtocolError(f"{len(segments)} segments for {job.plan.reduces} reduce tasks")
 
 

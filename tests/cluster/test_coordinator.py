@@ -347,6 +347,16 @@ def test_a_worker_whose_answer_makes_no_sense_is_cut_off(peer, capsys, changes):
     assert status(peer("client"))["workers"] == [], "and the coordinator goes on"
 
 
+def test_a_partition_of_a_dataset_comes_in_no_message(peer, capsys):
+    """It would be nobody's when its worker is lost: a gang over it ended the coordinator."""
+    worker, client = peer("worker"), peer("client")
+    worker.send([m.Register(1, "127.0.0.1", 1, 1)])
+    client.send([submit(kind="load", reduces=0)])
+    worker.send([done(next_run(worker).attempt, [Blob(b"rows")])])
+    assert is_cut_off(worker, capsys)
+    assert status(peer("client"))["workers"] == []
+
+
 @pytest.mark.parametrize(
     "part",
     [None, {}, {**PART, "name": "part-00001"}, {**PART, "records": "1"}, {**PART, "sha256": 5}],
