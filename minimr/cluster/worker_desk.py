@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 from minimr.cluster import messages as m
@@ -40,7 +41,7 @@ class WorkerDesk:
         """A worker waits for a coordinator that is gone for `patience_s`."""
         self._office = office
         self._on_joined, self._patience_s = on_joined, patience_s
-        self._named = 0
+        self._numbers = count(1)
 
     def receive(self, peer: Peer, message: m.Message) -> None:
         handler = HANDLERS.get(type(message))
@@ -77,14 +78,15 @@ class WorkerDesk:
 
     def _may_keep_its_name(self, message: m.Register) -> bool:
         """Only a worker of an earlier epoch may: this one gave up whoever was cut off."""
-        if not message.name or message.epoch >= self._office.state.epoch:
+        if message.epoch >= self._office.state.epoch or message.name in self._office.workers:
             return False
-        return may_return(self._office.state, message.name, time.monotonic())
+        return bool(message.name) and may_return(self._office.state, message.name, time.monotonic())
 
     def _new_name(self) -> str:
-        self._named += 1
+        """One that nobody has: whoever returns may have said any."""
         epoch = f"{self._office.state.epoch}." if self._office.state.epoch else ""
-        return f"worker-{epoch}{self._named}"
+        names = (f"worker-{epoch}{number}" for number in self._numbers)
+        return next(name for name in names if name not in self._office.workers)
 
     def _draining(self, peer: Peer, _: m.Draining) -> None:
         self._office.feed(events.WorkerDraining(peer.name))

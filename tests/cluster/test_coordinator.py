@@ -134,6 +134,26 @@ def test_a_worker_that_comes_back_forgets_jobs_that_ended_without_it(tmp_path):
             each.stop()
 
 
+def test_no_two_workers_have_one_name(tmp_path):
+    """Whatever they say that they were called before the restart."""
+    for epoch in range(2):
+        with Journal.open(tmp_path / "journal") as journal:
+            each = Coordinator(journal=journal)
+            each.start()
+            if epoch:
+                names = []
+                workers = [Connection(connect(each.address(0), "worker")) for _ in range(4)]
+                for worker, claimed in zip(
+                    workers, ("worker-1.2", "", "", "worker-1.3"), strict=True
+                ):
+                    worker.send([m.Register(1, "127.0.0.1", 1, 1, claimed, 0)])
+                    names += [x.worker for x in answers(worker) if isinstance(x, m.Registered)]
+                assert names == ["worker-1.2", "worker-1.1", "worker-1.3", "worker-1.4"]
+                for worker in workers:
+                    worker.close()
+            each.stop()
+
+
 def test_a_worker_that_holds_more_than_one_message_can_name_comes_back_with_all_of_it(
     tmp_path, monkeypatch
 ):
