@@ -15,7 +15,7 @@ from typing import Any
 
 from minimr.cluster import messages as m
 from minimr.cluster.checkpoints import Checkpoints
-from minimr.cluster.fetch import Source
+from minimr.cluster.fetch import FetchError, Source
 from minimr.cluster.gang_messages import (
     Meet,
     MeetAgain,
@@ -28,7 +28,7 @@ from minimr.cluster.partitions import Partitions
 from minimr.cluster.slot_mail import SlotMail
 from minimr.cluster.wire import Blob
 from minimr.counters import check_counters
-from minimr.errors import UsageError
+from minimr.errors import CorruptData, UsageError
 from minimr.gang.members import Arrived, MemberLost, Target, Traffic
 from minimr.job import Job
 from minimr.scheduler.gang_policy import share
@@ -70,7 +70,10 @@ class MemberTask:
         attempt = self.order.attempt
         owned = share(attempt.index, self.spec.members, self.spec.partitions)
         paths = partitions.bring([sources[index] for index in owned])
-        blocks = [(index, _content(path)) for index, path in zip(owned, paths, strict=True)]
+        blocks = [
+            (index, _content(path, sources[index]))
+            for index, path in zip(owned, paths, strict=True)
+        ]
         link = self._listen()
         try:
             self._meet(link)
@@ -156,10 +159,14 @@ def _gang_token(token: bytes, job: str, first: int) -> bytes:
     return hmac.digest(token, f"minimr {job} {first}".encode(), "sha256")
 
 
-def _content(path: Path) -> Any:
-    """A partition as a Block, or as a list of pairs if it has no columns."""
-    resident = open_resident(str(path))
-    return list(resident.pairs()) if resident.block is None else resident.block
+def _content(path: Path, source: Source) -> Any:
+    """A partition as a Block, or as a list of pairs if it has no columns. Raises FetchError if it
+    is damaged, so that it is made again."""
+    try:
+        resident = open_resident(str(path))
+        return list(resident.pairs()) if resident.block is None else resident.block
+    except CorruptData as error:
+        raise FetchError([source.attempt], str(error)) from None
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

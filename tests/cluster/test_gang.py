@@ -50,6 +50,13 @@ def test_every_member_has_its_own_partitions_wherever_they_lie(gangs, members):
     assert [each["step"] for each in notes[-STEPS:]] == list(range(STEPS))
 
 
+def test_partitions_whose_files_are_damaged_are_made_again(gangs):
+    for path in gangs.cluster._local.base.rglob("datasets/*/*.block"):
+        os.truncate(path, 100)
+    found = dict(gangs.data.gang(Adds, members=3))
+    assert [total for _, total, *_ in found.values()] == [TOTAL] * 3
+
+
 @pytest.mark.parametrize("deed", ["die", "kill the worker"])
 def test_a_kill_costs_time_and_nothing_else(gangs, tmp_path, deed):
     found = gangs.data.gang(Adds(deed=deed, marker=str(tmp_path / "done")), members=3)
