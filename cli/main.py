@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 import click
 
-from cli.output import discard_stdout
+from cli.output import discard_stdout, stderr_draws
 from minimr import __version__
 from minimr.errors import MinimrError
 
@@ -174,7 +174,7 @@ def report(error: BaseException) -> int:
 
 def _show(message: str) -> None:
     name = "minimr:"
-    if sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
+    if stderr_draws() and not os.environ.get("NO_COLOR"):
         name = click.style(name, fg="red", bold=True)
     click.echo(f"{name} {message}", err=True)
 

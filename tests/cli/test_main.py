@@ -288,15 +288,20 @@ def test_what_an_error_notes_is_told_below_it(capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().err == "minimr: map-0 failed\nThe event log: out.log\n"
 
 
-@pytest.mark.parametrize(("terminal", "no_color", "red"), [(1, "", 1), (1, "1", 0), (0, "", 0)])
+@pytest.mark.parametrize(
+    ("terminal", "kind", "no_color", "red"),
+    [(1, "xterm", "", 1), (1, "xterm", "1", 0), (0, "xterm", "", 0), (1, "dumb", "", 0)],
+)
 def test_an_error_is_red_on_a_terminal_only(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     terminal: int,
+    kind: str,
     no_color: str,
     red: int,
 ) -> None:
     monkeypatch.setattr("sys.stderr.isatty", lambda: bool(terminal))
+    monkeypatch.setenv("TERM", kind)
     monkeypatch.setenv("NO_COLOR", no_color)
     report(UsageError("no"))
     assert (
