@@ -71,7 +71,9 @@ class LiveProgress:
             self._live.console.print(Text(line, style=style))
 
     def on_step(self, number: int, text: str, curve: Sequence[float]) -> None:  # noqa: ARG002
-        self._step = f"{text}  {sparkline(curve, CURVE_WIDTH)}"
+        # Elsewhere each of its characters becomes six, and the line is too long to be drawn again.
+        drawn = sparkline(curve, CURVE_WIDTH) if self._live.console.encoding == "utf-8" else ""
+        self._step = f"{text}  {drawn}"
 
     def _frame(self) -> RenderableType:
         with self._lock:

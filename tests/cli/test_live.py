@@ -206,6 +206,18 @@ def test_the_live_view_draws_the_steps_of_a_loop(screen: io.StringIO) -> None:
     assert "iteration 2: loss 3  █▁" in screen.getvalue()
 
 
+def test_a_terminal_of_another_encoding_gets_no_curve(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It got six characters for each, and what was longer than a line was not wiped out."""
+    written = io.BytesIO()
+    stderr = io.TextIOWrapper(written, "ascii", "backslashreplace", write_through=True)
+    terminal = Console(file=stderr, width=80, height=25, force_terminal=True, color_system=None)
+    monkeypatch.setattr("cli.live.console", lambda stderr: terminal)
+    with LiveProgress() as live:
+        live.on_step(2, "iteration 2: loss 3", [5.0, 3.0])
+    assert b"iteration 2: loss 3" in written.getvalue()
+    assert b"\\u" not in written.getvalue()
+
+
 def test_a_job_that_ended_stays_until_another_runs() -> None:
     story = under_way()
     story.tell("job_failed", job="job-1", error="no")
