@@ -24,7 +24,11 @@ from minimr.cluster.started import read_started
 from minimr.cluster.whereabouts import read_position, read_sentence, read_ticks
 from minimr.scheduler.worker_machine import SlotDied
 
-PRINTED_BYTES_MAX = 4096
+READ_BYTES_MAX = 16_384
+PRINTED_MAX = 4096
+"""Characters that are told."""
+OUR_FRAME = f'  File "{Path(__file__).resolve().parent.parent}{os.sep}'
+"""How a frame of ours begins in what Python writes when it crashes."""
 
 
 @dataclass(slots=True)
@@ -93,7 +97,7 @@ class SlotProcesses:
             pass  # Its last answers count: it died after them.
         del self._numbers[serial], self.living[number]
         self.stillborn = 0 if process.pid else self.stillborn + 1
-        printed = _read_output(process.output)
+        printed = _to_our_frames(_read_output(process.output))[-PRINTED_MAX:]
         process.connection.close()
         os.close(process.output)
         scratch = scratch_path(self._directory, process.pid)
@@ -155,5 +159,12 @@ def _open_output(directory: Path) -> int:
 def _read_output(descriptor: int) -> str:
     """The end of what a dead slot printed and nobody has reported yet."""
     size = os.fstat(descriptor).st_size
-    start = max(0, size - PRINTED_BYTES_MAX)
+    start = max(0, size - READ_BYTES_MAX)
     return os.pread(descriptor, size - start, start).decode(errors="replace").strip()
+
+
+def _to_our_frames(printed: str) -> str:
+    """Without those below the user's, some forty from the crash to the main program. If they are
+    all that there is, they stay."""
+    theirs = printed.partition(OUR_FRAME)[0].rstrip()
+    return theirs if theirs and not theirs.endswith("(most recent call first):") else printed

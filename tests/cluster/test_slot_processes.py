@@ -10,7 +10,7 @@ from minimr.cluster import messages as m
 from minimr.cluster.connection import Connection
 from minimr.cluster.loop import Loop
 from minimr.cluster.places import scratch_path
-from minimr.cluster.slot_processes import PRINTED_BYTES_MAX, SlotProcesses
+from minimr.cluster.slot_processes import OUR_FRAME, PRINTED_MAX, SlotProcesses
 from tests.cluster.gated import Gate, GatedCount, Misbehaves
 from tests.cluster.processes import child_of, descriptors, wait_for
 from tests.cluster.running import Running
@@ -110,8 +110,17 @@ def test_a_slot_that_died_leaves_no_descriptor_and_no_file(nursery, loop, said, 
 
 
 def test_only_the_end_of_what_a_slot_printed_is_told(processes):
-    os.write(processes.living[NUMBER].output, b"a" + b"b" * PRINTED_BYTES_MAX)
-    assert processes.exited(1, KILLED).text.endswith("its last words:\n" + "b" * PRINTED_BYTES_MAX)
+    os.write(processes.living[NUMBER].output, b"a" + b"b" * PRINTED_MAX)
+    assert processes.exited(1, KILLED).text.endswith("its last words:\n" + "b" * PRINTED_MAX)
+
+
+@pytest.mark.parametrize("theirs", ['  File "/home/job.py", line 5 in map\n', ""])
+def test_of_a_crash_the_users_frames_are_told(processes, theirs):
+    head = "Fatal Python error: Segmentation fault\n\nStack (most recent call first):\n"
+    ours = f'{OUR_FRAME}tasks/map_task.py", line 63 in run_map\n  File "click", line 1 in a\n' * 40
+    os.write(processes.living[NUMBER].output, f"{head}{theirs}{ours}".encode())
+    told = processes.exited(1, KILLED).text.partition("its last words:\n")[2]
+    assert told == f"{head}{theirs or ours}".rstrip()[-PRINTED_MAX:]
 
 
 def test_what_is_printed_after_a_cut_begins_at_the_start(processes):
