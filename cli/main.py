@@ -93,10 +93,10 @@ class Application(click.Group):
             open_closed_streams()
             draw_in_any_encoding()
         given = list(sys.argv[1:] if args is None else args)
-        arguments, wants_traceback = take_traceback_flag(given or ["--help"])
+        arguments, wants_traceback = take_traceback_flag(given)
         extra["standalone_mode"] = False
         try:
-            result = super().main(arguments, prog_name or "minimr", **extra)
+            result = super().main(arguments or ["--help"], prog_name or "minimr", **extra)
         except (Exception, KeyboardInterrupt) as error:
             if wants_traceback:
                 import traceback

@@ -70,6 +70,7 @@ def test_commands_that_read_offer_json(name: str) -> None:
 
 def test_without_a_command_the_help_is_shown(minimr: Minimr) -> None:
     assert minimr().stdout == minimr("--help").stdout
+    assert minimr("--traceback").stdout == minimr("--help").stdout
     assert minimr("train").stderr == "minimr: Missing command.\nTry: minimr train --help\n"
     assert minimr("train").exit_code == 2
 
