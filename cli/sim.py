@@ -160,11 +160,13 @@ def _plain(outcome: "Outcome", replay: str) -> dict[str, Any]:
 
 
 def _told(outcome: "Outcome") -> list[str]:
+    from minimr.observe.sentences import count
+
     plan = outcome.plan
+    size = f"{count(plan.workers, 'worker')} of {count(plan.slots, 'slot')}"
     end = "the job ended well" if outcome.ok else f"the job ended: {_first_line(outcome.error)}"
     return [
-        f"seed {outcome.seed}, {outcome.mode}: {plan.workers} workers of {plan.slots} slots, "
-        + _work(plan),
+        f"seed {outcome.seed}, {outcome.mode}: {size}, {_work(plan)}",
         *(f"  {_fault(fault)}" for fault in outcome.faults),
         f"{end}, after {outcome.seconds:.3f} s and {outcome.events:,} events",
         f"event log {outcome.log_hash[:16]}",
@@ -173,10 +175,12 @@ def _told(outcome: "Outcome") -> list[str]:
 
 
 def _work(plan: "WorldPlan") -> str:
+    from minimr.observe.sentences import count
+
     if plan.gang is None:
-        return f"{plan.maps} maps, {plan.reduces} reduces"
+        return f"{count(plan.maps, 'map')}, {count(plan.reduces, 'reduce')}"
     restart = f"restart={plan.gang.restart}"
-    return f"a gang of {plan.gang.members} over {plan.maps} partitions, {restart}"
+    return f"a gang of {plan.gang.members} over {count(plan.maps, 'partition')}, {restart}"
 
 
 def _fault(fault: Any) -> str:

@@ -71,7 +71,7 @@ def test_a_named_job_runs_with_its_options_and_inputs(
 def test_a_gang_runs_in_the_place_of_a_job(minimr: Minimr) -> None:
     told = minimr("sim", "gang", "--seed", "9", "--workers", "5", "--faults", "none")
     assert (told.exit_code, told.stderr) == (0, "")
-    assert "5 workers of 1 slots, a gang of 5 over 6 partitions, restart=all" in told.stdout
+    assert "5 workers of 1 slot, a gang of 5 over 6 partitions, restart=all" in told.stdout
     story = minimr("sim", "gang", "--seed", "9", "--workers", "5", "--story", "gang-0")
     assert any("gang-0 goes to worker-" in line for line in story.stdout.splitlines())
     found = json.loads(minimr("sim", "gang", "--seed", "9", "--json").stdout)
