@@ -336,5 +336,7 @@ def _story(request: Request, on_event: OnEvent | None, log: str | os.PathLike[st
     if log is None and request.final is not None:
         log = log_beside(request.final)
     if log is not None:
+        if Path(log).resolve() == request.final:
+            raise UsageError(f"{log} is to be the output and the event log; name another file")
         spare_files(Path(log), request.input_paths())
     return Story(on_event, None if log is None else Path(log), type(request.job).__name__)

@@ -63,6 +63,15 @@ def test_a_log_that_is_the_input_is_not_replaced(tmp_path):
     assert [each.name for each in tmp_path.iterdir()] == ["app.log"]
 
 
+def test_a_log_in_the_place_of_the_output_is_refused(tmp_path):
+    """The job ran to its end, and found the output taken by its own log."""
+    text = tmp_path / "text.txt"
+    text.write_text("a b\n")
+    with pytest.raises(mr.UsageError, match=r"out is to be the output and the event log; name"):
+        mr.run("wordcount", text, tmp_path / "out", runner="serial", log=tmp_path / "out")
+    assert [each.name for each in tmp_path.iterdir()] == ["text.txt"]
+
+
 @pytest.mark.slow
 def test_data_that_do_not_parse_are_named_in_the_first_line(cluster, tmp_path):
     rows = tmp_path / "rows.csv"
