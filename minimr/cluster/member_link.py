@@ -26,7 +26,7 @@ from minimr.cluster.member_conversation import TAG_CHARACTERS_MAX, Conversation
 from minimr.cluster.member_seat import Seat
 from minimr.cluster.wire import encode_frame, read_frame
 from minimr.errors import MinimrError, ProtocolError
-from minimr.gang.members import Arrived, MemberLost, Target, Traffic
+from minimr.gang.members import Arrived, MemberLost, Target, Traffic, no_other
 from minimr.shuffle import codec
 
 Address = tuple[str, int]
@@ -143,20 +143,20 @@ class MemberLink:
         if len(tag) > TAG_CHARACTERS_MAX:
             raise TypeError(f"a tag has at most {TAG_CHARACTERS_MAX} characters, not {len(tag)}")
         head, buffers = codec.pack(value)
-        self._seats[to].send(tag, head, buffers, None if checksum is None else [checksum])
+        self._seat(to).send(tag, head, buffers, None if checksum is None else [checksum])
         with self._changed:
             self.sent.add(sum(each.nbytes for each in buffers), len(head) + len(tag))
 
     def receive(self, source: int, tag: str) -> Any:
-        return self._seats[source].take(tag)
+        return self._seat(source).take(tag)
 
     def expect(
         self, source: int, tag: str, targets: Sequence[Target]
     ) -> AbstractContextManager[Iterator[Arrived]]:
-        return self._seats[source].expect(tag, targets)
+        return self._seat(source).expect(tag, targets)
 
     def await_member(self, rank: int) -> None:
-        if self._seats[rank].lost:
+        if self._seat(rank).lost:
             self._sit_down(rank, None)
 
     def note(self, **fields: Any) -> None:
@@ -167,6 +167,11 @@ class MemberLink:
 
     def save(self, value: Any) -> None:
         self._keep(codec.dumps(value))
+
+    def _seat(self, rank: int) -> Seat:
+        if rank not in self._seats:
+            raise no_other(rank, self)
+        return self._seats[rank]
 
     # How connections come about
 

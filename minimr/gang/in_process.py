@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal, TypeVar
 
-from minimr.gang.members import Arrived, MemberLost, Members, Target, Traffic, fitting
+from minimr.gang.members import Arrived, MemberLost, Members, Target, Traffic, fitting, no_other
 from minimr.shuffle import codec
 
 Result = TypeVar("Result")
@@ -45,6 +45,7 @@ class InProcessMember:
         self._lost: dict[int, str] = {}
 
     def send(self, to: int, tag: str, value: Any) -> None:
+        self._check_other(to)
         head, buffers = codec.pack(value)
         copies: list[codec.Buffer] = [bytearray(buffer) for buffer in buffers]
         array_bytes = sum(buffer.nbytes for buffer in buffers)
@@ -59,6 +60,7 @@ class InProcessMember:
             self._gang.changed.notify_all()
 
     def receive(self, source: int, tag: str) -> Any:
+        self._check_other(source)
         with self._gang.changed:
             inbox = self._inbox[source, self._met[source], tag]
             while not inbox:
@@ -83,6 +85,7 @@ class InProcessMember:
         self.send(to, tag, arrived.array)
 
     def await_member(self, rank: int) -> None:
+        self._check_other(rank)
         with self._gang.changed:
             while self._gang.members[rank].is_over:
                 self._check_alive()
@@ -107,6 +110,10 @@ class InProcessMember:
     def forget(self, rank: int, why: str) -> None:
         """Under the lock: nothing more comes from `rank`."""
         self._lost[rank] = why
+
+    def _check_other(self, rank: int) -> None:
+        if rank == self.rank or rank not in range(self.size):
+            raise no_other(rank, self)
 
     def _check(self, rank: int) -> None:
         if rank in self._lost:

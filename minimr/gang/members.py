@@ -98,6 +98,7 @@ class Arrived:
 class Members(Protocol):
     """One member's end of the gang. Any of its threads may call any of this.
 
+    It talks to the others; UsageError for its own rank, and for one that nobody has.
     `epoch` grows with every start of this rank. `saved` is the value that `save` was given last in
     the epochs before, and None in the first. `sent` counts what went out.
     """
@@ -175,6 +176,14 @@ class Members(Protocol):
     def save(self, value: Any) -> None:
         """Keep `value` (what `send` takes, and small) for the epoch after this one."""
         ...
+
+
+def no_other(rank: object, members: Members) -> UsageError:
+    """What a program is told that wants to talk to a member which is none of the others."""
+    return UsageError(
+        f"member {members.rank} of {members.size} can talk to the others, counted from 0, and "
+        f"{rank!r} is none of them"
+    )
 
 
 def fitting(theirs: Any, target: "npt.NDArray[Any]", source: int) -> "npt.NDArray[Any]":

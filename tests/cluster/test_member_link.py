@@ -24,6 +24,7 @@ from minimr.cluster.member_link import HELLO_KIND, ROLE, MemberLink, _read_exact
 from minimr.cluster.wire import encode_frame, read_frame
 from minimr.errors import NoCoordinator
 from minimr.gang.in_process import InProcessGang
+from minimr.gang.members import Target
 from minimr.scheduler.state import AttemptId
 from minimr.shuffle import codec
 from tests.cluster.linked import TOKEN
@@ -63,6 +64,29 @@ def test_large_arrays_cross_without_waiting_for_each_other(gang_of):
 def test_the_parameter_server_over_tcp(gang_of):
     expected, _ = alone()
     assert [each.tobytes() for each, *_ in gang_of(3).run(training(0))] == [expected.tobytes()] * 3
+
+
+@pytest.mark.parametrize("rank", [0, 2, -1])
+def test_a_member_talks_to_none_but_the_others(gang_of, rank):
+    """A ring of one member sends to itself; that ended in a KeyError, and in threads it went on."""
+
+    def program(members):
+        if members.rank == 1:
+            return
+        with pytest.raises(mr.UsageError, match=f"member 0 of 2 .* {rank} is none of them"):
+            members.send(rank, "x", 1)
+        with pytest.raises(mr.UsageError, match="none of them"):
+            members.receive(rank, "x")
+        with pytest.raises(mr.UsageError, match="none of them"):
+            members.await_member(rank)
+        with (
+            pytest.raises(mr.UsageError, match="none of them"),
+            members.expect(rank, "x", [Target(np.zeros(1))]) as arrivals,
+        ):
+            next(arrivals)
+
+    gang_of(2).run(program)
+    InProcessGang(2).run(program)
 
 
 def test_notes_and_what_is_saved(gang_of):
