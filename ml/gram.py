@@ -24,6 +24,9 @@ from ml.models import Linear
 from ml.problem import Problem
 from ml.vectors import Matrix, Vector
 
+MATRIX_BYTES_MAX = 1 << 30
+"""What the matrix may take that every partition sends; 11,583 features."""
+
 
 class GramRound(mr.Job):
     """Sums Z'Z over the rows, Z = [X, 1, y] with X widened to `features` columns.
@@ -73,8 +76,16 @@ class Gram:
 
 @np.errstate(over="ignore", invalid="ignore")  # as the sum over the partitions may, too
 def gram_sums(data: LabeledData, intercept: bool, features: int | None = None) -> Gram:
-    """Sum X'X, X'y, y'y and the rows in one round. `features` is the width, if it is known."""
+    """Sum X'X, X'y, y'y and the rows in one round. `features` is the width, if it is known.
+
+    Raises ArgumentError for rows that are too wide for it.
+    """
     width = data.features if features is None else features
+    if (size_bytes := 8 * (width + 2) ** 2) > MATRIX_BYTES_MAX:
+        raise ArgumentError(
+            f'"gram" sends a matrix of {size_bytes >> 20:,} MiB from each partition for {width:,} '
+            f'features, over its limit of {MATRIX_BYTES_MAX >> 20:,} MiB; use "sync"'
+        )
     [(_, gram)] = data.dataset.round(GramRound(features=width))
     kept = width + 1 if intercept else width
     return Gram(
@@ -87,7 +98,8 @@ def gram(
 ) -> Trace:
     """Descend from `start` (size,) as `sync` does, with one round for all iterations.
 
-    Raises ArgumentError unless it is least squares over all rows in every step.
+    Raises ArgumentError unless it is least squares over all rows in every step, and for rows that
+    are too wide.
     """
     model = problem.model
     if not isinstance(model, Linear) or model.loss != "squared" or model.outputs != 1:

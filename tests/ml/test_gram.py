@@ -91,6 +91,14 @@ def test_a_loss_that_rounding_made_negative_is_zero():
     assert found.sums(np.ones(1)).tolist() == [0.0, 0.0, 1.0]
 
 
+def test_rows_that_are_too_wide_are_refused_before_a_worker_makes_room():
+    wide = labeled_data((np.ones((1, 11_584)), [1.0]))
+    said = r'"gram" sends a matrix of 1,024 MiB .* 11,584 features, .* use "sync"'
+    with pytest.raises(ArgumentError, match=said):
+        gram(Problem(Linear("squared"), wide.features), wide, np.zeros(11_584))
+    assert wide.dataset.rounds == 1  # that of the width
+
+
 def test_it_is_for_least_squares_over_all_rows(data):
     for problem in (
         Problem(Linear("logistic"), 6),
