@@ -91,14 +91,16 @@ class ClassificationModel:
         return _plain(KINDS[self.loss].score(margins))
 
     def predict(self, x: "npt.ArrayLike | LabeledData") -> "float | Vector":
-        """Classes 0.0 or 1.0, in the shape of `scores`; without a threshold the scores.
+        """Classes 0.0 or 1.0, in the shape of `scores`; without a threshold the scores. NaN for a
+        row that holds NaN.
 
         Raises ArgumentError if the width is not the model's.
         """
         scores = self.scores(x)
         if self.threshold is None:
             return scores
-        return _plain(np.asarray(scores > self.threshold, dtype=np.float64))
+        called: Vector = np.where(np.isnan(scores), np.nan, scores > self.threshold)
+        return _plain(called)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write it as JSON or, under a name in .npz, as arrays; `load` gives back the same bits."""

@@ -54,8 +54,9 @@ def predict(
 ) -> "float | Vector":
     """A float for one row (d,), an array (n,) for rows (n, d) or for a LabeledData.
 
-    Raises ArgumentError if the width is not the model's. LabeledData may be narrower: features that
-    none of its rows has are zero. If they have names, they must be the model's.
+    A row that holds NaN has NaN for its prediction. Raises ArgumentError if the width is not the
+    model's. LabeledData may be narrower: features that none of its rows has are zero. If they have
+    names, they must be the model's.
     """
     model = predictor.model
     if isinstance(x, LabeledData):
@@ -68,6 +69,8 @@ def predict(
         raise _wrong_width(rows.shape[-1], predictor.features)
     of = model.scores if scores else model.predict
     predictions: Vector = of(predictor.parameters, np.atleast_2d(rows))
+    if not scores and model.objective.takes_classes:  # No score of NaN is a class.
+        predictions[np.isnan(np.atleast_2d(rows)).any(axis=1)] = np.nan
     if rows.ndim == 2:
         return predictions
     return float(predictions[0]) if predictions.ndim == 1 else predictions[0]

@@ -162,6 +162,10 @@ def test_scores_and_thresholds():
     assert [model.predict(row) for model in (LOGISTIC, SVM)] == [0.0, 0.0]
     assert LOGISTIC.predict([row, [1.0, 0.0]]).tolist() == [0.0, 1.0]
     assert LOGISTIC.predict([row]).dtype == np.float64
+    for model in (LOGISTIC, SVM):
+        assert np.isnan(model.predict([np.nan, 1.0]))
+        assert model.predict([[1.0, 0.0], [1.0, np.nan]]).tolist()[0] == 1.0
+        assert np.isnan(model.predict([[1.0, 0.0], [1.0, np.nan]])[1])
     changed = ClassificationModel("hinge", SVM.weights, SVM.intercept, [], 0.0)
     changed.setThreshold(-0.6)
     assert changed.predict(row) == 1.0

@@ -345,6 +345,17 @@ def test_a_file_that_lost_a_word_about_its_model_is_damaged(tmp_path, model):
             Trained.load(path)
 
 
+@pytest.mark.parametrize("loss", ["squared", "poisson", "logistic", "hinge", "softmax"])
+def test_a_row_with_nan_is_of_no_class_and_has_no_number(loss):
+    model = Linear(loss)
+    trained = Trained(model, 2, np.linspace(-0.5, 0.5, model.size(2)))
+    whole = trained.predict([[1.0, 2.0], [3.0, -1.0]]).tolist()
+    found = trained.predict([[1.0, 2.0], [np.nan, 2.0], [3.0, -1.0]])
+    assert np.isnan(found[1])
+    assert found[[0, 2]].tolist() == whole
+    assert np.isnan(trained.predict([1.0, np.nan]))
+
+
 def test_rows_of_another_width(trained):
     with pytest.raises(ArgumentError, match="the rows have 2 features, but the model has 3"):
         trained.predict([[1.0, 2.0]])
