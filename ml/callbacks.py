@@ -46,6 +46,7 @@ class EarlyStopping:
     """Ends a training once the mean loss of held-out rows has stopped falling (Prechelt 1998).
 
     `losses` are those of the held-out rows, without a penalty: one for every `every` iterations.
+    It is of one training at a time: what it saw of an earlier one is forgotten when another begins.
     """
 
     def __init__(
@@ -67,14 +68,21 @@ class EarlyStopping:
         check_rows(held_out)
         check_labels(model, held_out)
         self._problem, self._held_out = Problem(model, held_out.features), held_out
+        self._begin()
+
+    def _begin(self) -> None:
         self.losses: list[float] = []
         self.best_loss = inf
         self.best_iteration = 0
         self.best_parameters: Vector | None = None
         self._in_vain = 0
+        self._latest = 0
 
     def __call__(self, iteration: int, _loss: float, parameters: Vector) -> bool:
         """Measure; whether that is enough."""
+        if iteration <= self._latest:
+            self._begin()
+        self._latest = iteration
         if (iteration - 1) % self.every:
             return False
         loss = self._loss_of(parameters)
@@ -132,6 +140,7 @@ class EarlyStopping:
             None if best is None else start_vector("parameters", best, len(best), "parameters")
         )
         self._in_vain = int(saved["in_vain"])
+        self._latest = 0  # Whatever this one saw meanwhile, the next iteration is the one to see.
 
     @property
     def _rule(self) -> str:

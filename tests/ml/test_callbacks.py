@@ -52,6 +52,26 @@ def test_a_tolerance_asks_for_more_and_every_measures_less_often():
     assert len(trained.loss_history) == 10 * (len(rare.losses) - 1) + 1
 
 
+def test_another_training_begins_with_nothing_of_the_one_before():
+    stopping = EarlyStopping(MODEL, HELD_OUT, patience=3)
+    first = stopping.best(train(MODEL, TRAINING, on_step=stopping, **SETTINGS))
+    losses = stopping.losses
+    second = stopping.best(train(MODEL, TRAINING, on_step=stopping, **SETTINGS))
+    assert np.array_equal(second.parameters, first.parameters)
+    assert (second.updates, stopping.losses) == (first.updates, losses)
+
+
+def test_whoever_goes_back_to_a_checkpoint_begins_no_other_training():
+    parameters = np.zeros(9)
+    stopping = EarlyStopping(MODEL, HELD_OUT, patience=4)
+    stopping(1, 0.0, parameters)
+    saved = stopping.saved()
+    stopping(2, 0.0, parameters)
+    stopping.resume(saved)
+    stopping(2, 0.0, parameters)
+    assert len(stopping.losses) == 2
+
+
 def test_a_loss_that_equals_the_best_is_no_better_and_the_count_is_saved():
     parameters = np.zeros(9)
     stopping = EarlyStopping(MODEL, HELD_OUT, patience=3)
