@@ -13,6 +13,7 @@ undisturbed one does.
 
 import sys
 from collections.abc import Callable
+from copy import copy
 from dataclasses import replace
 from functools import cached_property
 from math import inf
@@ -92,6 +93,12 @@ class EarlyStopping:
             self.best_loss, self.best_iteration, self.best_parameters = loss, iteration, parameters
             self._in_vain = 0
         return self._in_vain >= self.patience
+
+    def __deepcopy__(self, _memo: object) -> "EarlyStopping":
+        """Watches the same rows, which stay where they are: so scikit-learn clones estimators."""
+        other = copy(self)
+        other.losses = list(self.losses)
+        return other
 
     def best(self, trained: Trained) -> Trained:
         """The same model with the parameters that had the smallest loss.

@@ -1,4 +1,6 @@
 import json
+from copy import deepcopy
+from threading import Lock
 
 import numpy as np
 import pytest
@@ -59,6 +61,17 @@ def test_another_training_begins_with_nothing_of_the_one_before():
     second = stopping.best(train(MODEL, TRAINING, on_step=stopping, **SETTINGS))
     assert np.array_equal(second.parameters, first.parameters)
     assert (second.updates, stopping.losses) == (first.updates, losses)
+
+
+def test_a_copy_watches_the_same_rows_and_is_one_of_its_own():
+    held_out = labeled_data(noisy_line(40, 2))
+    held_out.dataset.lock = Lock()  # as a real one has, of which there is no copy
+    stopping = EarlyStopping(MODEL, held_out, patience=3)
+    copied = deepcopy(stopping)
+    train(MODEL, TRAINING, on_step=copied, **SETTINGS)
+    assert stopping.losses == []
+    train(MODEL, TRAINING, on_step=stopping, **SETTINGS)
+    assert stopping.losses == copied.losses
 
 
 def test_whoever_goes_back_to_a_checkpoint_begins_no_other_training():
