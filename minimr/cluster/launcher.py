@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from numbers import Integral
 from pathlib import Path
 from typing import Protocol
 
@@ -63,6 +64,8 @@ waiting: list[WaitingServer] = []
 
 def check_count(workers: int, slots: int = 1) -> None:
     """Raise UsageError for so few or so many that nobody can mean them."""
+    if not isinstance(workers, Integral):
+        raise UsageError(f"workers is a whole number, not {workers!r}")
     if workers < 1:
         raise UsageError(f"a cluster needs at least one worker, not {workers}")
     if workers * slots > SLOTS_MAX:

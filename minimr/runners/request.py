@@ -7,6 +7,7 @@ import tempfile
 import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from operator import index
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -183,6 +184,7 @@ def new_request(
             f"there is no setting {name!r}; an option that the job declares is given as "
             f"options={{{name!r}: {preview(value)}}}"
         )
+    skip_bad_records = _whole("skip_bad_records", skip_bad_records)
     _check_limits(skip_bad_records, memory_bytes, compress)
     instance = job_of(job, options)
     output_format = output_format or instance.output_format
@@ -207,7 +209,7 @@ def new_request(
         compress=compress,
     )
     request = _with_place(instance, splits, spec, output, output_format, overwrite)
-    request.backups, request.pack = backups, pack
+    request.backups, request.pack = bool(backups), pack
     if sampler is not None:
         request.sample()
     return request
@@ -252,12 +254,21 @@ def _partitions(reducers: int | None, job: Job, splits: Sequence[Split], memory_
     partitions = reducers
     if partitions is None:
         partitions = job.default_reducers or reducers_for(splits, memory_bytes)
+    partitions = _whole("reducers", partitions)
     if not 1 <= partitions <= REDUCERS_ALLOWED:
         raise UsageError(
             f"a job has from 1 to {REDUCERS_ALLOWED:,} reducers, not {partitions:,}; "
             "each of them writes a file"
         )
     return partitions
+
+
+def _whole(name: str, number: Any) -> int:
+    """The number as an int, as messages carry it: numpy's, too. Raises UsageError for others."""
+    try:
+        return index(number)
+    except TypeError:
+        raise UsageError(f"{name} is a whole number, not {preview(number)}") from None
 
 
 def _sampler(job: Job, balance_keys: bool) -> str | None:

@@ -44,6 +44,7 @@ def test_without_a_coordinator_no_worker_stays(tmp_path, monkeypatch):
     ("workers", "slots", "said"),
     [
         (0, 1, "at least one worker, not 0"),
+        (1.5, 1, "workers is a whole number, not 1.5"),
         (1_001, 1, "1,001 workers are too many for one machine: minimr starts up to 1,000 slots"),
         (2, 501, "1,002 slots are too many for one machine"),
     ],
