@@ -14,6 +14,7 @@ from minimr.errors import UsageError
 from minimr.job import Job
 from minimr.runners import cluster as cluster_runner
 from minimr.runners import gather
+from minimr.runners.request import check_reducers, whole_number
 from minimr.source.find import AnyJob, job_of
 
 
@@ -52,6 +53,7 @@ class Dataset:
         here, in the calling process, unless the maps' outputs are large: see runners/gather.py.
         """
         instance = job_of(job)
+        reducers = check_reducers(reducers)
         if reducers == 1 and gather.suits(instance, self.partitions):
             if type(instance) not in self._not_gathered:
                 ended = self._round(instance, state, 0, gather.inline_bytes(self.partitions))
@@ -125,7 +127,7 @@ class Dataset:
             raise UsageError(
                 "a gang needs a slot for each member, and the cluster has none; start a worker"
             )
-        count = min(slots, self.partitions) if members is None else members
+        count = min(slots, self.partitions) if members is None else whole_number("members", members)
         if not 1 <= count <= self.partitions:
             raise UsageError(
                 f"a gang over {self.partitions} partitions has 1 to {self.partitions} members, not "

@@ -133,7 +133,7 @@ class Cluster:
         self._arrived: Lines = deque()
         self._local: LocalCluster | None = None
         self._address_file = None if address is None else Path(address)
-        self._workers = workers if address is None else 1
+        self._workers = int(workers) if address is None else 1
         self._closed = False
         try:
             if self._address_file is None:

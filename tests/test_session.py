@@ -372,6 +372,18 @@ class TestDatasets:
         with cluster.load(numbers, "libsvm", partitions=4) as dataset:
             assert sorted(dataset.round(Where, reducers=3)) == sorted(dataset.round(Where))
 
+    @pytest.mark.parametrize("reducers", [0, 2.0])
+    def test_what_is_no_number_of_reducers_leaves_the_cluster_whole(
+        self, cluster, numbers, reducers
+    ):
+        """The connection broke, and the coordinator was said to be gone."""
+        with cluster.load(numbers, "libsvm", partitions=4) as dataset:
+            with pytest.raises(mr.UsageError, match="reducers"):
+                dataset.round(Where, reducers=reducers)
+            with pytest.raises(mr.UsageError, match=r"members is a whole number, not 1\.5"):
+                dataset.gang(GatedGang(gate="none"), members=1.5)
+            assert len(dataset.round(Where, reducers=np.int64(2))) > 0
+
     def test_an_interrupted_round_is_cancelled(self, cluster, numbers, monkeypatch):
         """At once: before the coordinator, which is in no hurry to tell, has told its name."""
         wait = Watched.wait

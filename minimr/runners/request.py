@@ -184,7 +184,7 @@ def new_request(
             f"there is no setting {name!r}; an option that the job declares is given as "
             f"options={{{name!r}: {preview(value)}}}"
         )
-    skip_bad_records = _whole("skip_bad_records", skip_bad_records)
+    skip_bad_records = whole_number("skip_bad_records", skip_bad_records)
     _check_limits(skip_bad_records, memory_bytes, compress)
     instance = job_of(job, options)
     output_format = output_format or instance.output_format
@@ -254,16 +254,21 @@ def _partitions(reducers: int | None, job: Job, splits: Sequence[Split], memory_
     partitions = reducers
     if partitions is None:
         partitions = job.default_reducers or reducers_for(splits, memory_bytes)
-    partitions = _whole("reducers", partitions)
-    if not 1 <= partitions <= REDUCERS_ALLOWED:
+    return check_reducers(partitions)
+
+
+def check_reducers(number: Any) -> int:
+    """Return how many reducers are meant. Raises UsageError for what is no number of them."""
+    reducers = whole_number("reducers", number)
+    if not 1 <= reducers <= REDUCERS_ALLOWED:
         raise UsageError(
-            f"a job has from 1 to {REDUCERS_ALLOWED:,} reducers, not {partitions:,}; "
+            f"a job has from 1 to {REDUCERS_ALLOWED:,} reducers, not {reducers:,}; "
             "each of them writes a file"
         )
-    return partitions
+    return reducers
 
 
-def _whole(name: str, number: Any) -> int:
+def whole_number(name: str, number: Any) -> int:
     """The number as an int, as messages carry it: numpy's, too. Raises UsageError for others."""
     try:
         return index(number)
