@@ -33,6 +33,7 @@ AMOUNT = re.compile(r"(\d+(?:\.\d+)?)(ms|s|B|KiB|MiB)")
 UNITS = {"ms": 0.001, "s": 1.0, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20}
 TIMES = ("ms", "s")
 SIZES = ("B", "KiB", "MiB")
+DAY_S = 86_400
 # Settings of a --fault: the field of `Fault` they fill, and the units they take.
 SETTINGS = {
     "delay": ("delay_s", TIMES),
@@ -78,7 +79,7 @@ SETTINGS = {
 @click.option(
     "--within",
     "within_s",
-    type=click.FloatRange(min=0),
+    type=click.FloatRange(0, DAY_S),
     metavar="SECONDS",
     default=10.0,
     show_default=True,

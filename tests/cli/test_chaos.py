@@ -73,6 +73,13 @@ def test_bad_faults_are_refused_in_one_line(
         parse_fault(spec)
 
 
+def test_workers_are_killed_within_a_day(minimr: Minimr) -> None:
+    """For ever is more than a clock can wait, which was a traceback."""
+    result = minimr("chaos", "--kill-workers", "1", "--within", "inf")
+    assert result.exit_code == 2
+    assert "'--within': inf is not in the range 0<=x<=86400" in result.stderr
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
