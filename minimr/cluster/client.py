@@ -5,6 +5,7 @@ the coordinator has been silent for a second the client asks for a sign of life,
 seconds it takes the coordinator for gone.
 """
 
+import os
 import socket
 import struct
 import threading
@@ -31,6 +32,7 @@ SILENCES_MAX = 10
 LOOK_UP_S = 1.0
 NEXT = "start it again, as with 'minimr up', and repeat this"
 CLOSED = "this cluster was closed here; use it and its datasets before, as inside of the with block"
+FORKED = "a process that was forked cannot use the cluster of its parent; use threads instead"
 
 
 class Client:
@@ -45,6 +47,7 @@ class Client:
         self._waiting: dict[int, _Answers] = {}
         self._watching: dict[str, _Answers] = {}
         self._lost: str | None = None
+        self._process = os.getpid()
         threading.Thread(target=self._read, name="client", daemon=True).start()
 
     def close(self) -> None:
@@ -91,6 +94,8 @@ class Client:
         self._connection.send([m.DropDataset(job)])
 
     def _send(self, request: Any, answers: "_Answers | None" = None) -> "_Answers":
+        if os.getpid() != self._process:  # There nobody reads the answer.
+            raise UsageError(FORKED)
         answers = answers or _Answers()
         with self._lock:
             if self._lost is not None:

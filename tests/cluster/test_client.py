@@ -1,6 +1,8 @@
 """A client whose coordinator says nothing, or nothing whole."""
 
 import errno
+import os
+import signal
 import threading
 from collections import deque
 from dataclasses import replace
@@ -17,6 +19,7 @@ from minimr.cluster.fault_proxy import FaultProxy
 from minimr.cluster.joined import joined
 from minimr.cluster.wire import Blob
 from minimr.errors import NoCoordinator, UsageError
+from tests.cluster.processes import heard
 
 
 @pytest.fixture
@@ -37,6 +40,30 @@ def test_a_silent_coordinator_is_taken_for_gone(coordinator, monkeypatch):
         with pytest.raises(NoCoordinator, match=r"said nothing for 2 s\); start it again"):
             client.ask(m.GetStatus(client.next_request()))
         client.close()
+
+
+def test_the_child_of_a_fork_is_told_that_the_cluster_is_not_its_own(coordinator):
+    """As in a pool of processes; it waited for ever, for its parent got the answer."""
+    client = Client(coordinator.address(1))
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            client.ask(m.GetStatus(client.next_request()))
+        except UsageError as error:
+            os.write(writing, str(error).encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    try:
+        with os.fdopen(reading, "rb") as pipe:
+            said = heard(pipe)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert b"forked cannot use the cluster of its parent" in said
+    assert client.ask(m.GetStatus(client.next_request()))["jobs"] == []
+    client.close()
 
 
 def test_one_that_has_nothing_to_say_is_asked_and_answers(coordinator, monkeypatch):
