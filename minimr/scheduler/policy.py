@@ -161,6 +161,8 @@ def _advice(task: Task, failure: Failure) -> str:
 
 def _unstable(task: Task, failure: Failure) -> str:
     lost = f"{task.name} was lost {task.losses} times; the cluster is not stable enough"
+    if failure.reason == "member_lost":
+        return f"{lost}, or its program waits for a message of a member that has ended"
     if failure.reason != "fetch":
         return lost
     return f"{lost}. See whether the workers can reach each other; the last fetch failed"

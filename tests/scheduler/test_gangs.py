@@ -257,6 +257,17 @@ def test_members_that_never_reach_each_other_fail_the_job_in_the_end(world):
     assert "lost 20 times" in world.ended["gang-1"].error
 
 
+def test_a_program_that_waits_for_one_that_has_ended_is_named_beside_the_cluster(world):
+    """Most likely it is to blame: nothing of the cluster broke."""
+    submit(world, members=2)
+    for _ in range(policy.LOSSES_MAX):
+        form(world)
+        end(world, 0)
+        break_off(world, 1, "member_lost")
+        pass_time(world, policy.MOURNING_S)
+    assert "waits for a message of a member that has ended: it" in world.ended["gang-1"].error
+
+
 def test_a_member_that_dies_again_and_again_fails_the_job(world):
     submit(world)
     for _ in range(policy.ATTEMPTS_MAX):
