@@ -33,6 +33,9 @@ from ml.models import model_from
 from ml.prediction import Predictor, check_features
 from ml.vectors import Matrix, Vector
 
+ROWS = 256
+"""So many rows are scored at once: no product leaves any of them over."""
+
 
 @dataclass(frozen=True, eq=False)
 class Tally:
@@ -152,12 +155,21 @@ class BinaryClassificationMetrics:
 
 
 class TallyRound(mr.Job):
-    """Scores of a model and the classes that have them. State: {"parameters": (size,)}."""
+    """Scores of a model and the classes that have them. State: {"parameters": (size,)}.
+
+    `features` is the width that the model was trained on.
+    """
 
     model: dict[str, Any]
+    features: int
 
     def map_block(self, block: mr.Block) -> Iterator[tuple[int, list[Vector]]]:
-        scores = model_from(self.model).scores(self.state["parameters"], block["X"])
+        model, parameters, X = model_from(self.model), self.state["parameters"], block["X"]
+        pieces = [
+            model.scores(parameters, _in_rank(X[first : first + ROWS], self.features))
+            for first in range(0, len(X), ROWS)
+        ]
+        scores = np.concatenate([np.zeros(0), *pieces])[: len(X)]
         yield 0, list(vars(_tally(scores, block["y"])).values())
 
     def reduce(self, key: int, values: Iterator[list[Vector]]) -> Iterator[tuple[int, Any]]:
@@ -177,9 +189,20 @@ def evaluate_ranking(model: Predictor, data: LabeledData) -> BinaryClassificatio
             "two: measure it by evaluate_classes"
         )
     check_features(model, data)
-    job = TallyRound(model=model.model.options())
+    job = TallyRound(model=model.model.options(), features=model.features)
     [(_, parts)] = data.dataset.round(job, state={"parameters": model.parameters})
     return BinaryClassificationMetrics.from_tally(Tally(*parts))
+
+
+def _in_rank(X: Matrix, features: int) -> Matrix:
+    """At most ROWS rows, with zeros for the rows and columns that are missing: (ROWS, features).
+
+    A product takes the last few rows in other steps than those before. Equal rows would have
+    scores that differ in the last bit, and what is a tie would be none.
+    """
+    rows = np.zeros((ROWS, features), order="F")
+    rows[: len(X), : X.shape[1]] = X
+    return rows
 
 
 def _tally(scores: Vector, labels: Vector) -> Tally:

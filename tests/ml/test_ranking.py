@@ -88,6 +88,27 @@ def test_resident_data_is_measured_in_one_round():
     assert found.areaUnderPR == expected.areaUnderPR
 
 
+@pytest.mark.parametrize("sizes", [[901, 1, 0, 98], [333, 333, 334], [1000], [7] * 142 + [6]])
+def test_equal_rows_are_ties_wherever_they_stand(sizes):
+    """Products of whole partitions would differ in the last bits of those scores."""
+    generator = np.random.default_rng(8)
+    kinds = generator.normal(size=(9, 7))
+    kinds[:, 5:] *= generator.integers(0, 2, size=(9, 1))
+    of = generator.integers(0, 9, size=1000)
+    labels = (generator.random(1000) < of / 9).astype(float)
+    trained = Trained(Linear("logistic", True), 7, generator.normal(size=8))
+    ends = np.cumsum(sizes)
+    parts = []
+    for first, end in zip(ends - sizes, ends, strict=True):
+        X = kinds[of[first:end]]
+        parts.append((X if X[:, 5:].any() else X[:, :5], labels[first:end]))
+    found = evaluate_ranking(trained, labeled_data(*parts))
+    scores = np.asarray(trained.scores(kinds))[of]
+    assert len(found.thresholds()) == 9
+    pairs = np.column_stack([scores, labels])
+    assert found.areaUnderROC == BinaryClassificationMetrics(pairs).areaUnderROC
+
+
 @pytest.mark.parametrize(
     ("pairs", "message"),
     [
