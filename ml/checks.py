@@ -9,7 +9,7 @@ import numpy as np
 import minimr as mr
 from ml.batches import offsets_of
 from ml.errors import ArgumentError
-from ml.labeled_data import LabeledData
+from ml.labeled_data import LabeledData, check_is_data
 from ml.losses import ANY, TWO
 from ml.models import Model, model_from
 from ml.problem import Problem
@@ -46,11 +46,7 @@ def check_model(model: object) -> None:
 
 def check_rows(data: LabeledData, validate: bool = True) -> None:
     """Raise ArgumentError for what is no data, has no rows or, if asked, holds NaN or infinity."""
-    if not isinstance(data, LabeledData):
-        raise ArgumentError(
-            "data must be LabeledData, as load_file and load_arrays return, but is "
-            f"{type(data).__name__}"
-        )
+    check_is_data(data)
     summary = data.summary()
     if summary.rows == 0:
         raise ArgumentError("data is empty: there is no row to learn from")

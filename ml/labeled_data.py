@@ -387,6 +387,15 @@ class LabeledData:
         return [LabeledData(self.dataset.transform(job), self.feature_names) for job in jobs]
 
 
+def check_is_data(data: object) -> None:
+    """Raise ArgumentError for the name of a file, arrays, or whatever else is no LabeledData."""
+    if not isinstance(data, LabeledData):
+        raise ArgumentError(
+            "data must be LabeledData, as load_file and load_arrays return, but is "
+            f"{type(data).__name__}"
+        )
+
+
 def checksums_of(data: LabeledData) -> list[int]:
     """A checksum of the rows of each partition, in order; one round."""
     return [checksum for _, checksum in data.dataset.round(ChecksumRound())]

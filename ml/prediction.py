@@ -9,7 +9,7 @@ import numpy.typing as npt
 import minimr as mr
 from ml.arguments import real_numbers
 from ml.errors import ArgumentError
-from ml.labeled_data import LabeledData
+from ml.labeled_data import LabeledData, check_is_data
 from ml.models import Model, model_from
 from ml.vectors import Matrix, Vector
 
@@ -77,8 +77,9 @@ def predict(
 
 
 def check_features(predictor: Predictor, data: LabeledData) -> None:
-    """Raise ArgumentError if the data is wider than what the model was trained on, or if both have
-    names for their features and they are others."""
+    """Raise ArgumentError for what is no data, if it is wider than what the model was trained on,
+    or if both have names for their features and they are others."""
+    check_is_data(data)
     known, here = predictor.feature_names, data.feature_names
     if data.features > predictor.features or (known and here and len(here) < len(known)):
         raise _wrong_width(data.features, predictor.features)

@@ -145,6 +145,13 @@ def test_it_learns_what_made_the_data(small):
     assert evaluate(model, small).r2 > 0.99
 
 
+def test_a_model_is_measured_on_labeled_data_alone(small):
+    """The name of a file had no attribute 'features'."""
+    model = train(small, iterations=1, step=0.5)
+    with pytest.raises(ArgumentError, match=r"data must be LabeledData, .* but is str"):
+        evaluate(model, "rows.csv")
+
+
 def test_the_callback_sees_the_history_live(small):
     seen = []
     model = train(small, 5, 0.1, intercept=True, callback=lambda *step: seen.append(step))
