@@ -146,7 +146,7 @@ def compare(
     from minimr.session import Cluster
     from ml.comparison import compare as run
     from ml.comparison import verdict
-    from ml.labeled_data import load_file
+    from ml.loading import load_file
 
     names = _names(strategies)
     with (

@@ -60,7 +60,7 @@ def carry_out(
         refuse_nowhere(path)
     from minimr.session import Cluster
     from ml.any_model import measure
-    from ml.labeled_data import load_file
+    from ml.loading import load_file
 
     strategy = None if model_of is None else _checked(settings, split)
     if settings["reg_type"] != NO_PENALTY and not given("reg_param"):

@@ -77,7 +77,7 @@ def opened(
     refuse_own_workers(address)
     from minimr.session import Cluster
     from ml.any_model import load_model
-    from ml.labeled_data import load_file
+    from ml.loading import load_file
     from ml.tables import refuse_narrow_table
 
     loaded = load_model(model)

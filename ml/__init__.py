@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from ml.estimators import DescentClassifier, DescentRegressor
     from ml.gradient_check import check_gradient
     from ml.gram import Gram, gram_sums
-    from ml.labeled_data import LabeledData, load_arrays, load_csv, load_file, load_libsvm, load_npy
+    from ml.labeled_data import LabeledData
     from ml.linear import (
         LassoModel,
         LassoWithSGD,
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         RidgeRegressionModel,
         RidgeRegressionWithSGD,
     )
+    from ml.loading import load_arrays, load_csv, load_file, load_libsvm, load_npy
     from ml.metrics import RegressionMetrics, evaluate
     from ml.models import Linear, MultilayerPerceptron
     from ml.optimizers import Optimizer
@@ -66,14 +67,7 @@ _HOMES = {
     "ml.estimators": ("DescentClassifier", "DescentRegressor"),
     "ml.gradient_check": ("check_gradient",),
     "ml.gram": ("Gram", "gram_sums"),
-    "ml.labeled_data": (
-        "LabeledData",
-        "load_arrays",
-        "load_csv",
-        "load_file",
-        "load_libsvm",
-        "load_npy",
-    ),
+    "ml.labeled_data": ("LabeledData",),
     "ml.linear": (
         "LassoModel",
         "LassoWithSGD",
@@ -82,6 +76,7 @@ _HOMES = {
         "RidgeRegressionModel",
         "RidgeRegressionWithSGD",
     ),
+    "ml.loading": ("load_arrays", "load_csv", "load_file", "load_libsvm", "load_npy"),
     "ml.metrics": ("RegressionMetrics", "evaluate"),
     "ml.models": ("Linear", "MultilayerPerceptron"),
     "ml.optimizers": ("Optimizer",),

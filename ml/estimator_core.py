@@ -25,7 +25,8 @@ from ml.descent import Descent, OnStep, Trace
 from ml.easy_step import easy_step
 from ml.errors import ArgumentError
 from ml.gradient import GradientRound
-from ml.labeled_data import LabeledData, arrays_at_the_workers, load_file
+from ml.labeled_data import LabeledData
+from ml.loading import arrays_at_the_workers, load_file
 from ml.local_data import LocalDataset, local_data
 from ml.models import Linear, Model, MultilayerPerceptron
 from ml.optimizers import Optimizer

@@ -20,7 +20,7 @@ from ml import (
 )
 from ml import estimator_core as core
 from ml.array_inputs import features_of
-from ml.labeled_data import load_file
+from ml.loading import load_file
 from tests.ml.fakes import FakeCluster, FakeDataset, labeled_data
 
 GENERATOR = np.random.default_rng(6)

@@ -10,7 +10,7 @@ import pytest
 
 import minimr as mr
 from minimr.errors import BadRecord
-from ml import labeled_data, load_arrays, load_csv, load_file, load_libsvm, load_npy
+from ml import load_arrays, load_csv, load_file, load_libsvm, load_npy, loading
 from ml.errors import ArgumentError
 from ml.tables import suffix_of
 from tests.ml.fakes import FakeCluster, FakeDataset
@@ -99,7 +99,7 @@ def test_workers_that_do_not_see_the_temporary_file_say_what_to_do(
     """A directory that has its name in this process alone, as on another machine."""
     handle = os.open(tmp_path, os.O_RDONLY)
     place = SimpleNamespace(name=f"/proc/self/fd/{handle}")
-    monkeypatch.setattr(labeled_data, "_array_files", lambda: place)
+    monkeypatch.setattr(loading, "_array_files", lambda: place)
     with pytest.raises(mr.UsageError, match=r"file system that they share.* load_npy"):
         load_arrays(X, Y, cluster=start_cluster("2-workers"))
     os.close(handle)
@@ -107,21 +107,21 @@ def test_workers_that_do_not_see_the_temporary_file_say_what_to_do(
 
 def test_arrays_that_are_brought_for_a_while_leave_no_file(tmp_path, monkeypatch):
     files_at_close = []
-    monkeypatch.setattr(labeled_data, "_array_files", lambda: SimpleNamespace(name=tmp_path))
+    monkeypatch.setattr(loading, "_array_files", lambda: SimpleNamespace(name=tmp_path))
     monkeypatch.setattr(mr, "default_cluster", FakeCluster)
     monkeypatch.setattr(
         FakeDataset, "close", lambda self: files_at_close.extend(tmp_path.iterdir())
     )
-    with labeled_data.arrays_at_the_workers(X, Y, 2) as data:
+    with loading.arrays_at_the_workers(X, Y, 2) as data:
         assert_loaded(data)
     assert len(files_at_close) == 1
     assert not list(tmp_path.iterdir())
 
 
 def test_arrays_that_cannot_be_brought_leave_no_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(labeled_data, "_array_files", lambda: SimpleNamespace(name=tmp_path))
+    monkeypatch.setattr(loading, "_array_files", lambda: SimpleNamespace(name=tmp_path))
     monkeypatch.setattr(mr, "default_cluster", FakeCluster)
-    with pytest.raises(BadRecord), labeled_data.arrays_at_the_workers(X, np.nan * Y, 2):
+    with pytest.raises(BadRecord), loading.arrays_at_the_workers(X, np.nan * Y, 2):
         pass
     assert not list(tmp_path.iterdir())
 
