@@ -29,7 +29,7 @@ from minimr.errors import CorruptData
 from minimr.formats.splits import WHOLE_FILE, Split
 from minimr.shuffle import codec
 
-PARSER_VERSION = 1
+PARSER_VERSION = 2
 """To be raised when a parser gives other columns for the same bytes."""
 
 SPLIT_BYTES_MIN = 256 << 10

@@ -101,7 +101,7 @@ def test_whatever_changes_is_parsed_again(parser, split, change, monkeypatch):
         case "format":
             name = "csv:1"
         case "version":
-            monkeypatch.setattr(parsed_copies, "PARSER_VERSION", 2)
+            monkeypatch.setattr(parsed_copies, "PARSER_VERSION", 3)
     assert read_through(split, name, parser)["y"][0] == 2.0
 
 
