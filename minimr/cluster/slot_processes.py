@@ -83,6 +83,11 @@ class SlotProcesses:
     def kill(self, number: int) -> None:
         self._kill(self.living[number].serial)
 
+    def place(self, number: int) -> str:
+        """Where a careful attempt is, as " in map task 3 at ..."; "" if that is not known."""
+        sentence = read_sentence(scratch_path(self._directory, self.living[number].pid))
+        return f" {sentence}" if sentence else ""
+
     def kill_orphans(self) -> None:
         """The nursery is dead, and who runs user code would not notice that nobody listens."""
         for process in self.living.values():

@@ -361,9 +361,10 @@ class Worker:
                     self._start(self._processes.living[number], attempt)
                 case machine.ReportFailure(attempt, failure):
                     self._runs.pop(attempt, None)
-                    self._outbox.append(
-                        m.Failed(attempt, failure.reason, failure.text, failure.position, "")
-                    )
+                    reason, text = failure.reason, failure.text
+                    if reason == "stuck":
+                        text += self._where(actions)
+                    self._outbox.append(m.Failed(attempt, reason, text, failure.position, ""))
                 case machine.Reconnect(after_s):
                     self._loop.at(time.monotonic() + after_s, ReconnectTimer())
                 case machine.Leave(text):
@@ -381,6 +382,14 @@ class Worker:
         except OSError as error:
             why = f"no slot can begin in {self._directory}: {error.strerror}; this worker ends"
             self._handle(Leave(why))
+
+    def _where(self, actions: list[machine.MachineAction]) -> str:
+        """Where the attempt stands whose slot is to be killed, for people; its first try is not
+        careful, and tells nobody."""
+        for action in actions:
+            if isinstance(action, machine.KillSlot):
+                return self._processes.place(action.slot)
+        return ""
 
     def _start(self, process: SlotProcess, attempt: AttemptId) -> None:
         messages: list[m.Message] = []

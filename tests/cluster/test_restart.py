@@ -245,13 +245,17 @@ def test_a_task_that_makes_no_progress_is_given_up_and_tried_again(shells, tmp_p
 
     def on_event(event):
         if event["event"] == "attempt_failed":
-            failed.append((event["task"], event["reason"]))
-            gate.open()
+            failed.append((event["task"], event["reason"], event["error"]))
+            if len(failed) == 2:
+                gate.open()
 
     with mr.Cluster(address=shells.address, on_event=on_event) as cluster:
         options = {"gate": str(gate.path), "at": "map"}
         cluster.run(GatedCount, [str(text)], tmp_path / "out", reducers=2, options=options)
-    assert failed == [("map-1", "stuck")]
+    gone = "no progress for 1.5 s; its slot was killed"
+    # The second try is careful, and tells where it is.
+    place = f"in map task 1 at {text}:4750, on the record 'to be or not to be'"
+    assert failed == [("map-1", "stuck", gone), ("map-1", "stuck", f"{gone} {place}")]
     assert parts(tmp_path / "out") == parts(tmp_path / "serial")
 
 
