@@ -46,14 +46,15 @@ class Dataset:
     def round(self, job: AnyJob, state: Any = None, reducers: int = 1) -> list[tuple[Any, Any]]:
         """One map and reduce over the dataset, with `state` broadcast to every task.
 
-        Returns the pairs that the reducers yield. Values of a key come in the order of the
-        partitions, so the answer does not depend on the number of workers.
+        Returns the pairs that the reducers yield, without `reducers` those of the maps. Values of a
+        key come in the order of the partitions, so the answer does not depend on the number of
+        workers.
 
         If `reduce` is one of minimr's aggregates and there is one reducer, the work of that is done
         here, in the calling process, unless the maps' outputs are large: see runners/gather.py.
         """
         instance = job_of(job)
-        reducers = check_reducers(reducers)
+        reducers = check_reducers(reducers, least=0)
         if reducers == 1 and gather.suits(instance, self.partitions):
             if type(instance) not in self._not_gathered:
                 ended = self._round(instance, state, 0, gather.inline_bytes(self.partitions))

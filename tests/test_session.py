@@ -372,7 +372,7 @@ class TestDatasets:
         with cluster.load(numbers, "libsvm", partitions=4) as dataset:
             assert sorted(dataset.round(Where, reducers=3)) == sorted(dataset.round(Where))
 
-    @pytest.mark.parametrize("reducers", [0, 2.0])
+    @pytest.mark.parametrize("reducers", [-1, 2.0, 100_001])
     def test_what_is_no_number_of_reducers_leaves_the_cluster_whole(
         self, cluster, numbers, reducers
     ):

@@ -257,13 +257,14 @@ def _partitions(reducers: int | None, job: Job, splits: Sequence[Split], memory_
     return check_reducers(partitions)
 
 
-def check_reducers(number: Any) -> int:
+def check_reducers(number: Any, least: int = 1) -> int:
     """Return how many reducers are meant. Raises UsageError for what is no number of them."""
     reducers = whole_number("reducers", number)
-    if not 1 <= reducers <= REDUCERS_ALLOWED:
+    if not least <= reducers <= REDUCERS_ALLOWED:
+        why = "each of them writes a file" if least else "without any it gives what the maps yield"
         raise UsageError(
-            f"a job has from 1 to {REDUCERS_ALLOWED:,} reducers, not {reducers:,}; "
-            "each of them writes a file"
+            f"a {'job' if least else 'round'} has from {least} to {REDUCERS_ALLOWED:,} reducers, "
+            f"not {reducers:,}; {why}"
         )
     return reducers
 
