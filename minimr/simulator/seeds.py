@@ -7,6 +7,7 @@ failed, however green its runs are.
 
 import os
 import shlex
+import shutil
 import signal
 import tempfile
 import threading
@@ -151,14 +152,16 @@ def _interrupts_held() -> Iterator[None]:
 
 def _begin(home: str) -> None:
     tempfile.tempdir = home
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=(home,), daemon=True).start()
 
 
-def _end_with_parent() -> None:
-    """The pool ends its processes; a parent that is killed cannot, and they would wait for ever."""
+def _end_with_parent(home: str) -> None:
+    """The pool ends its processes; a parent that is killed cannot, and they would wait for ever.
+    Nor can it remove their directory."""
     parent = parent_process()
     assert parent is not None
     parent.join()
+    shutil.rmtree(home, ignore_errors=True)
     os._exit(1)
 
 

@@ -92,11 +92,13 @@ def test_a_sweep_whose_processes_die_says_so() -> None:
     assert b"MinimrError: A process that ran seeds died" in done.stderr
 
 
-def test_a_sweep_that_is_killed_leaves_no_process(tmp_path: Path) -> None:
-    script = tmp_path / "long_sweep.py"
+def test_a_sweep_that_is_killed_leaves_no_process_and_no_directory(tmp_path: Path) -> None:
+    script, temporary = tmp_path / "long_sweep.py", tmp_path / "temporary"
     script.write_text(LONG_SWEEP)
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen([sys.executable, script], **pipes) as running:
+    temporary.mkdir()
+    command, pipes = [sys.executable, script], {"stdout": subprocess.PIPE}
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment, **pipes) as running:
         assert running.stdout is not None
         children = [int(pid) for pid in running.stdout.readline().split()]
         watched = [os.pidfd_open(pid) for pid in children]
@@ -108,6 +110,7 @@ def test_a_sweep_that_is_killed_leaves_no_process(tmp_path: Path) -> None:
         for each in watched:
             os.close(each)
     assert len(children) == 2
+    assert not list(temporary.iterdir())
 
 
 def test_ctrl_c_is_for_the_process_that_waits_for_a_sweep(tmp_path: Path) -> None:
