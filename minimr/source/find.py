@@ -40,6 +40,7 @@ def job_of(job: AnyJob, options: dict[str, Any] | None = None) -> Job:
             "it call super().__init__(**options), or declare options in the class, as in n: int = 2"
         )
     if type(instance) not in _called_rightly:
+        _refuse_names_nobody_calls(type(instance))
         _refuse_other_parameters(instance)
         _called_rightly.add(type(instance))
     if vars(instance).keys() - instance.option_table().keys() - {"counters"}:
@@ -74,6 +75,19 @@ CALLED_WITH = {
 
 _called_rightly: WeakSet[type[Job]] = WeakSet()
 """Classes that were looked at: a round asks for the same job again and again."""
+
+
+def _refuse_names_nobody_calls(job_class: type[Job]) -> None:
+    """Raise UsageError for a class all of whose methods have other names than a job's, as mapper
+    and reducer, which would do nothing, without a word."""
+    if any(getattr(job_class, name) is not getattr(Job, name) for name in CALLED_WITH):
+        return
+    names = [name for name, value in vars(job_class).items() if inspect.isfunction(value)]
+    if own := [name for name in names if not (name.startswith("_") or hasattr(Job, name))]:
+        raise UsageError(
+            f"{job_class.__name__} has {', '.join(own)}, but none of the methods that are called: "
+            f"{', '.join(CALLED_WITH)}; give it at least one of these"
+        )
 
 
 def _refuse_other_parameters(job: Job) -> None:

@@ -241,3 +241,41 @@ def test_names_that_python_has_but_nobody_uses_are_free(write, monkeypatch):
     path = write("this.py", ONE)
     for _ in range(2):  # The second time its own place is taken by itself.
         assert load_job(path).__name__ == "First"
+
+
+def test_a_job_whose_methods_nobody_calls_is_refused():
+    """It copied its input, with the exit status 0: the names are those of another framework."""
+
+    class Count(mr.Job):
+        def mapper(self, _, line):
+            yield from line.split()
+
+        def reducer(self, word, counts):
+            yield word, sum(counts)
+
+        def _help(self):
+            pass
+
+    said = (
+        "Count has mapper, reducer, but none of the methods that are called: map, combine, reduce"
+    )
+    with pytest.raises(UsageError, match=said):
+        job_of(Count)
+
+
+def test_a_job_may_have_methods_of_its_own_beside_those_that_are_called():
+    class Words(mr.Job):
+        def words(self, line):
+            return line.split()
+
+    class Count(Words):
+        def map(self, _, line):
+            for word in self.words(line):
+                yield word, 1
+
+    class Same(mr.Job):
+        def options(self):
+            return super().options()
+
+    assert job_of(Count).options() == {}
+    assert job_of(Same).options() == {}
