@@ -5,6 +5,7 @@ join. Whoever can read the file can use the cluster.
 """
 
 import shlex
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,19 @@ slots_option = click.option(
     help="How many tasks a worker runs at once.",
 )
 
+
+def _no_nan(_ctx: click.Context, _option: click.Parameter, seconds: float) -> float:
+    """The range lets it pass: it is neither above nor below any number."""
+    if isnan(seconds):
+        raise click.BadParameter("nan is no number of seconds")
+    return seconds
+
+
 progress_timeout_option = click.option(
     "--progress-timeout",
     "progress_timeout_s",
     type=click.FloatRange(min=0, min_open=True),
+    callback=_no_nan,
     metavar="SECONDS",
     default=600,
     show_default=True,

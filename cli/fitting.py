@@ -222,6 +222,8 @@ def refuse_same(places: Mapping[str, str | Path | None]) -> None:
 
 def refuse_nowhere(path: str | Path | None) -> None:
     """Raise UsageError for a file that could not be written when the work is done."""
+    if path == "":
+        raise UsageError("an empty name is that of no file: give another, or leave the option out")
     if path and Path(path).is_dir():
         raise UsageError(f"{path} cannot be written: it is a directory; name a file in it")
     if path and not (folder := Path(path).parent).is_dir():

@@ -28,6 +28,8 @@ from ml.labeled_data import LabeledData
 from ml.problem import Problem
 from ml.vectors import Vector
 
+DIGITS_MAX = 15
+"""Of a number behind a strategy's name: what a message can carry, and more than anybody waits."""
 Strategy = Callable[[Problem, LabeledData, Vector, OnStep | None], Trace]
 
 
@@ -91,6 +93,8 @@ def _keywords(entry: Entry, words: list[str]) -> dict[str, int | str]:
     """What the words behind a strategy's name say; they are taken out of the list."""
     keywords: dict[str, int | str] = {}
     if words and entry.number is not None and words[0].isdecimal():
+        if len(words[0]) > DIGITS_MAX:
+            raise ArgumentError(f"takes a number of {DIGITS_MAX} digits at most", "strategy")
         keywords[entry.number] = int(words.pop(0))
     if words and entry.compresses:
         keywords["compress"] = compress = words.pop(0)

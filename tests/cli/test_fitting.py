@@ -249,6 +249,7 @@ def test_a_table_of_numbers_by_its_name(minimr: Minimr, tmp_path: Path) -> None:
         ("softmax --patience 3 --split 3,1 --strategy average", "--strategy sync or gram: average"),
         ("softmax --checkpoint FILE --strategy average", "--strategy sync, not average"),
         ("softmax --model nowhere/model.npz", "there is no directory nowhere"),
+        ("softmax --model=", "an empty name is that of no file"),
         ("softmax --model .", "it is a directory"),
         ("softmax --reg-param 0.3", "no effect without --reg-type"),
         ("softmax --plot loss.png", "not an SVG file"),

@@ -226,6 +226,7 @@ def test_what_the_user_leaves_open_has_the_defaults_of_the_library(
         ),
         (["--workers", "0"], "--workers"),
         (["--progress-timeout", "0"], "--progress-timeout"),
+        (["--progress-timeout", "nan"], "nan is no number of seconds"),
         (["--progress-timeout", "9", "--address", "c.json"], "minimr: --progress-timeout is for"),
         (["--progress-timeout", "9", "--runner", "serial"], "minimr: --progress-timeout is for"),
         (["--runner", "spark"], "--runner"),

@@ -195,6 +195,8 @@ FAULTS = [
     ({"strategy": "psync"}, "strategy must be one of sync.*, but is 'psync'"),
     ({"strategy": "sync:4"}, "strategy 'sync' takes nothing behind its name, but is 'sync:4'"),
     ({"strategy": "average:half"}, "'average' takes nothing behind its name"),
+    ({"strategy": "ssp:" + 16 * "9"}, "strategy takes a number of 15 digits at most"),
+    ({"strategy": "local:" + 5000 * "9"}, "strategy takes a number of 15 digits at most"),
     ({"strategy": "local:half"}, "'local' takes a whole number >= 0 behind its name"),
     ({"strategy": "allreduce:half:sign"}, "'allreduce' takes a compression behind its name"),
     ({"strategy": "ssp:2:half:sign"}, "'ssp' takes a whole number >= 0 and a compression behind"),
