@@ -82,3 +82,5 @@ def test_what_is_too_much_to_be_saved_is_no_checkpoint(monkeypatch):
 
     gang = InProcessGang(2, "all", lambda *at: at == (1, 1, 3))
     assert gang.run(program) == [None, None]
+    told = [note["what"] for note in gang.notes if "what" in note]
+    assert told == ["no checkpoint from step 20 on: a member may save up to 12"], "once"
